@@ -1,0 +1,5 @@
+//! credcache: a gRPC cache for the short-lived credentials of a service mesh.
+//!
+//! The map of the modules; the arrows run one way, `server → rpc → cache`.
+
+pub mod rpc;
