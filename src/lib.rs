@@ -2,4 +2,6 @@
 //!
 //! The map of the modules; the arrows run one way, `server → rpc → cache`.
 
+pub mod cache;
+pub mod clock;
 pub mod rpc;

@@ -1,0 +1,416 @@
+//! The domain: credentials with exact lifetimes on size-bounded tiers.
+//!
+//! Synchronous and pure: every method takes `now`, nothing here reads a clock,
+//! the environment or a socket. Guarantees that a Get never returns a
+//! credential past its deadline, one invalidated before, or another name's; and
+//! that a key is live in at most one tier.
+//!
+//! How the parts hold together:
+//! - A name belongs to one of [`STRIPES`] stripes. Whatever changes a name holds
+//!   its stripe's lock; Gets take none of them.
+//! - A tier holds an entry only if the stripe's index holds it. An entry that a
+//!   tier pushed out leaves the index a moment later.
+//! - Locks are taken in one order: namespace registry, stripe, quick_cache
+//!   shard; and never two of one kind.
+
+mod counters;
+mod entry;
+mod index;
+mod invalidate;
+mod name;
+mod namespaces;
+mod put;
+mod refresh;
+mod revision;
+mod secret;
+mod tier;
+mod time;
+
+use std::{fmt, hash::BuildHasher, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use thiserror::Error;
+
+pub use counters::{Count, Counts, TierCount};
+pub use entry::{
+    ATTRIBUTE_OVERHEAD, Attributes, Contents, ENTRY_OVERHEAD, TAG_OVERHEAD, Tags, TooMuch,
+};
+pub use invalidate::{Invalidated, Target};
+pub use name::{
+    Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
+};
+pub use put::{Precondition, Put, PutError, Stored};
+pub use revision::Revision;
+pub use secret::Secret;
+pub use tier::{TierId, TierSpec};
+pub use time::{BootTime, Lifetime, Now, WallTime};
+
+use entry::Entry;
+use index::{Departure, Index};
+use namespaces::Namespaces;
+use revision::Revisions;
+use tier::Tier;
+
+/// How many parts the names are divided into for changing them. Enough that
+/// changes on a machine's cores seldom meet; each part costs a few hundred
+/// bytes.
+const STRIPES: usize = 64;
+/// How many entries are removed under one holding of a stripe's lock, so that a
+/// large removal holds up other changes for well below a millisecond.
+const BATCH: usize = 128;
+
+/// The most tags a credential may have.
+pub const MAX_TAGS: usize = 16;
+/// The most attributes a credential may have.
+pub const MAX_ATTRIBUTES: usize = 16;
+/// The most bytes that the attributes of a credential may have in all.
+pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
+/// The most tiers a cache may have.
+pub const MAX_TIERS: usize = 16;
+/// The largest value that [`Limits`] may allow, in bytes.
+pub const LARGEST_VALUE: usize = 1024 * 1024;
+
+/// What a cache is bounded by besides the capacity of its tiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest value, in bytes; at most [`LARGEST_VALUE`].
+    pub max_value: usize,
+    /// How many namespaces can hold something at a time.
+    pub max_namespaces: usize,
+}
+
+/// A cache of credentials. See the module documentation for what it promises.
+pub struct Cache {
+    /// Shortest `max_ttl` first.
+    tiers: Box<[Tier]>,
+    stripes: Box<[Mutex<Index>]>,
+    namespaces: Namespaces,
+    revisions: Revisions,
+    hasher: foldhash::quality::RandomState,
+    limits: Limits,
+}
+
+/// What a Get found.
+#[derive(Debug)]
+pub enum Lookup {
+    /// A live credential.
+    Hit(Hit),
+    /// None, and why.
+    Miss(MissReason),
+}
+
+/// Why a Get missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissReason {
+    /// Nothing is stored, or why it went is no longer known.
+    NotFound,
+    /// Its lifetime has ended.
+    Expired,
+    /// It is live, but for less than was asked.
+    TtlTooShort,
+}
+
+/// A live credential, as it stood at the `now` of the Get.
+pub struct Hit {
+    entry: Arc<Entry>,
+    ttl: Duration,
+    expires_at: WallTime,
+}
+
+/// Keeps a value alive without copying it.
+pub struct SharedValue(Arc<Entry>);
+
+/// Why a set of tiers can't be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TierError {
+    /// None, or more than [`MAX_TIERS`].
+    #[error("there must be 1 to {MAX_TIERS} tiers")]
+    Count,
+    /// Two of one name.
+    #[error("there is already a tier of this name")]
+    DuplicateName {
+        /// Which tier, in the given order.
+        index: usize,
+    },
+    /// Too small for a number of the largest credentials.
+    #[error("capacity must be at least {least} bytes")]
+    CapacityTooSmall {
+        /// Which tier, in the given order.
+        index: usize,
+        /// What would do.
+        least: u64,
+    },
+}
+
+impl Cache {
+    /// A cache with these tiers.
+    ///
+    /// # Errors
+    /// The first tier that can't be, and why.
+    pub fn new(mut specs: Vec<TierSpec>, limits: Limits) -> Result<Self, TierError> {
+        if !(1..=MAX_TIERS).contains(&specs.len()) {
+            return Err(TierError::Count);
+        }
+        for (index, spec) in specs.iter().enumerate() {
+            if specs[..index]
+                .iter()
+                .any(|earlier| earlier.name == spec.name)
+            {
+                return Err(TierError::DuplicateName { index });
+            }
+            let least = smallest_capacity(limits.max_value);
+            if spec.capacity < least {
+                return Err(TierError::CapacityTooSmall { index, least });
+            }
+        }
+        specs.sort_by_key(|spec| spec.max_ttl);
+        Ok(Self {
+            namespaces: Namespaces::new(limits.max_namespaces, specs.len()),
+            tiers: (0..)
+                .map(TierId::new)
+                .zip(specs)
+                .map(|(id, spec)| Tier::new(id, spec, largest_entry(limits.max_value)))
+                .collect(),
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            revisions: Revisions::default(),
+            hasher: foldhash::quality::RandomState::default(),
+            limits,
+        })
+    }
+
+    /// Looks a credential up. Only one with at least `min_ttl` left is a hit.
+    pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: Now) -> Lookup {
+        let hash = self.hash(name);
+        let Some(entry) = self.tiers.iter().find_map(|tier| tier.get(hash, name)) else {
+            self.namespaces
+                .tally(name.namespace, |tally| tally.add(Count::NotFound));
+            return Lookup::Miss(MissReason::NotFound);
+        };
+        let tally = &entry.namespace.tally;
+        match entry.deadline.left(now) {
+            None => {
+                tally.add(Count::Expired);
+                Lookup::Miss(MissReason::Expired)
+            }
+            Some(left) if left < min_ttl => {
+                tally.add(Count::TtlTooShort);
+                Lookup::Miss(MissReason::TtlTooShort)
+            }
+            Some(left) => {
+                tally.add_to_tier(entry.tier, TierCount::Hits);
+                let expires_at = entry.deadline.told(now, left);
+                Lookup::Hit(Hit {
+                    entry,
+                    ttl: left,
+                    expires_at,
+                })
+            }
+        }
+    }
+
+    /// Takes back the memory of up to `limit` expired entries, and says of how
+    /// many; fewer than `limit` means that none is left.
+    ///
+    /// Nothing depends on this for correctness. The cost is that of what has
+    /// expired, whatever the number of live entries.
+    pub fn reclaim(&self, now: Now, limit: usize) -> usize {
+        let mut reclaimed = 0;
+        for stripe in &self.stripes {
+            while reclaimed < limit {
+                let batch = BATCH.min(limit - reclaimed);
+                let due = self
+                    .remove_batch(stripe, now, |index| index.due(now, batch))
+                    .all;
+                reclaimed += due;
+                if due < batch {
+                    break;
+                }
+            }
+        }
+        reclaimed
+    }
+
+    /// The counters, of one namespace or of all.
+    pub fn counts(&self, namespace: Option<NamespaceName<'_>>) -> Counts {
+        self.namespaces.counts(namespace)
+    }
+
+    /// The tiers, shortest `max_ttl` first.
+    pub fn tiers(&self) -> impl ExactSizeIterator<Item = (TierId, &TierSpec)> {
+        self.tiers.iter().map(|tier| (tier.id, &tier.spec))
+    }
+
+    /// The tier of this name.
+    pub fn tier(&self, name: &str) -> Option<TierId> {
+        self.tiers
+            .iter()
+            .find(|tier| tier.spec.name == name)
+            .map(|tier| tier.id)
+    }
+
+    /// The number of the latest change; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.revisions.latest()
+    }
+
+    /// How many namespaces there is a record of.
+    pub fn namespaces(&self) -> usize {
+        self.namespaces.len()
+    }
+
+    /// What the cache is bounded by.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Removes what `select` finds under the stripe's lock, from index and
+    /// tiers. It is dropped, and its memory zeroed, after the lock is released.
+    fn remove_batch(
+        &self,
+        stripe: &Mutex<Index>,
+        now: Now,
+        select: impl FnOnce(&Index) -> Vec<Arc<Entry>>,
+    ) -> Removed {
+        let mut index = stripe.lock();
+        let selected = select(&index);
+        let mut live = 0;
+        for entry in &selected {
+            let expired = entry.deadline.passed(now);
+            index.remove(
+                entry,
+                if expired {
+                    Departure::Expired
+                } else {
+                    Departure::Invalidated
+                },
+            );
+            self.tiers[entry.tier.index()].remove(entry);
+            live += u64::from(!expired);
+        }
+        drop(index);
+        Removed {
+            all: selected.len(),
+            live,
+        }
+    }
+
+    fn hash(&self, name: Name<'_>) -> u64 {
+        self.hasher
+            .hash_one((name.namespace.as_str(), name.key.as_str()))
+    }
+
+    /// By bits of the hash that quick_cache and its tables don't use.
+    fn stripe(&self, hash: u64) -> &Mutex<Index> {
+        &self.stripes[(hash >> 48) as usize % STRIPES]
+    }
+}
+
+/// How many entries a batch removed, and how many of them were still live.
+struct Removed {
+    all: usize,
+    live: u64,
+}
+
+/// The smallest capacity, in bytes, that a tier can have beside this limit on
+/// values.
+#[must_use]
+pub fn smallest_capacity(max_value: usize) -> u64 {
+    tier::smallest_capacity(largest_entry(max_value))
+}
+
+fn largest_entry(max_value: usize) -> u64 {
+    let tags = MAX_TAGS * (TAG_OVERHEAD + MAX_TAG);
+    let attributes = MAX_ATTRIBUTES * ATTRIBUTE_OVERHEAD + MAX_ATTRIBUTE_BYTES;
+    (ENTRY_OVERHEAD + MAX_KEY + max_value + tags + attributes) as u64
+}
+
+impl Limits {
+    /// Copies a value out of the caller's buffer, if it is within the limit.
+    ///
+    /// # Errors
+    /// The value is larger than `max_value`.
+    pub fn value(&self, value: &[u8]) -> Result<Secret, ValueTooLarge> {
+        if value.len() > self.max_value {
+            return Err(ValueTooLarge {
+                len: value.len(),
+                max: self.max_value,
+            });
+        }
+        Ok(Secret::copy_from(value))
+    }
+}
+
+/// A value over the limit.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be at most {max} bytes, is {len}")]
+pub struct ValueTooLarge {
+    len: usize,
+    max: usize,
+}
+
+impl Hit {
+    /// The value, kept alive without a copy.
+    #[must_use]
+    pub fn value(&self) -> SharedValue {
+        SharedValue(self.entry.clone())
+    }
+
+    /// How much lifetime was left; never zero.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// When it ends, by the wall clock.
+    #[must_use]
+    pub fn expires_at(&self) -> WallTime {
+        self.expires_at
+    }
+
+    /// When it should be fetched anew, by the wall clock.
+    #[must_use]
+    pub fn refresh_at(&self) -> WallTime {
+        self.expires_at.before(self.entry.refresh_lead)
+    }
+
+    /// The revision of the Put that stored it.
+    #[must_use]
+    pub fn version(&self) -> Revision {
+        self.entry.version
+    }
+
+    /// The tier that holds it.
+    #[must_use]
+    pub fn tier(&self) -> TierId {
+        self.entry.tier
+    }
+
+    /// What the Put attached.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.entry.contents.attributes
+    }
+}
+
+impl fmt::Debug for Hit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hit")
+            .field("version", &self.version())
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsRef<[u8]> for SharedValue {
+    fn as_ref(&self) -> &[u8] {
+        self.0.contents.value.expose()
+    }
+}

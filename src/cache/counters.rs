@@ -1,0 +1,122 @@
+//! What is counted, per namespace and tier, and the sums that Stats answers.
+//!
+//! Every event is counted once, in the tally of its namespace; the server's
+//! figures are sums over the tallies. The atomics are relaxed: they order
+//! nothing, and a sum taken while others count is a moment's blur.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::tier::TierId;
+
+/// What is counted for a whole namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Gets that found nothing, or nothing remembered.
+    NotFound,
+    /// Gets that found a credential past its end.
+    Expired,
+    /// Gets that found less lifetime left than they asked for.
+    TtlTooShort,
+    /// Credentials stored.
+    Puts,
+    /// Puts refused by their precondition.
+    PutsRefused,
+    /// Invalidations carried out.
+    Invalidations,
+    /// Credentials removed by them.
+    Invalidated,
+}
+
+/// What is counted for each tier. The first two go up and down with the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TierCount {
+    /// Credentials it holds.
+    Entries,
+    /// Their weight, in bytes.
+    UsedBytes,
+    /// Gets it answered.
+    Hits,
+    /// Credentials pushed out for want of room.
+    Evictions,
+    /// Credentials whose memory was taken back after their end.
+    Expirations,
+}
+
+const COUNTS: usize = Count::Invalidated as usize + 1;
+const TIER_COUNTS: usize = TierCount::Expirations as usize + 1;
+
+fn cell(count: Count) -> usize {
+    count as usize
+}
+
+fn tier_cell(tier: TierId, count: TierCount) -> usize {
+    COUNTS + tier.index() * TIER_COUNTS + count as usize
+}
+
+fn cells(tiers: usize) -> usize {
+    COUNTS + tiers * TIER_COUNTS
+}
+
+/// One namespace's counters.
+#[derive(Debug)]
+pub(super) struct Tally(Box<[AtomicU64]>);
+
+/// Counters as they stood, since the start of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts(Box<[u64]>);
+
+impl Tally {
+    pub(super) fn new(tiers: usize) -> Self {
+        Self((0..cells(tiers)).map(|_| AtomicU64::default()).collect())
+    }
+
+    pub(super) fn add(&self, count: Count) {
+        self.0[cell(count)].fetch_add(1, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn add_to_tier(&self, tier: TierId, count: TierCount) {
+        self.0[tier_cell(tier, count)].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn entry_came(&self, tier: TierId, weight: u32) {
+        self.0[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
+        self.0[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight.into(), Relaxed);
+    }
+
+    pub(super) fn entry_went(&self, tier: TierId, weight: u32) {
+        self.0[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
+        self.0[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight.into(), Relaxed);
+    }
+
+    /// Takes over what a namespace counted that is about to be forgotten.
+    pub(super) fn absorb(&self, other: &Self) {
+        for (sum, one) in self.0.iter().zip(&other.0) {
+            sum.fetch_add(one.load(Relaxed), Relaxed);
+        }
+    }
+}
+
+impl Counts {
+    pub(super) fn zero(tiers: usize) -> Self {
+        Self(vec![0; cells(tiers)].into())
+    }
+
+    pub(super) fn add(&mut self, tally: &Tally) {
+        for (sum, one) in self.0.iter_mut().zip(&tally.0) {
+            *sum += one.load(Relaxed);
+        }
+    }
+
+    /// One count.
+    #[must_use]
+    pub fn of(&self, count: Count) -> u64 {
+        self.0[cell(count)]
+    }
+
+    /// One count of one tier.
+    #[must_use]
+    pub fn of_tier(&self, tier: TierId, count: TierCount) -> u64 {
+        self.0[tier_cell(tier, count)]
+    }
+}

@@ -1,0 +1,159 @@
+//! A stored credential.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use super::{
+    MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, MAX_TAGS,
+    name::{Key, Name, Tag},
+    namespaces::Namespace,
+    revision::Revision,
+    secret::Secret,
+    tier::TierId,
+    time::Deadline,
+};
+
+/// What a Put brings besides its name and lifetime.
+#[derive(Debug)]
+pub struct Contents {
+    /// The value.
+    pub value: Secret,
+    /// The labels Invalidate can find it by: sorted, each once.
+    pub tags: Tags,
+    /// Text kept beside the value.
+    pub attributes: Attributes,
+}
+
+/// Sorted, and each once: an entry stands once under each of its tags.
+#[derive(Debug, Default)]
+pub struct Tags(Box<[Box<str>]>);
+
+/// Pairs of text, in the order they came.
+#[derive(Default)]
+pub struct Attributes(Box<[(Box<str>, Box<str>)]>);
+
+/// More tags or attributes than a credential may have.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must have at most {max} {what}")]
+pub struct TooMuch {
+    what: &'static str,
+    max: usize,
+}
+
+/// A credential as it is kept: never changed once stored.
+pub(super) struct Entry {
+    pub(super) hash: u64,
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) key: Box<str>,
+    pub(super) contents: Contents,
+    pub(super) deadline: Deadline,
+    pub(super) refresh_lead: Duration,
+    pub(super) version: Revision,
+    /// What it counts towards its tier's capacity, in bytes.
+    pub(super) weight: u32,
+    pub(super) tier: TierId,
+}
+
+/// Bytes an entry takes besides its key, value, tags and attributes: this
+/// struct with its reference counts, its place in quick_cache (slab slot, hash
+/// table), its places by name and by deadline, and what the allocator rounds up.
+/// Measured by `tests/memory.rs`.
+pub const ENTRY_OVERHEAD: usize = 320;
+/// The same for each tag: its text's allocation and its place in the index.
+pub const TAG_OVERHEAD: usize = 72;
+/// The same for each attribute: two allocations.
+pub const ATTRIBUTE_OVERHEAD: usize = 64;
+
+impl Contents {
+    /// What an entry with this key counts towards its tier's capacity.
+    pub(super) fn weight(&self, key: Key<'_>) -> u64 {
+        let tags: usize = self.tags.0.iter().map(|tag| TAG_OVERHEAD + tag.len()).sum();
+        let attributes: usize = self
+            .attributes
+            .iter()
+            .map(|(k, v)| ATTRIBUTE_OVERHEAD + k.len() + v.len())
+            .sum();
+        (ENTRY_OVERHEAD + key.as_str().len() + self.value.len() + tags + attributes) as u64
+    }
+}
+
+impl Tags {
+    /// Tags in any order, repeated or not.
+    ///
+    /// # Errors
+    /// More than [`MAX_TAGS`](super::MAX_TAGS), repeated ones not counted.
+    pub fn new<'a>(tags: impl IntoIterator<Item = Tag<'a>>) -> Result<Self, TooMuch> {
+        let mut tags: Vec<Box<str>> = tags.into_iter().map(|tag| tag.as_str().into()).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        if tags.len() > MAX_TAGS {
+            return Err(TooMuch {
+                what: "tags",
+                max: MAX_TAGS,
+            });
+        }
+        Ok(Self(tags.into()))
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|tag| &**tag)
+    }
+
+    /// Their places, 0 and up: never more than the 16 that a Put may bring.
+    pub(super) fn numbers(&self) -> std::ops::Range<u8> {
+        0..u8::try_from(self.0.len()).unwrap_or(u8::MAX)
+    }
+
+    pub(super) fn nth(&self, nth: u8) -> &str {
+        &self.0[usize::from(nth)]
+    }
+}
+
+impl Attributes {
+    /// Copies the pairs.
+    ///
+    /// # Errors
+    /// More than [`MAX_ATTRIBUTES`](super::MAX_ATTRIBUTES), or more bytes than
+    /// [`MAX_ATTRIBUTE_BYTES`](super::MAX_ATTRIBUTE_BYTES) in all.
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, TooMuch> {
+        let pairs: Box<[(Box<str>, Box<str>)]> = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        if pairs.len() > MAX_ATTRIBUTES {
+            return Err(TooMuch {
+                what: "pairs",
+                max: MAX_ATTRIBUTES,
+            });
+        }
+        let bytes: usize = pairs
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > MAX_ATTRIBUTE_BYTES {
+            return Err(TooMuch {
+                what: "bytes in all",
+                max: MAX_ATTRIBUTE_BYTES,
+            });
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The pairs, as they came.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attributes(<{}>)", self.0.len())
+    }
+}
+
+impl Entry {
+    pub(super) fn is_named(&self, name: Name<'_>) -> bool {
+        *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
+    }
+}

@@ -1,0 +1,102 @@
+//! Revoking credentials.
+
+use std::sync::Arc;
+
+use super::{
+    BATCH, Cache,
+    counters::Count,
+    entry::Entry,
+    index::Index,
+    name::{Key, KeyPrefix, Name, NamespaceName, Tag},
+    revision::Revision,
+    time::Now,
+};
+
+/// What to revoke.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The credential of one key.
+    Key {
+        /// Which key.
+        key: Key<'a>,
+        /// Only if this is its version.
+        if_version: Option<Revision>,
+    },
+    /// Every credential whose key starts so.
+    Prefix(KeyPrefix<'a>),
+    /// Every credential with this tag.
+    Tag(Tag<'a>),
+    /// Every credential of the namespace.
+    All,
+}
+
+/// What was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalidated {
+    /// How many live credentials were removed.
+    pub removed: u64,
+    /// The revision of the invalidation.
+    pub revision: Revision,
+}
+
+impl Cache {
+    /// Removes what matches. Once it returns, no Get finds a matching
+    /// credential whose version is below the answered revision.
+    ///
+    /// A large removal takes milliseconds, in steps between which Puts go on;
+    /// Gets go on throughout.
+    pub fn invalidate(
+        &self,
+        namespace: NamespaceName<'_>,
+        target: Target<'_>,
+        now: Now,
+    ) -> Invalidated {
+        self.namespaces
+            .tally(namespace, |tally| tally.add(Count::Invalidations));
+        // Before any stripe is looked at: a Put that isn't in the index by then
+        // takes a higher one.
+        let revision = self.revisions.next();
+        let mut removed = 0;
+        if let Some(record) = self.namespaces.find(namespace) {
+            let id = record.id;
+            removed = match target {
+                Target::Key { key, if_version } => {
+                    let stripe = self.stripe(self.hash(Name { namespace, key }));
+                    self.remove_batch(stripe, now, |index| {
+                        let current = index.named(id, key.as_str());
+                        let matching = current.filter(|entry| {
+                            entry.version < revision
+                                && if_version.is_none_or(|only| entry.version == only)
+                        });
+                        matching.cloned().into_iter().collect()
+                    })
+                    .live
+                }
+                Target::Prefix(prefix) => self.remove_everywhere(now, |index| {
+                    index.with_prefix(id, prefix.as_str(), revision, BATCH)
+                }),
+                Target::Tag(tag) => self.remove_everywhere(now, |index| {
+                    index.tagged(id, tag.as_str(), revision, BATCH)
+                }),
+                Target::All => {
+                    self.remove_everywhere(now, |index| index.with_prefix(id, "", revision, BATCH))
+                }
+            };
+        }
+        Invalidated { removed, revision }
+    }
+
+    fn remove_everywhere(&self, now: Now, select: impl Fn(&Index) -> Vec<Arc<Entry>>) -> u64 {
+        let mut live = 0;
+        for stripe in &self.stripes {
+            loop {
+                let removed = self.remove_batch(stripe, now, &select);
+                live += removed.live;
+                if removed.all < BATCH {
+                    break;
+                }
+            }
+        }
+        live
+    }
+}

@@ -1,0 +1,183 @@
+//! Storing a credential.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use super::{
+    Cache,
+    counters::Count,
+    entry::{Contents, Entry},
+    index::Departure,
+    name::Name,
+    refresh,
+    revision::Revision,
+    tier::TierId,
+    time::{Deadline, Lifetime, Now, WallTime},
+};
+
+/// A credential to store.
+#[derive(Debug)]
+pub struct Put<'a> {
+    /// Under which name.
+    pub name: Name<'a>,
+    /// What it is.
+    pub contents: Contents,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// How long before its end it should be fetched anew; `None` for the
+    /// default by lifetime.
+    pub refresh_before: Option<Duration>,
+    /// The tier asked for; `None` for the smallest that covers the lifetime.
+    pub tier: Option<TierId>,
+    /// On which condition.
+    pub precondition: Option<Precondition>,
+}
+
+/// A condition on what the name holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing live.
+    Absent,
+    /// This live version.
+    Version(Revision),
+}
+
+/// What was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The revision of the Put.
+    pub version: Revision,
+    /// Where it went.
+    pub tier: TierId,
+    /// When it ends: earlier than asked for if the tier is shorter.
+    pub expires_at: WallTime,
+}
+
+/// Why nothing was stored.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PutError {
+    /// There is no lifetime left.
+    #[error("the lifetime is already over")]
+    NoLifetime,
+    /// [`Precondition::Absent`], and the name holds a live credential.
+    #[error("the key is live")]
+    Exists,
+    /// [`Precondition::Version`], and the name doesn't hold this version live.
+    #[error("the key doesn't hold this version")]
+    VersionDiffers,
+    /// As many namespaces hold something as may.
+    #[error("the server holds as many namespaces as it may")]
+    TooManyNamespaces,
+}
+
+impl Cache {
+    /// Stores a credential in place of whatever its name held, in whichever
+    /// tier that was. It may push others out, and is pushed out by others.
+    ///
+    /// # Errors
+    /// Nothing is stored, and what the name held stays.
+    pub fn put(&self, put: Put<'_>, now: Now) -> Result<Stored, PutError> {
+        let Put {
+            name,
+            contents,
+            lifetime,
+            refresh_before,
+            tier,
+            precondition,
+        } = put;
+        let asked = lifetime.left(now).ok_or(PutError::NoLifetime)?;
+        let tier = &self.tiers[tier
+            .unwrap_or_else(|| self.smallest_covering(asked))
+            .index()];
+        let lifetime = asked.min(tier.spec.max_ttl);
+        let deadline = Deadline::after(now, lifetime);
+        let namespace = self
+            .namespaces
+            .find_or_create(name.namespace)
+            .map_err(|_| PutError::TooManyNamespaces)?;
+        let hash = self.hash(name);
+        let key: Box<str> = name.key.as_str().into();
+        let weight = u32::try_from(contents.weight(name.key)).unwrap_or(u32::MAX);
+
+        let mut index = self.stripe(hash).lock();
+        let current = index.named(namespace.id, &key).cloned();
+        let live = current.as_deref().filter(|entry| {
+            !entry.deadline.passed(now) && self.tiers[entry.tier.index()].keeps(entry)
+        });
+        if let Err(refusal) = check(precondition, live) {
+            namespace.tally.add(Count::PutsRefused);
+            return Err(refusal);
+        }
+
+        // Taken under the stripe's lock: within a name, versions are in the
+        // order of the Puts, and an invalidation with a higher revision finds
+        // this entry in the index.
+        let version = self.revisions.next();
+        if let Some(current) = &current {
+            let expired = current.deadline.passed(now);
+            index.remove(
+                current,
+                if expired {
+                    Departure::Expired
+                } else {
+                    Departure::Replaced
+                },
+            );
+            // Out of the old tier before it is in the new one: in between a Get
+            // misses, but never meets the old one after the new.
+            if current.tier != tier.id {
+                self.tiers[current.tier.index()].remove(current);
+            }
+        }
+        namespace.tally.add(Count::Puts);
+        let entry = Arc::new(Entry {
+            hash,
+            namespace,
+            key,
+            contents,
+            deadline,
+            refresh_lead: refresh::lead(lifetime, refresh_before, jitter(hash, version)),
+            version,
+            weight,
+            tier: tier.id,
+        });
+        index.insert(&entry);
+        let pushed_out = tier.insert(entry);
+        drop(index);
+
+        for gone in pushed_out {
+            self.stripe(gone.hash)
+                .lock()
+                .remove(&gone, Departure::Evicted);
+        }
+        Ok(Stored {
+            version,
+            tier: tier.id,
+            expires_at: deadline.wall(),
+        })
+    }
+
+    fn smallest_covering(&self, lifetime: Duration) -> TierId {
+        let covering = self.tiers.iter().find(|tier| tier.spec.max_ttl >= lifetime);
+        covering.unwrap_or(&self.tiers[self.tiers.len() - 1]).id
+    }
+}
+
+fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(), PutError> {
+    match precondition {
+        Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
+        Some(Precondition::Version(version))
+            if live.is_none_or(|entry| entry.version != version) =>
+        {
+            Err(PutError::VersionDiffers)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Differs from Put to Put, and needs no source of randomness.
+fn jitter(hash: u64, version: Revision) -> u8 {
+    let mixed = (hash ^ version.number()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed.to_be_bytes()[0]
+}

@@ -1,0 +1,215 @@
+//! Instants on the two clocks that a lifetime is judged by, and deadlines made
+//! of them.
+//!
+//! The wall clock may step and the boot-time clock may not be known to an
+//! issuer, so a deadline holds one instant of each and has passed as soon as
+//! either has. Nothing here reads a clock: [`Now`] is handed in.
+
+use std::time::Duration;
+
+/// An instant of the wall clock, in nanoseconds since the Unix epoch.
+///
+/// Saturates at the year 2554; every deadline is cut to its tier long before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(u64);
+
+/// An instant of a clock that counts suspend and never steps, in nanoseconds
+/// since some fixed point of this boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BootTime(u64);
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What the wall clock says.
+    pub wall: WallTime,
+    /// What the boot-time clock says.
+    pub boot: BootTime,
+}
+
+/// How long a credential is to live, as a Put states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// This long from the instant of the Put.
+    For(Duration),
+    /// Until this instant of the wall clock.
+    Until(WallTime),
+}
+
+/// The end of a lifetime, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deadline {
+    wall: WallTime,
+    boot: BootTime,
+}
+
+/// Two readings of the clocks are not taken at one instant; below this they
+/// still agree.
+const CLOCK_JITTER: Duration = Duration::from_millis(1);
+
+impl WallTime {
+    /// The instant this long after the Unix epoch.
+    #[must_use]
+    pub fn from_unix(since_epoch: Duration) -> Self {
+        Self(nanos(since_epoch))
+    }
+
+    /// How long after the Unix epoch this instant is.
+    #[must_use]
+    pub fn since_unix(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
+    fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+
+    fn until(self, later: Self) -> Duration {
+        Duration::from_nanos(later.0.saturating_sub(self.0))
+    }
+
+    /// This long earlier, or the epoch.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+impl BootTime {
+    /// The instant this long after the clock's fixed point.
+    #[must_use]
+    pub fn from_boot(since_boot: Duration) -> Self {
+        Self(nanos(since_boot))
+    }
+
+    fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+
+    fn until(self, later: Self) -> Duration {
+        Duration::from_nanos(later.0.saturating_sub(self.0))
+    }
+}
+
+impl Lifetime {
+    /// What is left of it, or `None` if that is nothing.
+    pub(super) fn left(self, now: Now) -> Option<Duration> {
+        let left = match self {
+            Self::For(duration) => duration,
+            Self::Until(wall) => now.wall.until(wall),
+        };
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Deadline {
+    pub(super) fn after(now: Now, lifetime: Duration) -> Self {
+        Self {
+            wall: now.wall.after(lifetime),
+            boot: now.boot.after(lifetime),
+        }
+    }
+
+    pub(super) fn wall(self) -> WallTime {
+        self.wall
+    }
+
+    pub(super) fn boot(self) -> BootTime {
+        self.boot
+    }
+
+    /// What is left on the clock that is further ahead; `None` from the very
+    /// instant on at which either reaches the deadline.
+    #[inline]
+    pub(super) fn left(self, now: Now) -> Option<Duration> {
+        let left = now.wall.until(self.wall).min(now.boot.until(self.boot));
+        (!left.is_zero()).then_some(left)
+    }
+
+    pub(super) fn passed(self, now: Now) -> bool {
+        self.left(now).is_none()
+    }
+
+    /// The deadline to tell a caller who sees `left`, by today's wall clock.
+    ///
+    /// After a step backwards the stored instant would promise more than is
+    /// left, so the promise is cut; without a step it is the stored instant
+    /// itself and doesn't tremble from answer to answer.
+    pub(super) fn told(self, now: Now, left: Duration) -> WallTime {
+        let by_left = now.wall.after(left);
+        if by_left.after(CLOCK_JITTER) < self.wall {
+            by_left
+        } else {
+            self.wall
+        }
+    }
+
+    /// By how much the wall clock was ahead of the boot-time clock when the
+    /// deadline was set, in whole seconds. It changes only when the wall clock
+    /// steps.
+    pub(super) fn offset_secs(self) -> i64 {
+        let secs = (i128::from(self.wall.0) - i128::from(self.boot.0)).div_euclid(1_000_000_000);
+        i64::try_from(secs).unwrap_or(i64::MAX)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall_secs: u64, boot_secs: u64) -> Now {
+        Now {
+            wall: WallTime::from_unix(Duration::from_secs(wall_secs)),
+            boot: BootTime::from_boot(Duration::from_secs(boot_secs)),
+        }
+    }
+
+    #[test]
+    fn deadline_has_passed_at_its_very_instant() {
+        let deadline = Deadline::after(at(100, 10), Duration::from_secs(5));
+        let nanosecond = Duration::from_nanos(1);
+        let mut just_before = at(105, 15);
+        just_before.wall = just_before.wall.before(nanosecond);
+        just_before.boot = BootTime(just_before.boot.0 - 1);
+        assert_eq!(deadline.left(just_before), Some(nanosecond));
+        assert!(deadline.passed(at(105, 15)));
+    }
+
+    #[test]
+    fn either_clock_alone_ends_a_lifetime() {
+        let deadline = Deadline::after(at(100, 10), Duration::from_secs(5));
+        assert!(deadline.passed(at(105, 10)), "wall stepped forwards");
+        assert!(deadline.passed(at(90, 15)), "wall stepped backwards");
+        assert!(!deadline.passed(at(104, 14)));
+    }
+
+    #[test]
+    fn backward_step_cuts_the_told_deadline_and_jitter_does_not() {
+        let set = at(10_000, 10);
+        let deadline = Deadline::after(set, Duration::from_secs(60));
+        let left = deadline.left(set).expect("live");
+        assert_eq!(deadline.told(set, left), deadline.wall);
+
+        let stepped = at(6_400, 20);
+        let left = deadline.left(stepped).expect("live");
+        assert_eq!(left, Duration::from_secs(50));
+        assert_eq!(deadline.told(stepped, left), at(6_450, 0).wall);
+    }
+
+    #[test]
+    fn far_away_instants_saturate_instead_of_wrapping() {
+        let now = at(u64::MAX / 1_000_000_000, u64::MAX / 1_000_000_000);
+        let deadline = Deadline::after(now, Duration::MAX);
+        assert!(deadline.left(now).is_some());
+        assert_eq!(
+            Lifetime::Until(WallTime(u64::MAX))
+                .left(now)
+                .map(|d| d.as_secs()),
+            Some(0)
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! The only reader of clocks. Everything else is handed a [`Now`].
+
+use std::{
+    sync::Mutex,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::cache::{BootTime, Now, WallTime};
+
+/// Where the time comes from: the system, or a test's hand.
+#[derive(Debug)]
+pub enum Clock {
+    /// The system's clocks.
+    System,
+    /// A clock that stands still until it is told otherwise.
+    Manual(Mutex<Now>),
+}
+
+/// Counts suspend. On Apple systems the monotonic clock does.
+#[cfg(not(target_vendor = "apple"))]
+const BOOT: ClockId = ClockId::Boottime;
+#[cfg(target_vendor = "apple")]
+const BOOT: ClockId = ClockId::Monotonic;
+
+impl Clock {
+    /// A manual clock, at this instant.
+    #[must_use]
+    pub fn manual(now: Now) -> Self {
+        Self::Manual(Mutex::new(now))
+    }
+
+    /// Reads both clocks.
+    #[inline]
+    pub fn now(&self) -> Now {
+        match self {
+            Self::System => system(),
+            Self::Manual(now) => *now
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+
+    /// Sets a manual clock; the system's is not for us to set.
+    pub fn set(&self, to: Now) {
+        if let Self::Manual(now) = self {
+            *now.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = to;
+        }
+    }
+}
+
+fn system() -> Now {
+    let boot = clock_gettime(BOOT);
+    Now {
+        // A wall clock from before 1970 reads as 1970: every deadline that
+        // matters is on the boot-time clock as well.
+        wall: WallTime::from_unix(wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        boot: BootTime::from_boot(Duration::new(
+            u64::try_from(boot.tv_sec).unwrap_or_default(),
+            u32::try_from(boot.tv_nsec).unwrap_or_default(),
+        )),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_of_the_system_run() {
+        let earlier = Clock::System.now();
+        let later = Clock::System.now();
+        assert!(earlier.wall.since_unix() > Duration::from_secs(1_700_000_000));
+        assert!(earlier.boot > BootTime::default());
+        assert!(later.boot >= earlier.boot);
+    }
+
+    #[test]
+    fn manual_clock_stands_still() {
+        let clock = Clock::manual(Now::default());
+        assert_eq!(clock.now(), Now::default());
+        let to = Now {
+            wall: WallTime::from_unix(Duration::from_secs(1)),
+            ..Now::default()
+        };
+        clock.set(to);
+        assert_eq!(clock.now(), to);
+    }
+}

@@ -1,0 +1,472 @@
+//! One episode: random steps, and what must hold after each.
+
+use std::time::Duration;
+
+use credcache::cache::{
+    Attributes, Cache, Contents, Count, Key, KeyPrefix, Lifetime, Limits, Lookup, MissReason, Name,
+    NamespaceName, Precondition, Put, Revision, Tag, Tags, Target, TierCount, TierSpec, WallTime,
+    smallest_capacity,
+};
+use fastrand::Rng;
+
+use crate::reference::{Clocks, Held, Reference, Selection, TIERS, nanos};
+
+const MAX_VALUE: usize = 256;
+const NAMESPACES: [&str; 3] = ["a", "ab", "b.c"];
+const SECOND: u64 = 1_000_000_000;
+
+pub(crate) struct Episode {
+    cache: Cache,
+    reference: Reference,
+    clocks: Clocks,
+    rng: Rng,
+    seed: u64,
+    /// Whether the cache has room for everything.
+    roomy: bool,
+    /// Whether the wall clock steps by less than whole seconds. Reclaiming may
+    /// then be up to a second late, so it is left out.
+    fine_steps: bool,
+    keys: u64,
+    /// Pushed out by the cache, and found to be so.
+    noticed: u64,
+}
+
+/// How often each thing happened: a model that never gets there shows nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    hits: u64,
+    not_found: u64,
+    expired: u64,
+    too_short: u64,
+    stored: u64,
+    moved_tier: u64,
+    cut: u64,
+    refused: u64,
+    invalidated: u64,
+    reclaimed: u64,
+    pushed_out: u64,
+}
+
+/// Gauges and counters the steps compare.
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    entries: u64,
+    evictions: u64,
+    expirations: u64,
+}
+
+impl Seen {
+    pub(crate) fn assert_everything_happened(&self) {
+        let Self {
+            hits,
+            not_found,
+            expired,
+            too_short,
+            stored,
+            moved_tier,
+            cut,
+            refused,
+            invalidated,
+            reclaimed,
+            pushed_out,
+        } = self;
+        for count in [
+            hits,
+            not_found,
+            expired,
+            too_short,
+            stored,
+            moved_tier,
+            cut,
+            refused,
+            invalidated,
+            reclaimed,
+            pushed_out,
+        ] {
+            assert!(*count > 0, "something never happened: {self:?}");
+        }
+    }
+}
+
+impl Episode {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let roomy = rng.bool();
+        let capacity = smallest_capacity(MAX_VALUE) * if roomy { 64 } else { 1 };
+        let specs = TIERS.map(|(name, max_ttl)| TierSpec {
+            name: name.into(),
+            max_ttl,
+            capacity,
+        });
+        let limits = Limits {
+            max_value: MAX_VALUE,
+            max_namespaces: NAMESPACES.len(),
+        };
+        Self {
+            cache: Cache::new(specs.into(), limits).expect("valid tiers"),
+            reference: Reference::default(),
+            clocks: Clocks {
+                wall: 1_700_000_000 * SECOND,
+                boot: 1_000 * SECOND,
+            },
+            roomy,
+            fine_steps: rng.bool(),
+            keys: if roomy { 40 } else { 1_500 },
+            rng,
+            seed,
+            noticed: 0,
+        }
+    }
+
+    pub(crate) fn run(mut self, steps: u64, seen: &mut Seen) {
+        for step in 0..steps {
+            let what = self.rng.u32(0..100);
+            match what {
+                0..45 => self.put(seen),
+                45..85 => self.get(seen),
+                85..87 => self.invalidate(seen),
+                87..98 => self.pass_time(),
+                _ if self.fine_steps => self.get(seen),
+                _ => self.reclaim(seen),
+            }
+            self.check_figures(step);
+        }
+        seen.pushed_out += self.figures().evictions;
+    }
+
+    fn put(&mut self, seen: &mut Seen) {
+        let name = self.name();
+        let value: Vec<u8> = (0..self.rng.usize(0..=MAX_VALUE))
+            .map(|_| self.rng.u8(..))
+            .collect();
+        let tags: Vec<String> = (0..self.rng.usize(0..3)).map(|_| self.tag()).collect();
+        let length = Duration::from_nanos(self.length());
+        let lifetime = match self.rng.u8(0..2) {
+            0 => Lifetime::For(length),
+            _ => Lifetime::Until(WallTime::from_unix(
+                Duration::from_nanos(self.clocks.wall) + length,
+            )),
+        };
+        let tier = self
+            .rng
+            .bool()
+            .then(|| self.rng.usize(0..TIERS.len()))
+            .filter(|_| self.rng.bool());
+        let precondition = self.precondition(&name);
+
+        let before = self.figures();
+        let contents = Contents {
+            value: self.cache.limits().value(&value).expect("within the limit"),
+            tags: Tags::new(tags.iter().map(|tag| Tag::parse(tag).expect("a tag"))).expect("few"),
+            attributes: Attributes::default(),
+        };
+        let answer = self.cache.put(
+            Put {
+                name: parsed(&name),
+                contents,
+                lifetime,
+                refresh_before: None,
+                tier: tier.map(|tier| self.cache.tier(TIERS[tier].0).expect("a tier")),
+                precondition,
+            },
+            self.clocks.now(),
+        );
+        let figures = self.figures();
+
+        let (kept, expected_tier) =
+            Reference::route(lifetime, tier, self.clocks).expect("every length is above zero");
+        let had = self.reference.held.contains_key(&name);
+        match (
+            answer,
+            self.reference.check(&name, precondition, self.clocks),
+        ) {
+            (Ok(stored), expected) => {
+                // The reference holds it, the cache had pushed it out.
+                let replaced =
+                    before.entries + 1 - (figures.evictions - before.evictions) - figures.entries;
+                self.notice(u64::from(had) - replaced);
+                assert!(
+                    expected.is_ok() || (!self.roomy && replaced == 0),
+                    "{}: {expected:?}",
+                    self.seed
+                );
+                self.reference.revision += 1;
+                let held = Held {
+                    version: self.reference.revision,
+                    value,
+                    tags,
+                    tier: expected_tier,
+                    lifetime: kept,
+                    wall_end: self.clocks.wall + kept,
+                    boot_end: self.clocks.boot + kept,
+                };
+                assert_eq!(stored.version.number(), held.version, "{}", self.seed);
+                assert_eq!(stored.tier.index(), held.tier, "{}", self.seed);
+                assert_eq!(
+                    nanos(stored.expires_at.since_unix()),
+                    held.wall_end,
+                    "{}",
+                    self.seed
+                );
+                seen.stored += 1;
+                seen.cut += u64::from(kept < nanos(length));
+                if let Some(old) = self.reference.held.insert(name, held) {
+                    seen.moved_tier += u64::from(old.tier != expected_tier);
+                }
+            }
+            (Err(refusal), Err(expected)) => {
+                assert_eq!(refusal, expected, "{}", self.seed);
+                seen.refused += 1;
+            }
+            (Err(refusal), Ok(())) => {
+                let pushed_out = matches!(precondition, Some(Precondition::Version(_)));
+                assert!(!self.roomy && pushed_out, "{}: {refusal:?}", self.seed);
+                self.reference.held.remove(&name);
+                self.notice(1);
+            }
+        }
+    }
+
+    fn get(&mut self, seen: &mut Seen) {
+        let name = self.name();
+        let min_ttl = if self.rng.bool() { 0 } else { self.length() };
+        let answer = self.cache.get(
+            parsed(&name),
+            Duration::from_nanos(min_ttl),
+            self.clocks.now(),
+        );
+        let expected = self.reference.get(&name, min_ttl, self.clocks);
+        match (answer, expected) {
+            (Lookup::Hit(hit), expected) => {
+                let held =
+                    expected.unwrap_or_else(|miss| panic!("{}: wrong hit, {miss:?}", self.seed));
+                let left = held.left(self.clocks);
+                let expires_at = nanos(hit.expires_at().since_unix());
+                assert_eq!(hit.value().as_ref(), held.value, "{}", self.seed);
+                assert_eq!(hit.version().number(), held.version, "{}", self.seed);
+                assert_eq!(hit.tier().index(), held.tier, "{}", self.seed);
+                assert_eq!(nanos(hit.ttl()), left, "{}", self.seed);
+                assert!(expires_at <= held.wall_end, "{}: lengthened", self.seed);
+                assert!(
+                    expires_at <= self.clocks.wall + left + SECOND / 1000,
+                    "{}: lengthened",
+                    self.seed
+                );
+                let lead = expires_at - nanos(hit.refresh_at().since_unix());
+                assert!(
+                    lead <= held.lifetime / 2,
+                    "{}: refresh before half",
+                    self.seed
+                );
+                seen.hits += 1;
+            }
+            (
+                Lookup::Miss(MissReason::NotFound),
+                Ok(_) | Err(MissReason::Expired | MissReason::TtlTooShort),
+            ) => {
+                assert!(!self.roomy, "{}: lost", self.seed);
+                self.reference.held.remove(&name);
+                self.notice(1);
+            }
+            (Lookup::Miss(reason), Err(expected)) => {
+                assert_eq!(reason, expected, "{}", self.seed);
+                *match reason {
+                    MissReason::NotFound => &mut seen.not_found,
+                    MissReason::Expired => &mut seen.expired,
+                    MissReason::TtlTooShort => &mut seen.too_short,
+                } += 1;
+            }
+            (Lookup::Miss(reason), Ok(_)) => {
+                panic!("{}: {reason:?} of a live credential", self.seed)
+            }
+        }
+    }
+
+    fn invalidate(&mut self, seen: &mut Seen) {
+        let (namespace, key) = self.name();
+        let if_version = self
+            .rng
+            .bool()
+            .then(|| self.some_version(&(namespace.clone(), key.clone())));
+        let (selection, if_version) = match self.rng.u8(0..20) {
+            0..8 => (Selection::Key(key), if_version),
+            8..13 => (
+                Selection::Prefix(key[..self.rng.usize(1..=key.len())].into()),
+                None,
+            ),
+            13..18 => (Selection::Tag(self.tag()), None),
+            _ => (Selection::All, None),
+        };
+        let target = match &selection {
+            Selection::Key(key) => Target::Key {
+                key: Key::parse(key).expect("a key"),
+                if_version: if_version.and_then(Revision::from_wire),
+            },
+            Selection::Prefix(prefix) => {
+                Target::Prefix(KeyPrefix::parse(prefix).expect("a prefix"))
+            }
+            Selection::Tag(tag) => Target::Tag(Tag::parse(tag).expect("a tag")),
+            Selection::All => Target::All,
+        };
+        let before = self.figures();
+        let namespace_name = NamespaceName::parse(&namespace).expect("a namespace");
+        let answer = self
+            .cache
+            .invalidate(namespace_name, target, self.clocks.now());
+        let expired = self.figures().expirations - before.expirations;
+
+        let (live, ended) =
+            self.reference
+                .invalidate(&namespace, &selection, if_version, self.clocks);
+        self.reference.revision += 1;
+        assert_eq!(
+            answer.revision.number(),
+            self.reference.revision,
+            "{}",
+            self.seed
+        );
+        assert!(
+            answer.removed <= live && expired <= ended,
+            "{}: removed too much",
+            self.seed
+        );
+        self.notice(live - answer.removed + ended - expired);
+        seen.invalidated += answer.removed;
+    }
+
+    fn reclaim(&mut self, seen: &mut Seen) {
+        let reclaimed = self.cache.reclaim(self.clocks.now(), usize::MAX) as u64;
+        let ended = self.reference.reclaim(self.clocks);
+        assert!(
+            reclaimed <= ended,
+            "{}: reclaimed a live credential",
+            self.seed
+        );
+        self.notice(ended - reclaimed);
+        seen.reclaimed += reclaimed;
+    }
+
+    /// Lets time pass in one of the ways it does, often to the very edge of a
+    /// lifetime.
+    fn pass_time(&mut self) {
+        let length = self.length();
+        let step = if self.fine_steps {
+            length
+        } else {
+            length / SECOND * SECOND
+        };
+        match self.rng.u8(0..10) {
+            0 => self.clocks.wall += step,
+            1 => self.clocks.wall -= step,
+            2..6 => {
+                self.clocks.wall += length / 64;
+                self.clocks.boot += length / 64;
+            }
+            _ => {
+                let name = self.name();
+                if let Some(held) = self.reference.held.get(&name) {
+                    let edge = held.left(self.clocks).saturating_sub(self.rng.u64(0..2));
+                    self.clocks.wall += edge;
+                    self.clocks.boot += edge;
+                }
+            }
+        }
+    }
+
+    fn check_figures(&self, step: u64) {
+        let figures = self.figures();
+        let missing = self.reference.held.len() as u64 - figures.entries;
+        assert_eq!(
+            missing,
+            figures.evictions - self.noticed,
+            "seed {}, step {step}",
+            self.seed
+        );
+        assert_eq!(
+            self.cache.revision(),
+            self.reference.revision,
+            "seed {}, step {step}",
+            self.seed
+        );
+        let counts = self.cache.counts(None);
+        for (tier, spec) in self.cache.tiers() {
+            assert!(
+                counts.of_tier(tier, TierCount::UsedBytes) <= spec.capacity,
+                "{}",
+                self.seed
+            );
+        }
+        assert!(
+            !self.roomy || figures.evictions == 0,
+            "{}: pushed out of a roomy cache",
+            self.seed
+        );
+        assert!(counts.of(Count::Puts) >= figures.entries, "{}", self.seed);
+    }
+
+    fn figures(&self) -> Figures {
+        let counts = self.cache.counts(None);
+        self.cache
+            .tiers()
+            .fold(Figures::default(), |sum, (tier, _)| Figures {
+                entries: sum.entries + counts.of_tier(tier, TierCount::Entries),
+                evictions: sum.evictions + counts.of_tier(tier, TierCount::Evictions),
+                expirations: sum.expirations + counts.of_tier(tier, TierCount::Expirations),
+            })
+    }
+
+    fn notice(&mut self, pushed_out: u64) {
+        assert!(
+            !self.roomy || pushed_out == 0,
+            "{}: lost from a roomy cache",
+            self.seed
+        );
+        self.noticed += pushed_out;
+    }
+
+    fn name(&mut self) -> (String, String) {
+        let namespace = NAMESPACES[self.rng.usize(0..NAMESPACES.len())];
+        // Short ones among them, so that prefixes and namespaces can be
+        // mistaken for keys: ("a", "b…") and ("ab", "…").
+        let number = self.rng.u64(0..self.keys);
+        let key = match number % 3 {
+            0 => format!("b{number}"),
+            1 => format!("{number}"),
+            _ => format!("bb/{number}"),
+        };
+        (namespace.into(), key)
+    }
+
+    fn tag(&mut self) -> String {
+        format!("tag{}", self.rng.u8(0..5))
+    }
+
+    /// A length of time above zero: from a nanosecond to beyond the longest
+    /// tier, all orders alike.
+    fn length(&mut self) -> u64 {
+        let most = 1_u64 << self.rng.u32(1..44);
+        self.rng.u64(1..=most)
+    }
+
+    fn some_version(&mut self, name: &(String, String)) -> u64 {
+        match self.reference.held.get(name) {
+            Some(held) if self.rng.u8(0..4) > 0 => held.version,
+            _ => self.rng.u64(1..=self.reference.revision + 1),
+        }
+    }
+
+    fn precondition(&mut self, name: &(String, String)) -> Option<Precondition> {
+        match self.rng.u8(0..10) {
+            0 => Some(Precondition::Absent),
+            1 => Revision::from_wire(self.some_version(name)).map(Precondition::Version),
+            _ => None,
+        }
+    }
+}
+
+fn parsed((namespace, key): &(String, String)) -> Name<'_> {
+    Name {
+        namespace: NamespaceName::parse(namespace).expect("a namespace"),
+        key: Key::parse(key).expect("a key"),
+    }
+}
