@@ -248,6 +248,12 @@ impl Cache {
             .map(|tier| tier.id)
     }
 
+    /// How a tier of this cache is configured.
+    #[must_use]
+    pub fn tier_spec(&self, tier: TierId) -> &TierSpec {
+        &self.tiers[tier.index()].spec
+    }
+
     /// The number of the latest change; 0 before the first.
     pub fn revision(&self) -> u64 {
         self.revisions.latest()
@@ -320,8 +326,9 @@ pub fn smallest_capacity(max_value: usize) -> u64 {
 
 fn largest_entry(max_value: usize) -> u64 {
     let tags = MAX_TAGS * (TAG_OVERHEAD + MAX_TAG);
-    let attributes = MAX_ATTRIBUTES * ATTRIBUTE_OVERHEAD + MAX_ATTRIBUTE_BYTES;
-    (ENTRY_OVERHEAD + MAX_KEY + max_value + tags + attributes) as u64
+    // Each text may be rounded up, by a quarter at the most or to 16 bytes.
+    let attributes = MAX_ATTRIBUTES * (ATTRIBUTE_OVERHEAD + 2 * 16) + MAX_ATTRIBUTE_BYTES * 5 / 4;
+    (ENTRY_OVERHEAD + MAX_KEY + entry::allocated(max_value) + tags + attributes) as u64
 }
 
 impl Limits {

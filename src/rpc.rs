@@ -1,3 +1,210 @@
-//! Wire to domain and back.
+//! Wire to domain and back: the service that tonic calls.
+//!
+//! Requests are parsed whole before anything is done, and every error becomes
+//! a status in one place, [`failure`]. No decision about credentials is made
+//! here.
 
+mod failure;
 pub mod proto;
+mod request;
+mod response;
+
+use std::{pin::Pin, sync::Arc};
+
+use tokio::sync::Semaphore;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    cache::{Cache, WallTime},
+    clock::Clock,
+};
+use failure::Failure;
+use proto::credential_cache_service_server::{
+    CredentialCacheService, CredentialCacheServiceServer,
+};
+use request::Invalidate;
+
+/// The largest request, in bytes: what the contract allows.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// How many invalidations of more than one key run at once: each keeps a core
+/// busy, and they meet at the same locks.
+const WIDE_AT_ONCE: usize = 2;
+
+/// The credential cache as a gRPC service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    cache: Arc<Cache>,
+    clock: Arc<Clock>,
+    instance: Arc<Instance>,
+    /// Callers queue here, where one that goes away leaves the queue, and not in
+    /// the runtime's queue of blocking tasks, where it would stay.
+    wide: Arc<Semaphore>,
+}
+
+/// Which run of the server this is.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    id: String,
+    started_at: WallTime,
+}
+
+impl Instance {
+    /// A new one, with a random id.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn new(started_at: WallTime) -> Result<Self, getrandom::Error> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)?;
+        Ok(Self {
+            id: format!("{:032x}", u128::from_be_bytes(id)),
+            started_at,
+        })
+    }
+
+    /// Its id: 128 random bits in hexadecimal.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Service {
+    /// Serves this cache, by this clock.
+    #[must_use]
+    pub fn new(cache: Arc<Cache>, clock: Arc<Clock>, instance: Instance) -> Self {
+        Self {
+            cache,
+            clock,
+            instance: Arc::new(instance),
+            wide: Arc::new(Semaphore::new(WIDE_AT_ONCE)),
+        }
+    }
+
+    /// As tonic wants it.
+    #[must_use]
+    pub fn into_server(self) -> CredentialCacheServiceServer<Self> {
+        CredentialCacheServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE)
+    }
+}
+
+#[tonic::async_trait]
+impl CredentialCacheService for Service {
+    async fn get(
+        &self,
+        request: Request<proto::GetRequest>,
+    ) -> Result<Response<proto::GetResponse>, Status> {
+        let request = request.into_inner();
+        let get = request::get(&request)?;
+        let lookup = self.cache.get(get.name, get.min_ttl, self.clock.now());
+        Ok(Response::new(response::get(&self.cache, lookup)))
+    }
+
+    async fn put(
+        &self,
+        request: Request<proto::PutRequest>,
+    ) -> Result<Response<proto::PutResponse>, Status> {
+        let request = request.into_inner();
+        let put = request::put(&request, &self.cache)?;
+        let stored = self
+            .cache
+            .put(put, self.clock.now())
+            .map_err(Failure::from)?;
+        Ok(Response::new(response::put(&self.cache, stored)))
+    }
+
+    /// Runs to its end once begun, even if the caller goes away.
+    async fn invalidate(
+        &self,
+        request: Request<proto::InvalidateRequest>,
+    ) -> Result<Response<proto::InvalidateResponse>, Status> {
+        let request = request.into_inner();
+        let is_wide = !matches!(
+            request.target,
+            Some(proto::invalidate_request::Target::Key(_))
+        );
+        let service = self.clone();
+        let run = move || {
+            let Invalidate { namespace, target } = request::invalidate(&request)?;
+            Ok::<_, Failure>(
+                service
+                    .cache
+                    .invalidate(namespace, target, service.clock.now()),
+            )
+        };
+        let invalidated = if is_wide {
+            self.run_wide(run).await??
+        } else {
+            run()?
+        };
+        Ok(Response::new(response::invalidate(invalidated)))
+    }
+
+    async fn stats(
+        &self,
+        request: Request<proto::StatsRequest>,
+    ) -> Result<Response<proto::StatsResponse>, Status> {
+        let request = request.into_inner();
+        let counts = self.cache.counts(request::stats(&request)?);
+        Ok(Response::new(response::stats(
+            &self.cache,
+            &counts,
+            &self.instance,
+        )))
+    }
+
+    async fn batch_get(
+        &self,
+        _: Request<proto::BatchGetRequest>,
+    ) -> Result<Response<proto::BatchGetResponse>, Status> {
+        Err(Failure::NotBuilt("BatchGet").into())
+    }
+
+    async fn batch_put(
+        &self,
+        _: Request<proto::BatchPutRequest>,
+    ) -> Result<Response<proto::BatchPutResponse>, Status> {
+        Err(Failure::NotBuilt("BatchPut").into())
+    }
+
+    async fn abandon_lease(
+        &self,
+        _: Request<proto::AbandonLeaseRequest>,
+    ) -> Result<Response<proto::AbandonLeaseResponse>, Status> {
+        Err(Failure::NotBuilt("AbandonLease").into())
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<proto::WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        _: Request<proto::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Failure::NotBuilt("Watch").into())
+    }
+}
+
+impl Service {
+    /// Runs what may take as long as a million credentials take, away from the
+    /// threads that serve others.
+    async fn run_wide<T: Send + 'static>(
+        &self,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = self
+            .wide
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Failure::Broken)?;
+        let run = move || {
+            let done = run();
+            drop(permit);
+            done
+        };
+        tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|_| Failure::Broken)
+    }
+}

@@ -9,6 +9,12 @@
 //! `CREDCACHE_MODEL_STEPS` sets the number of steps, `CREDCACHE_MODEL_SEED` the
 //! first seed; a failure names the seed of its episode.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expected"
+)]
+
 mod reference;
 mod steps;
 

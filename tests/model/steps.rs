@@ -140,7 +140,7 @@ impl Episode {
             .map(|_| self.rng.u8(..))
             .collect();
         let tags: Vec<String> = (0..self.rng.usize(0..3)).map(|_| self.tag()).collect();
-        let length = Duration::from_nanos(self.length());
+        let length = Duration::from_nanos(self.lifetime());
         let lifetime = match self.rng.u8(0..2) {
             0 => Lifetime::For(length),
             _ => Lifetime::Until(WallTime::from_unix(
@@ -358,9 +358,9 @@ impl Episode {
         match self.rng.u8(0..10) {
             0 => self.clocks.wall += step,
             1 => self.clocks.wall -= step,
-            2..6 => {
-                self.clocks.wall += length / 64;
-                self.clocks.boot += length / 64;
+            2..8 => {
+                self.clocks.wall += length / 4096;
+                self.clocks.boot += length / 4096;
             }
             _ => {
                 let name = self.name();
@@ -445,6 +445,15 @@ impl Episode {
     /// tier, all orders alike.
     fn length(&mut self) -> u64 {
         let most = 1_u64 << self.rng.u32(1..44);
+        self.rng.u64(1..=most)
+    }
+
+    /// Now and then as short as it gets, mostly such that it outlives some steps.
+    fn lifetime(&mut self) -> u64 {
+        if self.rng.u8(0..8) == 0 {
+            return self.length();
+        }
+        let most = 1_u64 << self.rng.u32(30..44);
         self.rng.u64(1..=most)
     }
 

@@ -1,0 +1,78 @@
+//! What can go wrong, and the one table from it to statuses.
+//!
+//! No message holds a key, a value or an attribute.
+
+use thiserror::Error;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::cache::PutError;
+
+/// The `domain` of every ErrorInfo.
+pub(crate) const DOMAIN: &str = "credcache";
+
+/// Why a call was refused.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("{}", summary(.0))]
+    Invalid(Vec<Violation>),
+    #[error("a credential for single use must not be cached")]
+    SingleUse,
+    #[error(transparent)]
+    Put(#[from] PutError),
+    #[error("{0} is part of the contract, but not of this version of the server")]
+    NotBuilt(&'static str),
+    #[error("the server failed to finish the call")]
+    Broken,
+}
+
+/// A field that breaks a rule, and which one.
+#[derive(Debug)]
+pub(super) struct Violation {
+    pub(super) field: String,
+    pub(super) rule: String,
+    /// The rule is only that this version of the server can't do it yet.
+    pub(super) unsupported: bool,
+}
+
+fn summary(violations: &[Violation]) -> String {
+    let fields: Vec<_> = violations
+        .iter()
+        .map(|one| format!("{}: {}", one.field, one.rule))
+        .collect();
+    fields.join("; ")
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        let (code, reason) = match &failure {
+            Failure::Invalid(violations) if violations.iter().all(|one| one.unsupported) => {
+                (Code::InvalidArgument, "FIELD_NOT_SUPPORTED")
+            }
+            Failure::Invalid(_) => (Code::InvalidArgument, "INVALID_FIELD"),
+            Failure::SingleUse => (Code::FailedPrecondition, "SINGLE_USE"),
+            Failure::Put(PutError::NoLifetime) => (Code::InvalidArgument, "INVALID_FIELD"),
+            Failure::Put(PutError::Exists) => (Code::AlreadyExists, "KEY_LIVE"),
+            Failure::Put(PutError::VersionDiffers) => (Code::Aborted, "VERSION_DIFFERS"),
+            Failure::Put(PutError::TooManyNamespaces) => {
+                (Code::ResourceExhausted, "TOO_MANY_NAMESPACES")
+            }
+            Failure::NotBuilt(_) => (Code::Unimplemented, "RPC_NOT_SUPPORTED"),
+            Failure::Broken => (Code::Internal, "INTERNAL"),
+        };
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+        match &failure {
+            Failure::Invalid(violations) => {
+                for Violation { field, rule, .. } in violations {
+                    details.add_bad_request_violation(field, rule);
+                }
+            }
+            // A `ttl` that is over is refused before the cache sees it.
+            Failure::Put(PutError::NoLifetime) => {
+                details.add_bad_request_violation("expires_at", "must lie in the future");
+            }
+            Failure::SingleUse | Failure::Put(_) | Failure::NotBuilt(_) | Failure::Broken => {}
+        }
+        Self::with_error_details(code, failure.to_string(), details)
+    }
+}

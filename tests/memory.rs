@@ -1,0 +1,237 @@
+//! What full caches take of the machine's memory, by the operating system's
+//! figure, and that it is given back. Alone in its process, with the
+//! allocator of the program.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test says what it expected, and its figures"
+)]
+
+use std::{fs, sync::Mutex, thread, time::Duration};
+
+use cap::Cap;
+use credcache::cache::{
+    Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
+    NamespaceName, Now, Put, Tag, Tags, TierCount, TierSpec, WallTime,
+};
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Cap<Jemalloc> = Cap::new(Jemalloc, usize::MAX);
+
+const MIB: u64 = 1024 * 1024;
+/// Must fit at once, and a little room on top, for no two shards fill evenly.
+const ENTRIES: u64 = 1_000_000;
+const ROOM: u64 = 1_020_000;
+const KEY: usize = 40;
+const VALUE: usize = 256;
+const LIMITS: Limits = Limits {
+    max_value: 64 * 1024,
+    max_namespaces: 16,
+};
+
+/// The tests measure the whole process, so one runs at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn weight_counts_what_an_entry_takes() {
+    let _alone = ALONE.lock();
+    let all_tags: Vec<String> = (0..16).map(|nth| format!("team/{nth:020}")).collect();
+    let all_attributes: Vec<(String, String)> = (0..16)
+        .map(|nth| (format!("name-{nth}"), "x".repeat(40)))
+        .collect();
+    for (value, tags, attributes) in [
+        (16, 0, 0),
+        (256, 0, 0),
+        (300, 1, 0),
+        (1024, 4, 1),
+        (2000, 16, 16),
+    ] {
+        let tier = TierSpec {
+            name: "one".into(),
+            max_ttl: Duration::from_secs(60),
+            capacity: 1024 * MIB,
+        };
+        let cache = Cache::new(vec![tier], LIMITS).expect("a valid tier");
+        let before = ALLOCATOR.allocated();
+        let count = 50_000;
+        for number in 0..count {
+            let contents = Contents {
+                value: LIMITS.value(&vec![7; value]).expect("within the limit"),
+                tags: Tags::new(
+                    all_tags[..tags]
+                        .iter()
+                        .map(|tag| Tag::parse(tag).expect("a tag")),
+                )
+                .expect("few"),
+                attributes: Attributes::new(
+                    all_attributes[..attributes]
+                        .iter()
+                        .map(|(n, v)| (&**n, &**v)),
+                )
+                .expect("few"),
+            };
+            put_contents(&cache, number, contents, Duration::from_secs(60), at(0));
+        }
+        let taken = (ALLOCATOR.allocated() - before) as u64 / count;
+        let counted = held(&cache).1 / count;
+        println!(
+            "{value} B, {tags} tags, {attributes} attributes: {taken} bytes taken, {counted} counted"
+        );
+        assert!(
+            taken <= counted + counted / 10,
+            "{taken} taken, {counted} counted"
+        );
+        assert!(taken >= counted / 2, "{taken} taken, {counted} counted");
+    }
+}
+
+#[test]
+fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
+    let _alone = ALONE.lock();
+    let before = resident();
+    // More entries are put than fit.
+    let weight = (ENTRY_OVERHEAD + KEY.next_multiple_of(16) + VALUE) as u64;
+    let capacity = ROOM / 2 * weight;
+    let tiers = [("short", 60), ("long", 3600)].map(|(name, secs)| TierSpec {
+        name: name.into(),
+        max_ttl: Duration::from_secs(secs),
+        capacity,
+    });
+    let cache = Cache::new(tiers.into(), LIMITS).expect("valid tiers");
+    let start = at(0);
+
+    for number in 0..ROOM / 8 * 9 {
+        let secs = if number % 2 == 0 { 60 } else { 3600 };
+        put(&cache, number, Duration::from_secs(secs), start);
+    }
+    let (entries, used) = held(&cache);
+    let full = resident() - before;
+    assert!(used <= 2 * capacity);
+    assert!(entries >= ENTRIES, "{entries} entries fit");
+    let bound = 2 * capacity * 5 / 4 + 64 * MIB;
+    let per_entry = full.saturating_sub(entries * (KEY + VALUE) as u64) / entries;
+    println!(
+        "{entries} entries: {} MiB resident, configured {} MiB",
+        full / MIB,
+        2 * capacity / MIB
+    );
+    println!(
+        "{per_entry} bytes an entry beyond key and value; {} counted",
+        ENTRY_OVERHEAD
+    );
+    assert!(
+        full <= bound,
+        "{} MiB resident, bound {} MiB",
+        full / MIB,
+        bound / MIB
+    );
+
+    let newest = ROOM / 8 * 9 - 1;
+    assert!(matches!(get(&cache, newest, start), Lookup::Hit(_)));
+
+    // Every other one ends, and nobody touches them. What lies between them is
+    // still live, so the allocator can't return whole pages; it can reuse every
+    // byte.
+    let allocated = ALLOCATOR.allocated() as u64;
+    let reclaimed = cache.reclaim(at(61), usize::MAX) as u64;
+    assert_eq!(held(&cache).0, entries - reclaimed);
+    assert!(reclaimed >= entries / 3, "{reclaimed} reclaimed");
+    let freed = allocated - ALLOCATOR.allocated() as u64;
+    println!(
+        "{reclaimed} reclaimed: {} bytes freed each, {} MiB resident",
+        freed / reclaimed,
+        (resident() - before) / MIB
+    );
+    assert!(
+        freed >= reclaimed * (KEY + VALUE + 128) as u64,
+        "{freed} bytes freed"
+    );
+
+    let reclaimed = cache.reclaim(at(3601), usize::MAX);
+    assert_eq!(held(&cache), (0, 0));
+    let empty = resident_below(before + full / 4).saturating_sub(before);
+    println!(
+        "{reclaimed} reclaimed: {} MiB resident, {} MiB allocated",
+        empty / MIB,
+        ALLOCATOR.allocated() as u64 / MIB
+    );
+    assert!(empty <= full / 4, "{} MiB still resident", empty / MIB);
+}
+
+fn put(cache: &Cache, number: u64, ttl: Duration, now: Now) {
+    let contents = Contents {
+        value: LIMITS.value(&[7; VALUE]).expect("within the limit"),
+        tags: Tags::default(),
+        attributes: Attributes::default(),
+    };
+    put_contents(cache, number, contents, ttl, now);
+}
+
+fn put_contents(cache: &Cache, number: u64, contents: Contents, ttl: Duration, now: Now) {
+    let key = key(number);
+    let put = Put {
+        name: name(&key),
+        contents,
+        lifetime: Lifetime::For(ttl),
+        refresh_before: None,
+        tier: None,
+        precondition: None,
+    };
+    cache.put(put, now).expect("a valid Put");
+}
+
+fn get(cache: &Cache, number: u64, now: Now) -> Lookup {
+    cache.get(name(&key(number)), Duration::ZERO, now)
+}
+
+fn key(number: u64) -> String {
+    format!("{number:0KEY$}")
+}
+
+fn name(key: &str) -> Name<'_> {
+    Name {
+        namespace: NamespaceName::parse("memory").expect("a namespace"),
+        key: Key::parse(key).expect("a key"),
+    }
+}
+
+fn held(cache: &Cache) -> (u64, u64) {
+    let counts = cache.counts(None);
+    cache.tiers().fold((0, 0), |(entries, used), (tier, _)| {
+        (
+            entries + counts.of_tier(tier, TierCount::Entries),
+            used + counts.of_tier(tier, TierCount::UsedBytes),
+        )
+    })
+}
+
+fn at(secs: u64) -> Now {
+    Now {
+        wall: WallTime::from_unix(Duration::from_secs(1_700_000_000 + secs)),
+        boot: BootTime::from_boot(Duration::from_secs(1_000 + secs)),
+    }
+}
+
+/// Waits, up to 20 s, until the allocator's own thread has given memory back to
+/// the system: it tells nobody when it does.
+fn resident_below(bound: u64) -> u64 {
+    for _ in 0..2_000 {
+        if resident() <= bound {
+            break;
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    resident()
+}
+
+/// Bytes of this process in memory.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("a Linux /proc");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("VmRSS");
+    let kib = line.split_whitespace().nth(1).expect("a figure");
+    kib.parse::<u64>().expect("a number") * 1024
+}
