@@ -3,7 +3,6 @@
 //! allocator of the program.
 #![expect(
     clippy::expect_used,
-    clippy::print_stdout,
     reason = "a test says what it expected, and its figures"
 )]
 

@@ -147,11 +147,7 @@ impl Episode {
                 Duration::from_nanos(self.clocks.wall) + length,
             )),
         };
-        let tier = self
-            .rng
-            .bool()
-            .then(|| self.rng.usize(0..TIERS.len()))
-            .filter(|_| self.rng.bool());
+        let tier = self.tier();
         let precondition = self.precondition(&name);
 
         let before = self.figures();
@@ -288,13 +284,13 @@ impl Episode {
             .rng
             .bool()
             .then(|| self.some_version(&(namespace.clone(), key.clone())));
-        let (selection, if_version) = match self.rng.u8(0..20) {
-            0..8 => (Selection::Key(key), if_version),
-            8..13 => (
+        let (selection, if_version) = match self.rng.u8(0..80) {
+            0..32 => (Selection::Key(key), if_version),
+            32..52 => (
                 Selection::Prefix(key[..self.rng.usize(1..=key.len())].into()),
                 None,
             ),
-            13..18 => (Selection::Tag(self.tag()), None),
+            52..79 => (Selection::Tag(self.tag()), None),
             _ => (Selection::All, None),
         };
         let target = match &selection {
@@ -446,6 +442,15 @@ impl Episode {
     fn length(&mut self) -> u64 {
         let most = 1_u64 << self.rng.u32(1..44);
         self.rng.u64(1..=most)
+    }
+
+    /// In a tight cache mostly one and the same, so that it fills.
+    fn tier(&mut self) -> Option<usize> {
+        match self.rng.u8(0..8) {
+            0..2 => Some(self.rng.usize(0..TIERS.len())),
+            2..7 if !self.roomy => Some(TIERS.len() - 1),
+            _ => None,
+        }
     }
 
     /// Now and then as short as it gets, mostly such that it outlives some steps.
