@@ -1,7 +1,62 @@
-//! Client for credcache.
+//! Client for credcache, the cache for the short-lived credentials of a service
+//! mesh: one service asks the identity provider, the rest read the answer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use credcache_client::{Client, Lifetime, Lookup, Put, Secret};
+//!
+//! # async fn example() -> Result<(), credcache_client::Error> {
+//! let client = Client::connect("127.0.0.1:50051").await?;
+//!
+//! let token = Secret::new("the token the identity provider issued");
+//! let fifteen_minutes = Lifetime::Ttl(Duration::from_secs(15 * 60));
+//! client.put(Put::new("oauth", "billing", token, fifteen_minutes).tag("prod")).await?;
+//!
+//! match client.get("oauth", "billing").await? {
+//!     Lookup::Hit(credential) => println!("good for {:?}", credential.remaining()),
+//!     Lookup::Miss(miss) => println!("none: {:?}", miss.reason),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/quickstart.rs` is the same against a server that runs.
+//!
+//! What holds for every call:
+//! - A miss is a value; an [`Error`] means that there is no answer.
+//! - A lifetime is never lengthened: [`Credential::remaining`] counts from
+//!   before the request was sent, on a clock that goes on during suspend, and a
+//!   retried Put asks for less.
+//! - A call ends at its timeout, which the server is told. Until then, and only
+//!   while the server is unavailable or can't be reached, it is retried, with
+//!   exponential pauses and full jitter.
+//! - A value is a [`Secret`]: not printed, not serialized, zeroed when dropped.
 
-/// Generated from `proto/`.
-#[allow(missing_docs, unreachable_pub)]
-pub mod proto {
-    tonic::include_proto!("credcache.v1");
-}
+mod address;
+mod builder;
+mod client;
+mod clock;
+mod connections;
+mod error;
+mod health;
+mod invalidate;
+mod lookup;
+pub mod proto;
+mod put;
+mod retry;
+mod secret;
+mod stats;
+mod wire;
+
+pub use address::{Address, AddressError};
+pub use builder::Builder;
+pub use client::Client;
+pub use error::{Error, FieldViolation, Refusal};
+pub use health::Health;
+pub use invalidate::{Invalidated, Target};
+pub use lookup::{Credential, GetOptions, Lookup, Miss, MissReason};
+pub use put::{Lifetime, Put, Stored};
+pub use secret::Secret;
+pub use stats::{Leases, Misses, ServerInfo, Stats, Tier};
+pub use tonic::Code;

@@ -1,0 +1,63 @@
+//! The crate's only reader of clocks.
+//!
+//! Lifetimes are counted on a clock that goes on while the machine sleeps,
+//! where there is one: otherwise a laptop or a paused virtual machine would
+//! wake up believing that its credentials are still good.
+
+use std::time::Duration;
+
+/// An instant of this machine, comparable within this process only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BootInstant(Duration);
+
+impl BootInstant {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn now() -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // The kernel never answers a negative time since boot. If it did, no
+        // lifetime would have anything left: the safe way to be wrong.
+        Self(Duration::try_from(now).unwrap_or(Duration::MAX))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is the reader of clocks"
+    )]
+    pub(crate) fn now() -> Self {
+        static ORIGIN: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
+        Self(ORIGIN.elapsed())
+    }
+
+    /// The instant `span` later, or the last one there is.
+    pub(crate) fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// How long after `earlier` this is; zero if it isn't.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_forward_and_saturates() {
+        let first = BootInstant::now();
+        let second = BootInstant::now();
+        assert!(second >= first);
+        assert_eq!(
+            first.since(first.after(Duration::from_secs(1))),
+            Duration::ZERO
+        );
+        assert_eq!(
+            first.after(Duration::from_secs(1)).since(first),
+            Duration::from_secs(1)
+        );
+        assert!(first.after(Duration::MAX) > second);
+    }
+}

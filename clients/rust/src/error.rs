@@ -1,0 +1,190 @@
+//! What a call can fail with, and how a gRPC status becomes that.
+//!
+//! No message holds a key, a value or an attribute: the server's don't, and
+//! nothing is added here.
+
+use std::{error, time::Duration};
+
+use tonic::{Code, Status, TimeoutExpired};
+use tonic_types::StatusExt;
+
+use crate::AddressError;
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text isn't the address of a server.
+    #[error("not a server address: {0}")]
+    Address(#[from] AddressError),
+    /// No connection to the server, or it broke during the call. Whether the
+    /// server carried the call out isn't known.
+    #[error("the server can't be reached")]
+    Unreachable(#[source] Box<dyn error::Error + Send + Sync>),
+    /// The call's timeout passed, here or in the server. Whether the server
+    /// carried the call out isn't known.
+    #[error("the call took longer than its timeout")]
+    DeadlineExceeded,
+    /// While `put` was retrying, the credential's lifetime ended.
+    #[error("the credential's lifetime ended before it could be stored")]
+    LifetimeEnded,
+    /// The server refused the call.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// The server's answer breaks the contract: versions that don't fit
+    /// together, or something else listens there.
+    #[error("the server's answer is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+impl Error {
+    /// The server's stable reason, such as `UNKNOWN_TIER`, if it named one.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.reason.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether trying again can help: the only errors that are retried.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused(refusal) => refusal.code == Code::Unavailable,
+            Self::Address(_)
+            | Self::DeadlineExceeded
+            | Self::LifetimeEnded
+            | Self::Malformed(_) => false,
+        }
+    }
+
+    /// How long the server asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// A status with which the server refused a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({code:?})")]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The gRPC code.
+    pub code: Code,
+    /// The stable reason of `google.rpc.ErrorInfo`: what programs compare.
+    pub reason: Option<String>,
+    /// What people read.
+    pub message: String,
+    /// Every field that breaks a rule, with `InvalidArgument`.
+    pub violations: Vec<FieldViolation>,
+    /// How long to wait before trying again, where waiting helps.
+    pub retry_after: Option<Duration>,
+}
+
+/// A field of the request that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldViolation {
+    /// The field's path in the request message.
+    pub field: String,
+    /// The rule it breaks.
+    pub description: String,
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        // A status that the server sent has no source: a source is the mark of
+        // one that tonic made up here, out of a timeout or a transport error,
+        // and whose code says less than the source does.
+        if let Some(source) = error::Error::source(&status) {
+            return if chain(source).any(|cause| cause.is::<TimeoutExpired>()) {
+                Self::DeadlineExceeded
+            } else {
+                Self::Unreachable(status.into())
+            };
+        }
+        if status.code() == Code::DeadlineExceeded {
+            return Self::DeadlineExceeded;
+        }
+        let details = status.get_error_details();
+        let violations = details
+            .bad_request()
+            .map(|bad_request| &bad_request.field_violations[..]);
+        Self::Refused(Box::new(Refusal {
+            code: status.code(),
+            reason: details.error_info().map(|info| info.reason.clone()),
+            message: status.message().to_owned(),
+            violations: violations
+                .unwrap_or_default()
+                .iter()
+                .map(|violation| FieldViolation {
+                    field: violation.field.clone(),
+                    description: violation.description.clone(),
+                })
+                .collect(),
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
+        }))
+    }
+}
+
+fn chain<'a>(
+    error: &'a (dyn error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tonic::ConnectError;
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn refusal_carries_all_that_the_server_said() {
+        let mut details = ErrorDetails::new();
+        details
+            .set_error_info("UNKNOWN_TIER", "credcache", [])
+            .add_bad_request_violation("tier", "names no configured tier")
+            .set_retry_info(Some(Duration::from_secs(3)));
+        let status = Status::with_error_details(Code::InvalidArgument, "unknown tier", details);
+
+        let error = Error::from(status);
+        assert_eq!(error.reason(), Some("UNKNOWN_TIER"));
+        assert_eq!(error.to_string(), "unknown tier (InvalidArgument)");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        let Error::Refused(refusal) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(refusal.violations[0].field, "tier");
+        assert_eq!(
+            refusal.violations[0].description,
+            "names no configured tier"
+        );
+    }
+
+    #[test]
+    fn only_unavailable_and_unreachable_are_transient() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let connect = Status::from_error(Box::new(ConnectError(refused.into())));
+        assert!(matches!(Error::from(connect), Error::Unreachable(_)));
+
+        for code in (0..=16).map(Code::from_i32) {
+            let error = Error::from(Status::new(code, ""));
+            assert_eq!(error.is_transient(), code == Code::Unavailable, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn timeout_is_told_apart_from_a_broken_connection() {
+        let local = Status::from_error(Box::new(TimeoutExpired(())));
+        assert!(matches!(Error::from(local), Error::DeadlineExceeded));
+        let remote = Status::deadline_exceeded("the caller's deadline passed");
+        assert!(matches!(Error::from(remote), Error::DeadlineExceeded));
+    }
+}

@@ -1,0 +1,92 @@
+//! What an Invalidate revokes, and what it answers.
+
+use crate::proto::{self, invalidate_request::Target as Wire};
+
+/// Which credentials of a namespace to revoke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The credential of this key.
+    Key(String),
+    /// The credential of this key, but only this version of it: a late caller
+    /// can't wipe what was refreshed meanwhile. Another version stays, and
+    /// counts as zero removed.
+    KeyVersion(String, u64),
+    /// Every credential whose key starts so.
+    KeyPrefix(String),
+    /// Every credential that was put with this tag.
+    Tag(String),
+    /// Every credential of the namespace.
+    All,
+}
+
+impl Target {
+    pub(crate) fn into_request(self, namespace: String) -> proto::InvalidateRequest {
+        let mut if_version = None;
+        let target = match self {
+            Self::Key(key) => Wire::Key(key),
+            Self::KeyVersion(key, version) => {
+                if_version = Some(version);
+                Wire::Key(key)
+            }
+            Self::KeyPrefix(prefix) => Wire::KeyPrefix(prefix),
+            Self::Tag(tag) => Wire::Tag(tag),
+            Self::All => Wire::All(true),
+        };
+        proto::InvalidateRequest {
+            namespace,
+            target: Some(target),
+            if_version,
+            issued_before: None,
+        }
+    }
+}
+
+/// What was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Invalidated {
+    /// How many live credentials were removed.
+    pub removed: u64,
+    /// The revision of this invalidation: what was put before has a lower one.
+    pub revision: u64,
+}
+
+impl From<proto::InvalidateResponse> for Invalidated {
+    fn from(response: proto::InvalidateResponse) -> Self {
+        Self {
+            removed: response.removed,
+            revision: response.revision,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_sent_with_its_key_alone() {
+        for (target, wire, if_version) in [
+            (Target::Key("k".into()), Wire::Key("k".into()), None),
+            (
+                Target::KeyVersion("k".into(), 7),
+                Wire::Key("k".into()),
+                Some(7),
+            ),
+            (
+                Target::KeyPrefix("p".into()),
+                Wire::KeyPrefix("p".into()),
+                None,
+            ),
+            (Target::Tag("t".into()), Wire::Tag("t".into()), None),
+            (Target::All, Wire::All(true), None),
+        ] {
+            let request = target.into_request("aws".into());
+            assert_eq!(request.namespace, "aws");
+            assert_eq!(
+                (request.target, request.if_version),
+                (Some(wire), if_version)
+            );
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a Get asks and what it answers.
+//!
+//! Guarantees that a credential's lifetime isn't lengthened on the way: it is
+//! counted from before the request was sent.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use crate::{Error, Secret, clock::BootInstant, proto, wire};
+
+/// What is good enough for a Get.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GetOptions {
+    pub(crate) min_ttl: Option<Duration>,
+}
+
+impl GetOptions {
+    /// The least lifetime that must be left; a credential with less is a miss.
+    #[must_use]
+    pub fn min_ttl(mut self, min_ttl: Duration) -> Self {
+        self.min_ttl = Some(min_ttl);
+        self
+    }
+}
+
+/// The answer to a Get.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// The key's live credential.
+    Hit(Credential),
+    /// There is none, or none that is good enough.
+    Miss(Miss),
+}
+
+impl Lookup {
+    /// The credential of a hit.
+    pub fn hit(self) -> Option<Credential> {
+        match self {
+            Self::Hit(credential) => Some(credential),
+            Self::Miss(_) => None,
+        }
+    }
+
+    pub(crate) fn parse(response: proto::GetResponse, sent: BootInstant) -> Result<Self, Error> {
+        use proto::get_response::Outcome;
+        match response.outcome {
+            Some(Outcome::Credential(credential)) => {
+                Credential::parse(credential, sent).map(Self::Hit)
+            }
+            Some(Outcome::Miss(miss)) => Miss::parse(miss).map(Self::Miss),
+            None => Err(Error::Malformed("outcome is unset")),
+        }
+    }
+}
+
+/// A credential that was live when the server answered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Credential {
+    /// The secret itself.
+    pub value: Secret,
+    /// When it ends, by the server's wall clock. Use
+    /// [`remaining`](Self::remaining) where this machine's clock may be off.
+    pub expires_at: SystemTime,
+    /// When somebody should fetch the next one, by the server's wall clock.
+    pub refresh_at: SystemTime,
+    /// The revision of the Put that stored it; comparable only under one
+    /// instance of the server.
+    pub version: u64,
+    /// The tier that holds it.
+    pub tier: String,
+    /// What the Put attached.
+    pub attributes: BTreeMap<String, String>,
+    // No later than the server's own deadline: `sent` plus the answered ttl,
+    // where `sent` is before the instant that ttl was measured at.
+    deadline: BootInstant,
+}
+
+impl Credential {
+    /// How much lifetime is left now; zero once it has ended.
+    ///
+    /// Independent of either machine's wall clock, and never more than the
+    /// server would say: the time the network took counts as passed.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.since(BootInstant::now())
+    }
+
+    fn parse(credential: proto::Credential, sent: BootInstant) -> Result<Self, Error> {
+        let ttl = wire::parse_span(credential.ttl, "ttl")?;
+        if ttl.is_zero() {
+            return Err(Error::Malformed("ttl is zero"));
+        }
+        Ok(Self {
+            value: Secret::new(credential.value),
+            expires_at: wire::parse_time(credential.expires_at, "expires_at")?,
+            refresh_at: wire::parse_time(credential.refresh_at, "refresh_at")?,
+            version: credential.version,
+            tier: credential.tier,
+            attributes: credential.attributes.into_iter().collect(),
+            deadline: sent.after(ttl),
+        })
+    }
+}
+
+/// Why there is no credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Miss {
+    /// The reason, as far as the server remembers it.
+    pub reason: MissReason,
+    /// When to ask again, if somebody is fetching it.
+    pub retry_after: Option<Duration>,
+}
+
+impl Miss {
+    fn parse(miss: proto::Miss) -> Result<Self, Error> {
+        let retry_after = miss
+            .retry_after
+            .map(|span| wire::parse_span(Some(span), "retry_after"));
+        Ok(Self {
+            reason: miss.reason().into(),
+            retry_after: retry_after.transpose()?,
+        })
+    }
+}
+
+/// Why a Get missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MissReason {
+    /// Nothing is stored, or why it went is no longer remembered.
+    NotFound,
+    /// Its lifetime has ended.
+    Expired,
+    /// It was invalidated.
+    Revoked,
+    /// It is live, but for less than was asked.
+    TtlTooShort,
+    /// Somebody is fetching it right now.
+    Pending,
+    /// A reason that this version of the crate doesn't know.
+    Other,
+}
+
+impl From<proto::MissReason> for MissReason {
+    fn from(reason: proto::MissReason) -> Self {
+        match reason {
+            proto::MissReason::NotFound => Self::NotFound,
+            proto::MissReason::Expired => Self::Expired,
+            proto::MissReason::Revoked => Self::Revoked,
+            proto::MissReason::TtlTooShort => Self::TtlTooShort,
+            proto::MissReason::Pending => Self::Pending,
+            proto::MissReason::Unspecified => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::get_response::Outcome;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn answer(ttl: Option<prost_types::Duration>) -> proto::GetResponse {
+        let at = Some(prost_types::Timestamp {
+            seconds: 1_900_000_000,
+            nanos: 0,
+        });
+        let credential = proto::Credential {
+            value: "token".into(),
+            expires_at: at,
+            ttl,
+            refresh_at: at,
+            version: 7,
+            tier: "1-hour".into(),
+            attributes: [("region".into(), "eu-west-1".into())].into(),
+        };
+        proto::GetResponse {
+            outcome: Some(Outcome::Credential(credential)),
+            lease: None,
+        }
+    }
+
+    #[test]
+    fn lifetime_counts_from_before_the_request_was_sent() {
+        let received = BootInstant::now();
+        let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), received).unwrap();
+        let credential = lookup.hit().unwrap();
+        assert_eq!(credential.deadline, received.after(MINUTE));
+        assert!(credential.remaining() <= MINUTE);
+        assert!(!credential.remaining().is_zero());
+        assert_eq!(credential.value.expose(), b"token");
+        assert_eq!(credential.attributes["region"], "eu-west-1");
+    }
+
+    #[test]
+    fn nothing_remains_of_an_ended_lifetime() {
+        let short = wire::span(Duration::from_nanos(1));
+        let credential = Lookup::parse(answer(Some(short)), BootInstant::now())
+            .unwrap()
+            .hit()
+            .unwrap();
+        while BootInstant::now() <= credential.deadline {}
+        assert_eq!(credential.remaining(), Duration::ZERO);
+    }
+
+    #[test]
+    fn debug_of_a_hit_does_not_show_the_value() {
+        let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), BootInstant::now()).unwrap();
+        let debug = format!("{lookup:?}");
+        assert!(
+            !debug.contains("token") && !debug.contains("116, 111"),
+            "{debug}"
+        );
+    }
+
+    #[test]
+    fn answer_that_breaks_the_contract_is_malformed() {
+        let negative = prost_types::Duration {
+            seconds: -1,
+            nanos: 0,
+        };
+        for ttl in [None, Some(negative), Some(wire::span(Duration::ZERO))] {
+            let parsed = Lookup::parse(answer(ttl), BootInstant::now());
+            assert!(matches!(parsed, Err(Error::Malformed(_))), "{ttl:?}");
+        }
+        let empty = proto::GetResponse {
+            outcome: None,
+            lease: None,
+        };
+        assert!(matches!(
+            Lookup::parse(empty, BootInstant::now()),
+            Err(Error::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn unknown_reason_is_still_a_miss() {
+        for (reason, expected) in [
+            (4, MissReason::TtlTooShort),
+            (0, MissReason::Other),
+            (99, MissReason::Other),
+        ] {
+            let miss = proto::Miss {
+                reason,
+                retry_after: Some(wire::span(MINUTE)),
+            };
+            let miss = Miss::parse(miss).unwrap();
+            assert_eq!((miss.reason, miss.retry_after), (expected, Some(MINUTE)));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What a Put stores, and what it answers.
+//!
+//! Guarantees that a retry doesn't lengthen a lifetime: a relative one shrinks
+//! by the time that has passed since the Put was called.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use crate::{Error, Secret, proto, wire};
+
+/// A credential to store, under a key of a namespace.
+#[derive(Clone, Debug)]
+pub struct Put {
+    namespace: String,
+    key: String,
+    value: Secret,
+    lifetime: Lifetime,
+    issued_at: Option<SystemTime>,
+    refresh_before: Option<Duration>,
+    tags: Vec<String>,
+    attributes: BTreeMap<String, String>,
+    tier: String,
+    precondition: Option<Precondition>,
+    single_use: bool,
+}
+
+/// How long a credential lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// From the instant the server reads the request; what the network takes to
+    /// bring it there comes on top.
+    Ttl(Duration),
+    /// Absolute, against the server's wall clock: the better choice whenever
+    /// the issuer states it.
+    ExpiresAt(SystemTime),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Precondition {
+    Absent,
+    Version(u64),
+}
+
+impl Put {
+    /// A credential with no more than it needs.
+    pub fn new(
+        namespace: impl Into<String>,
+        key: impl Into<String>,
+        value: Secret,
+        lifetime: Lifetime,
+    ) -> Self {
+        Self {
+            namespace: namespace.into(),
+            key: key.into(),
+            value,
+            lifetime,
+            issued_at: None,
+            refresh_before: None,
+            tags: Vec::new(),
+            attributes: BTreeMap::new(),
+            tier: String::new(),
+            precondition: None,
+            single_use: false,
+        }
+    }
+
+    /// When the issuer issued it, so that the server can refuse it if it was
+    /// revoked since.
+    #[must_use]
+    pub fn issued_at(mut self, issued_at: SystemTime) -> Self {
+        self.issued_at = Some(issued_at);
+        self
+    }
+
+    /// How long before its end it should be fetched anew. By default the server
+    /// decides, by the lifetime.
+    #[must_use]
+    pub fn refresh_before(mut self, refresh_before: Duration) -> Self {
+        self.refresh_before = Some(refresh_before);
+        self
+    }
+
+    /// Adds a tag, by which it can be invalidated.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Adds a pair of text that is kept beside the value.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// The tier to use, instead of the smallest that covers the lifetime.
+    #[must_use]
+    pub fn tier(mut self, tier: impl Into<String>) -> Self {
+        self.tier = tier.into();
+        self
+    }
+
+    /// Store only if the key isn't live, else `AlreadyExists`. Takes the place
+    /// of [`if_version`](Self::if_version).
+    ///
+    /// A retry isn't idempotent: `AlreadyExists` may be this Put's own doing,
+    /// when the answer to its first attempt was lost.
+    #[must_use]
+    pub fn if_absent(mut self) -> Self {
+        self.precondition = Some(Precondition::Absent);
+        self
+    }
+
+    /// Store only in place of this live version, else `Aborted`. Takes the
+    /// place of [`if_absent`](Self::if_absent), and shares its caveat.
+    #[must_use]
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.precondition = Some(Precondition::Version(version));
+        self
+    }
+
+    /// Marks a credential that may be used once only. The server refuses it:
+    /// such a credential must never be cached.
+    #[must_use]
+    pub fn single_use(mut self) -> Self {
+        self.single_use = true;
+        self
+    }
+
+    pub(crate) fn into_request(self) -> proto::PutRequest {
+        use proto::put_request::{Lifetime as Wire, Precondition as Condition};
+        proto::PutRequest {
+            namespace: self.namespace,
+            key: self.key,
+            value: self.value.into_bytes(),
+            lifetime: Some(match self.lifetime {
+                Lifetime::Ttl(ttl) => Wire::Ttl(wire::span(ttl)),
+                Lifetime::ExpiresAt(at) => Wire::ExpiresAt(at.into()),
+            }),
+            issued_at: self.issued_at.map(Into::into),
+            refresh_before: self.refresh_before.map(wire::span),
+            tags: self.tags,
+            attributes: self.attributes.into_iter().collect(),
+            tier: self.tier,
+            precondition: self.precondition.map(|precondition| match precondition {
+                Precondition::Absent => Condition::IfAbsent(true),
+                Precondition::Version(version) => Condition::IfVersion(version),
+            }),
+            single_use: self.single_use,
+            ..Default::default()
+        }
+    }
+
+    /// The relative lifetime, which every retry has to shrink.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        match self.lifetime {
+            Lifetime::Ttl(ttl) => Some(ttl),
+            Lifetime::ExpiresAt(_) => None,
+        }
+    }
+}
+
+/// The request of a retry that is sent `passed` after the Put was called.
+pub(crate) fn retried(
+    mut request: proto::PutRequest,
+    ttl: Option<Duration>,
+    passed: Duration,
+) -> Result<proto::PutRequest, Error> {
+    if let Some(ttl) = ttl {
+        let left = ttl.saturating_sub(passed);
+        if left.is_zero() {
+            return Err(Error::LifetimeEnded);
+        }
+        request.lifetime = Some(proto::put_request::Lifetime::Ttl(wire::span(left)));
+    }
+    Ok(request)
+}
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The credential's version: the revision of this Put.
+    pub version: u64,
+    /// The tier it went to.
+    pub tier: String,
+    /// When it ends. Earlier than asked for if the tier is shorter.
+    pub expires_at: SystemTime,
+}
+
+impl Stored {
+    pub(crate) fn parse(response: proto::PutResponse) -> Result<Self, Error> {
+        Ok(Self {
+            version: response.version,
+            tier: response.tier,
+            expires_at: wire::parse_time(response.expires_at, "expires_at")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::put_request::{Lifetime as Wire, Precondition as Condition};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn put(lifetime: Lifetime) -> Put {
+        Put::new("aws", "role/reader", Secret::new("token"), lifetime)
+    }
+
+    fn retried_after(lifetime: Lifetime, passed: Duration) -> Result<Option<Wire>, Error> {
+        let put = put(lifetime);
+        let ttl = put.ttl();
+        retried(put.into_request(), ttl, passed).map(|request| request.lifetime)
+    }
+
+    #[test]
+    fn retry_shrinks_a_relative_lifetime_by_the_time_that_passed() {
+        let second = Duration::from_secs(1);
+        let lifetime = retried_after(Lifetime::Ttl(HOUR), second).unwrap();
+        assert!(lifetime == Some(Wire::Ttl(wire::span(HOUR - second))));
+    }
+
+    #[test]
+    fn retry_of_an_ended_lifetime_is_not_sent() {
+        for passed in [HOUR, HOUR * 2] {
+            let ended = retried_after(Lifetime::Ttl(HOUR), passed);
+            assert!(matches!(ended, Err(Error::LifetimeEnded)));
+        }
+    }
+
+    #[test]
+    fn retry_leaves_an_absolute_lifetime_alone() {
+        let at = SystemTime::UNIX_EPOCH + HOUR;
+        let lifetime = retried_after(Lifetime::ExpiresAt(at), HOUR).unwrap();
+        assert!(lifetime == Some(Wire::ExpiresAt(at.into())));
+    }
+
+    #[test]
+    fn every_part_of_a_put_reaches_the_wire() {
+        let at = SystemTime::UNIX_EPOCH + HOUR;
+        let request = put(Lifetime::Ttl(HOUR))
+            .issued_at(at)
+            .refresh_before(HOUR / 2)
+            .tag("team-a")
+            .tag("prod")
+            .attribute("region", "eu-west-1")
+            .tier("1-hour")
+            .if_absent()
+            .if_version(9)
+            .single_use()
+            .into_request();
+        assert_eq!(
+            (&request.namespace[..], &request.key[..]),
+            ("aws", "role/reader")
+        );
+        assert_eq!(&request.value[..], b"token");
+        assert!(request.lifetime == Some(Wire::Ttl(wire::span(HOUR))));
+        assert_eq!(request.issued_at, Some(at.into()));
+        assert_eq!(request.refresh_before, Some(wire::span(HOUR / 2)));
+        assert_eq!(request.tags, ["team-a", "prod"]);
+        assert_eq!(request.attributes["region"], "eu-west-1");
+        assert_eq!(request.tier, "1-hour");
+        assert!(request.precondition == Some(Condition::IfVersion(9)));
+        assert!(request.single_use);
+    }
+
+    #[test]
+    fn answer_without_an_end_is_malformed() {
+        let response = proto::PutResponse {
+            version: 1,
+            tier: "1-hour".into(),
+            expires_at: None,
+        };
+        assert!(matches!(
+            Stored::parse(response),
+            Err(Error::Malformed("expires_at"))
+        ));
+    }
+}

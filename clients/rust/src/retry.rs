@@ -1,0 +1,199 @@
+//! When a call is tried again, and when it ends.
+//!
+//! Only transient failures are retried, a bounded number of times and never
+//! past the call's deadline, after a pause with full jitter: a fleet whose
+//! server restarts must not come back all at once.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::Error;
+
+/// How often, and after what pauses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    /// Tries in all; at least 1.
+    pub(crate) attempts: u32,
+}
+
+/// One try of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// 0 is the first.
+    pub(crate) number: u32,
+    /// What is left of the call's timeout.
+    pub(crate) timeout: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl Retry {
+    /// Tries until an answer, an error that a retry can't help, or the end of
+    /// `timeout`. At that end the last transient error is answered, if there
+    /// was one: it says more than that time is up.
+    pub(crate) async fn run<T, Try: Future<Output = Result<T, Error>>>(
+        self,
+        timeout: Duration,
+        mut attempt: impl FnMut(Attempt) -> Try,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut failure = Error::DeadlineExceeded;
+        for number in 0..self.attempts {
+            if number > 0 {
+                let pause = pause(number, failure.retry_after(), fastrand::f64());
+                if pause >= left() {
+                    break;
+                }
+                sleep(pause).await;
+            }
+            let call = attempt(Attempt {
+                number,
+                timeout: left(),
+            });
+            match timeout_at(deadline, call).await {
+                Ok(Err(error)) if error.is_transient() => failure = error,
+                Ok(Err(Error::DeadlineExceeded)) | Err(_) => break,
+                Ok(outcome) => return outcome,
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// The pause before attempt `number` (≥ 1): anything up to the exponential
+/// bound, on top of what the server asks for. `random` is from 0 to 1.
+fn pause(number: u32, asked_for: Option<Duration>, random: f64) -> Duration {
+    let doublings = number.saturating_sub(1).min(31);
+    let bound = FIRST_PAUSE
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_PAUSE);
+    bound
+        .mul_f64(random)
+        .saturating_add(asked_for.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, future::ready};
+
+    use tonic::{Code, Status};
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn unavailable() -> Error {
+        Status::unavailable("draining").into()
+    }
+
+    #[test]
+    fn pause_is_spread_over_a_bound_that_doubles_up_to_a_limit() {
+        for (number, bound) in [
+            (1, 50),
+            (2, 100),
+            (3, 200),
+            (6, 1600),
+            (7, 2000),
+            (u32::MAX, 2000),
+        ] {
+            assert_eq!(pause(number, None, 0.0), Duration::ZERO);
+            assert_eq!(pause(number, None, 1.0), Duration::from_millis(bound));
+        }
+        assert_eq!(pause(1, Some(SECOND), 1.0), Duration::from_millis(1050));
+        assert_eq!(pause(1, Some(Duration::MAX), 1.0), Duration::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transient_failure_is_retried_until_it_passes() {
+        let seen = RefCell::new(Vec::new());
+        let answer = Retry { attempts: 4 }
+            .run(SECOND * 60, |attempt| {
+                seen.borrow_mut().push(attempt);
+                ready(if attempt.number < 2 {
+                    Err(unavailable())
+                } else {
+                    Ok("answer")
+                })
+            })
+            .await;
+        assert_eq!(answer.unwrap(), "answer");
+        let seen = seen.into_inner();
+        assert_eq!(
+            seen.iter()
+                .map(|attempt| attempt.number)
+                .collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
+        assert_eq!(seen[0].timeout, SECOND * 60);
+        assert!(
+            seen[2].timeout >= SECOND * 60 - Duration::from_millis(160),
+            "{seen:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_bounded() {
+        let mut calls = 0;
+        let failed = Retry { attempts: 3 }
+            .run(SECOND * 60, |_| {
+                calls += 1;
+                ready(Err::<(), _>(unavailable()))
+            })
+            .await;
+        assert!(
+            matches!(failed, Err(Error::Refused(refusal)) if refusal.code == Code::Unavailable)
+        );
+        assert_eq!(calls, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_retry_cannot_help_is_answered_at_once() {
+        let mut calls = 0;
+        let failed = Retry { attempts: 3 }
+            .run(SECOND, |_| {
+                calls += 1;
+                ready(Err::<(), _>(Status::aborted("the version differs").into()))
+            })
+            .await;
+        assert!(matches!(failed, Err(Error::Refused(refusal)) if refusal.code == Code::Aborted));
+        assert_eq!(calls, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wait_that_would_outlast_the_deadline_is_not_begun() {
+        let mut details = ErrorDetails::new();
+        details.set_retry_info(Some(SECOND * 10));
+        let status = Status::with_error_details(Code::Unavailable, "draining", details);
+        let begun = Instant::now();
+        let failed = Retry { attempts: 3 }
+            .run(SECOND * 5, |_| ready(Err::<(), _>(status.clone().into())))
+            .await;
+        assert_eq!(failed.unwrap_err().retry_after(), Some(SECOND * 10));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_at_the_deadline() {
+        let begun = Instant::now();
+        let failed = Retry { attempts: 3 }.run(SECOND, |_| std::future::pending::<Result<(), _>>());
+        assert!(matches!(failed.await, Err(Error::DeadlineExceeded)));
+        assert!(begun.elapsed() >= SECOND && begun.elapsed() < SECOND * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_after_a_failure_is_answered_with_the_failure() {
+        let failed = Retry { attempts: 3 }
+            .run(SECOND, |attempt| async move {
+                match attempt.number {
+                    0 => Err::<(), _>(unavailable()),
+                    _ => std::future::pending().await,
+                }
+            })
+            .await;
+        assert!(matches!(failed, Err(Error::Refused(_))));
+    }
+}
