@@ -4,4 +4,5 @@
 
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod rpc;

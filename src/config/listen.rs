@@ -1,0 +1,103 @@
+//! Where to listen: an address that other parts needn't parse again.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+/// The longest path of a Unix socket that the kernel takes, in bytes.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// An IP address and a port; port 0 = any.
+    Ip(SocketAddr),
+    /// A name to resolve when the server starts, and a port.
+    Host {
+        /// The name.
+        name: String,
+        /// The port; 0 = any.
+        port: u16,
+    },
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl ListenAddr {
+    /// Whether only this host can reach it. Of the names, only `localhost` is
+    /// taken for that; what it resolves to is checked again at binding.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Ip(address) => is_loopback(*address),
+            Self::Host { name, .. } => name.eq_ignore_ascii_case("localhost"),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+/// Whether the address is a loopback one, IPv4 inside IPv6 included.
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return socket_path(path);
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Ip(address));
+        }
+        let (name, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| format!("{text:?} has no port"))?;
+        let port = port
+            .parse()
+            .map_err(|_| format!("{text:?} has no port from 0 to 65535"))?;
+        if !is_host_name(name) {
+            return Err(format!(
+                "{text:?} has neither an IP address nor a host name"
+            ));
+        }
+        Ok(Self::Host {
+            name: name.to_owned(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Host { name, port } => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+fn socket_path(path: &str) -> Result<ListenAddr, String> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(format!("{path:?} isn't the path of a socket"));
+    }
+    if path.len() > MAX_SOCKET_PATH {
+        return Err(format!("{path:?} is longer than {MAX_SOCKET_PATH} bytes"));
+    }
+    Ok(ListenAddr::Unix(path.into()))
+}
+
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    // A last label of digits alone is a mistyped IPv4 address.
+    let last_is_number = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    name.split('.').all(label) && !last_is_number
+}

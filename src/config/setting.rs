@@ -1,0 +1,90 @@
+//! The list of settings that have one value: their paths, their variables and
+//! what they accept.
+
+/// A setting with one value, in every source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Setting {
+    Listen,
+    Insecure,
+    MaxValue,
+    MaxNamespaces,
+    MaxConnections,
+    MaxStreams,
+    DrainTimeout,
+    LogFormat,
+    LogLevel,
+}
+
+impl Setting {
+    pub(super) const ALL: [Self; 9] = [
+        Self::Listen,
+        Self::Insecure,
+        Self::MaxValue,
+        Self::MaxNamespaces,
+        Self::MaxConnections,
+        Self::MaxStreams,
+        Self::DrainTimeout,
+        Self::LogFormat,
+        Self::LogLevel,
+    ];
+
+    /// The dotted path in the file.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Insecure => "insecure",
+            Self::MaxValue => "limits.max_value",
+            Self::MaxNamespaces => "limits.max_namespaces",
+            Self::MaxConnections => "limits.max_connections",
+            Self::MaxStreams => "limits.max_streams",
+            Self::DrainTimeout => "shutdown.drain_timeout",
+            Self::LogFormat => "log.format",
+            Self::LogLevel => "log.level",
+        }
+    }
+
+    /// The variable that sets it, such as `CREDCACHE_LIMITS_MAX_VALUE`.
+    pub(super) fn variable(self) -> String {
+        format!(
+            "CREDCACHE_{}",
+            self.path().to_ascii_uppercase().replace('.', "_")
+        )
+    }
+
+    /// What it accepts, for error messages.
+    pub(super) fn accepts(self) -> &'static str {
+        match self {
+            Self::Listen => "a list of host:port (port 0 = any) or unix:PATH",
+            Self::Insecure => "true or false",
+            Self::MaxValue => "a size from 1B to 1MiB, such as \"64KiB\"",
+            Self::MaxNamespaces => "a number from 1 to 1000000",
+            Self::MaxConnections => "a number from 1 to 1000000",
+            Self::MaxStreams => "a number from 1 to 65536",
+            Self::DrainTimeout => "a duration from 0s to 1h, such as \"10s\"",
+            Self::LogFormat => "text or json",
+            Self::LogLevel => {
+                "off, error, warn, info, debug or trace, or target=level pairs, comma separated"
+            }
+        }
+    }
+
+    pub(super) fn at_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.path() == path)
+    }
+
+    pub(super) fn of_variable(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|setting| setting.variable() == name)
+    }
+
+    /// Whether `name` is a table of settings in the file.
+    pub(super) fn is_section(name: &str) -> bool {
+        Self::ALL.into_iter().any(|setting| {
+            setting
+                .path()
+                .split_once('.')
+                .is_some_and(|(section, _)| section == name)
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Precedence, rules between settings, and what no file or variable may do:
+//! pass unnoticed, or end in a panic.
+
+use std::{collections::BTreeSet, ffi::OsString, time::Duration};
+
+use proptest::{prelude::*, sample::select};
+
+use super::{Config, ConfigErrors, ListenAddr, LogFormat, ServeArgs, setting::Setting};
+
+mod malformed;
+
+fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    load_with(file, environment, &ServeArgs::default())
+}
+
+fn load_with(
+    file: &str,
+    environment: &[(&str, &str)],
+    args: &ServeArgs,
+) -> Result<Config, ConfigErrors> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Config::from_sources(Some(file), environment, args)
+}
+
+fn refused(file: &str, environment: &[(&str, &str)]) -> BTreeSet<String> {
+    settings(&load(file, environment).expect_err("the configuration must be refused"))
+}
+
+fn settings(errors: &ConfigErrors) -> BTreeSet<String> {
+    errors
+        .iter()
+        .map(|error| error.setting().to_owned())
+        .collect()
+}
+
+fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+#[test]
+fn nothing_typed_gives_the_documented_defaults() {
+    let config = Config::from_sources(None, [], &ServeArgs::default()).unwrap();
+    assert_eq!(config.listen, ["127.0.0.1:50051".parse().unwrap()]);
+    let tiers: Vec<_> = config
+        .tiers
+        .iter()
+        .map(|tier| (tier.name.as_str(), tier.max_ttl.as_secs(), tier.capacity))
+        .collect();
+    let capacity = 64 << 20;
+    assert_eq!(
+        tiers,
+        [
+            ("1-minute", 60, capacity),
+            ("15-minutes", 900, capacity),
+            ("1-hour", 3600, capacity),
+            ("12-hours", 43_200, capacity),
+        ]
+    );
+    assert_eq!(config.limits.max_value, 64 << 10);
+    assert_eq!(config.drain_timeout, Duration::from_secs(10));
+    assert!(!config.insecure);
+}
+
+#[test]
+fn flag_beats_variable_beats_file() {
+    let file = "listen = ['127.0.0.1:1']\n[log]\nformat = 'json'\nlevel = 'warn'";
+    let environment = [
+        ("CREDCACHE_LISTEN", "127.0.0.1:2, unix:/run/c.sock"),
+        ("CREDCACHE_LOG_FORMAT", "text"),
+    ];
+    let args = ServeArgs {
+        listen: vec!["127.0.0.1:3".into()],
+        ..ServeArgs::default()
+    };
+    let config = load_with(file, &environment, &args).unwrap();
+    assert_eq!(config.listen, ["127.0.0.1:3".parse().unwrap()]);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.level, "warn");
+    let config = load(file, &environment).unwrap();
+    assert_eq!(config.listen[0], "127.0.0.1:2".parse().unwrap());
+    assert_eq!(config.listen[1], ListenAddr::Unix("/run/c.sock".into()));
+}
+
+#[test]
+fn every_setting_has_a_variable() {
+    for setting in Setting::ALL {
+        let variable = setting.variable();
+        let error = load("", &[(&variable, "{}")]).unwrap_err();
+        assert_eq!(settings(&error), set([setting.path()]), "{variable}");
+        assert!(error.to_string().contains(&variable), "{error}");
+        assert!(error.to_string().contains(setting.accepts()), "{error}");
+    }
+}
+
+#[test]
+fn plaintext_that_others_can_reach_needs_insecure() {
+    for address in ["0.0.0.0:1", "[::]:1", "10.1.2.3:0", "example.com:80"] {
+        let error = load("", &[("CREDCACHE_LISTEN", address)]).unwrap_err();
+        assert_eq!(settings(&error), set(["listen"]));
+        assert!(error.to_string().contains("--insecure"), "{error}");
+        let environment = [
+            ("CREDCACHE_LISTEN", address),
+            ("CREDCACHE_INSECURE", "true"),
+        ];
+        assert!(load("", &environment).is_ok(), "{address}");
+    }
+    for address in ["localhost:1", "127.9.9.9:1", "[::1]:0", "unix:c.sock"] {
+        assert!(
+            load("", &[("CREDCACHE_LISTEN", address)]).is_ok(),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn variables_of_the_client_and_of_kubernetes_are_left_alone() {
+    let environment = [
+        ("CREDCACHE_SERVER", "http://credcache:50051"),
+        ("CREDCACHE_SERVICE_HOST", "10.0.0.1"),
+        ("CREDCACHE_SERVICE_PORT", "50051"),
+        ("CREDCACHE_SERVICE_PORT_GRPC", "50051"),
+        ("CREDCACHE_PORT", "tcp://10.0.0.1:50051"),
+        ("CREDCACHE_PORT_50051_TCP_ADDR", "10.0.0.1"),
+        ("CREDCACHE_METRICS_SERVICE_HOST", "10.0.0.2"),
+        ("CREDCACHE_METRICS_PORT_80_TCP", "tcp://10.0.0.2:80"),
+    ];
+    assert!(load("", &environment).is_ok());
+    assert_eq!(
+        refused("", &[("CREDCACHE_LISTENS", "127.0.0.1:1")]),
+        set(["CREDCACHE_LISTENS"])
+    );
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let file = "
+        listen = ['nowhere']
+        shout = 1
+        [limits]
+        max_value = '2MiB'
+        [[tier]]
+        name = 'a'
+        max_ttl = '5 parsecs'
+        capacity = '1GiB'
+        [[tier]]
+        name = 'b'
+        max_ttl = '1m'
+        capacity = '1MiB'
+        [[tier]]
+        name = 'b'
+        max_ttl = '60s'
+        size = 1
+        capacity = '1GiB'
+    ";
+    assert_eq!(
+        refused(file, &[("CREDCACHE_LOG_LEVEL", "verbose")]),
+        set([
+            "listen",
+            "shout",
+            "limits.max_value",
+            "tier[0].max_ttl",
+            "tier[1].capacity",
+            "tier[2].name",
+            "tier[2].max_ttl",
+            "tier[2].size",
+            "log.level",
+        ])
+    );
+}
+
+#[test]
+fn tier_must_hold_sixteen_of_the_largest_credentials() {
+    let file = |max_value| {
+        format!(
+            "[limits]\nmax_value = {max_value}\n\
+             [[tier]]\nname = 'a'\nmax_ttl = '1m'\ncapacity = '4MiB'"
+        )
+    };
+    let largest = (4 << 20) / 16 - (8 << 10);
+    assert!(load(&file(largest), &[]).is_ok());
+    assert_eq!(refused(&file(largest + 1), &[]), set(["tier[0].capacity"]));
+    let error = load("", &[("CREDCACHE_LIMITS_MAX_VALUE", "1MiB")]);
+    assert!(
+        error.is_ok(),
+        "the default tiers hold the largest max_value"
+    );
+}
+
+#[test]
+fn syntax_error_names_its_line() {
+    let error = load("insecure = false\nlisten = [", &[]).unwrap_err();
+    assert_eq!(settings(&error), set(["line 2"]));
+}

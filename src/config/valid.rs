@@ -1,0 +1,245 @@
+//! What was typed, checked: bounds of single values, then what settings demand
+//! of each other. Goes on after an error, so that all are told at once.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use toml::{Table, Value};
+
+use super::{
+    Config, Limits, ListenAddr, LogConfig, LogFormat, TierConfig,
+    error::{Origin, SettingError},
+    raw::Raw,
+    setting::Setting,
+    value::{self, Problem},
+};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A message may have 4 MiB, and one must always hold a value with its tags
+/// and attributes, also when it comes back among others.
+const VALUE_BOUNDS: RangeInclusive<u64> = 1..=MIB;
+const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
+const CONNECTION_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
+const STREAM_BOUNDS: RangeInclusive<u32> = 1..=65_536;
+const DRAIN_BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+const MAX_TTL_BOUNDS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(10 * 31_557_600);
+const MIN_CAPACITY: u64 = MIB;
+/// Keeps the sum over all tiers far from overflow.
+const MAX_CAPACITY: u64 = 1 << 50;
+const MAX_TIERS: usize = 16;
+
+/// A tier must hold this many of the largest credentials: one that fills a
+/// good part of it would push out everything else, or not fit its shard.
+const LARGEST_PER_TIER: u64 = 16;
+/// What the largest credential takes beside its value: a key of 1 KiB, tags of
+/// 2 KiB, attributes of 4 KiB, and the entry itself.
+const BESIDE_VALUE: u64 = 8 * KIB;
+
+const ACCEPTED_TIERS: &str = "1 to 16 [[tier]] tables of name, max_ttl and capacity";
+const ACCEPTED_NAME: &str =
+    "1 to 63 of [a-z0-9._-], starting with a letter or digit, each name once";
+const ACCEPTED_MAX_TTL: &str =
+    "a duration from 1s to 10years, such as \"15m\", another in every tier";
+const ACCEPTED_CAPACITY: &str =
+    "a size from 1MiB to 1PiB, such as \"64MiB\", and at least 16 × (limits.max_value + 8KiB)";
+
+/// The configuration, good only if `errors` stays empty.
+pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
+    let mut reader = Reader { raw, errors };
+    let listen = reader.read(Setting::Listen, value::addresses, default_listen);
+    let insecure = reader.read(Setting::Insecure, value::boolean, || false);
+    let limits = reader.limits();
+    let config = Config {
+        tiers: reader.tiers(limits.max_value),
+        limits,
+        drain_timeout: reader.read(
+            Setting::DrainTimeout,
+            |typed| value::duration(typed, &DRAIN_BOUNDS),
+            || Duration::from_secs(10),
+        ),
+        log: LogConfig {
+            format: reader.read(Setting::LogFormat, value::log_format, || LogFormat::Text),
+            level: reader.read(Setting::LogLevel, value::log_level, || "info".into()),
+        },
+        listen,
+        insecure,
+    };
+    if !config.insecure {
+        reader.refuse_reachable(&config.listen);
+    }
+    config
+}
+
+struct Reader<'a> {
+    raw: &'a Raw,
+    errors: &'a mut Vec<SettingError>,
+}
+
+impl Reader<'_> {
+    fn read<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&Value) -> Result<T, Problem>,
+        default: impl FnOnce() -> T,
+    ) -> T {
+        let Some(typed) = self.raw.values.get(&setting) else {
+            return default();
+        };
+        parse(&typed.value).unwrap_or_else(|problem| {
+            self.errors.push(SettingError {
+                setting: setting.path().into(),
+                origin: typed.origin.clone(),
+                problem,
+                accepts: setting.accepts(),
+            });
+            default()
+        })
+    }
+
+    fn limits(&mut self) -> Limits {
+        let mut number = |setting, bounds: RangeInclusive<u32>, default| {
+            self.read(setting, |typed| value::number(typed, &bounds), || default)
+        };
+        Limits {
+            max_namespaces: number(Setting::MaxNamespaces, NAMESPACE_BOUNDS, 4096),
+            // A connection from each pod of the largest clusters, and far below
+            // the hard limit of open files that systemd and Docker give.
+            max_connections: number(Setting::MaxConnections, CONNECTION_BOUNDS, 10_000),
+            max_streams: number(Setting::MaxStreams, STREAM_BOUNDS, 512),
+            max_value: self.read(
+                Setting::MaxValue,
+                |typed| value::size(typed, &VALUE_BOUNDS),
+                || 64 * KIB,
+            ),
+        }
+    }
+
+    fn tiers(&mut self, max_value: u64) -> Vec<TierConfig> {
+        let least = LARGEST_PER_TIER * (max_value + BESIDE_VALUE);
+        let capacities = least.max(MIN_CAPACITY)..=MAX_CAPACITY;
+        let typed = self.raw.tiers.as_deref();
+        // By the place in the file, which a tier that is refused keeps.
+        let tiers: Vec<(usize, TierConfig)> = match typed {
+            Some(tables) => tables
+                .iter()
+                .enumerate()
+                .filter_map(|(index, table)| Some((index, self.tier(index, table, &capacities)?)))
+                .collect(),
+            None => default_tiers().into_iter().enumerate().collect(),
+        };
+        if let Some(tables) = typed
+            && !(1..=MAX_TIERS).contains(&tables.len())
+        {
+            let problem = format!("there are {}", tables.len());
+            self.refuse("tier".into(), problem, ACCEPTED_TIERS);
+        }
+        self.refuse_repeated(&tiers);
+        tiers.into_iter().map(|(_, tier)| tier).collect()
+    }
+
+    fn tier(
+        &mut self,
+        index: usize,
+        table: &Table,
+        capacities: &RangeInclusive<u64>,
+    ) -> Option<TierConfig> {
+        for name in table.keys() {
+            if !["name", "max_ttl", "capacity"].contains(&name.as_str()) {
+                let path = format!("tier[{index}].{}", name.escape_debug());
+                self.refuse(path, "is no setting".into(), ACCEPTED_TIERS);
+            }
+        }
+        let name = self.field(index, table, "name", ACCEPTED_NAME, value::tier_name);
+        let max_ttl = self.field(index, table, "max_ttl", ACCEPTED_MAX_TTL, |typed| {
+            value::duration(typed, &MAX_TTL_BOUNDS)
+        });
+        let capacity = self.field(index, table, "capacity", ACCEPTED_CAPACITY, |typed| {
+            value::size(typed, capacities)
+        });
+        Some(TierConfig {
+            name: name?,
+            max_ttl: max_ttl?,
+            capacity: capacity?,
+        })
+    }
+
+    fn field<T>(
+        &mut self,
+        index: usize,
+        table: &Table,
+        name: &str,
+        accepts: &'static str,
+        parse: impl FnOnce(&Value) -> Result<T, Problem>,
+    ) -> Option<T> {
+        let parsed = table
+            .get(name)
+            .ok_or_else(|| "is missing".into())
+            .and_then(parse);
+        parsed
+            .map_err(|problem| self.refuse(format!("tier[{index}].{name}"), problem, accepts))
+            .ok()
+    }
+
+    fn refuse_repeated(&mut self, tiers: &[(usize, TierConfig)]) {
+        for (place, (index, tier)) in tiers.iter().enumerate() {
+            let mut before = tiers[..place].iter().map(|(_, other)| other);
+            if before.clone().any(|other| other.name == tier.name) {
+                let problem = format!("{:?} is taken by another tier", tier.name);
+                self.refuse(format!("tier[{index}].name"), problem, ACCEPTED_NAME);
+            }
+            if before.any(|other| other.max_ttl == tier.max_ttl) {
+                let problem = "another tier has the same".into();
+                self.refuse(format!("tier[{index}].max_ttl"), problem, ACCEPTED_MAX_TTL);
+            }
+        }
+    }
+
+    fn refuse(&mut self, setting: String, problem: String, accepts: &'static str) {
+        self.errors.push(SettingError {
+            setting,
+            origin: match self.raw.tiers {
+                Some(_) => Origin::File,
+                None => Origin::Default,
+            },
+            problem,
+            accepts,
+        });
+    }
+
+    fn refuse_reachable(&mut self, listen: &[ListenAddr]) {
+        let origin = self
+            .raw
+            .values
+            .get(&Setting::Listen)
+            .map_or(Origin::Default, |typed| typed.origin.clone());
+        for address in listen.iter().filter(|address| !address.is_local()) {
+            self.errors.push(SettingError {
+                setting: Setting::Listen.path().into(),
+                origin: origin.clone(),
+                problem: format!("other hosts could read the plaintext on {address}"),
+                accepts: "loopback addresses and Unix sockets; any address with --insecure",
+            });
+        }
+    }
+}
+
+fn default_listen() -> Vec<ListenAddr> {
+    vec![ListenAddr::Ip(([127, 0, 0, 1], 50051).into())]
+}
+
+fn default_tiers() -> [TierConfig; 4] {
+    [
+        ("1-minute", HOUR / 60),
+        ("15-minutes", HOUR / 4),
+        ("1-hour", HOUR),
+        ("12-hours", HOUR * 12),
+    ]
+    .map(|(name, max_ttl)| TierConfig {
+        name: name.into(),
+        max_ttl,
+        capacity: 64 * MIB,
+    })
+}
