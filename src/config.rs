@@ -21,6 +21,7 @@ use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 pub use args::{CheckConfigArgs, ServeArgs};
 pub use error::{ConfigErrors, SettingError};
 pub use listen::ListenAddr;
+pub(crate) use listen::is_loopback;
 
 use self::{error::Origin, raw::Raw};
 

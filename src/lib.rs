@@ -6,3 +6,5 @@ pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod rpc;
+pub mod server;
+pub mod telemetry;

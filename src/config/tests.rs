@@ -143,11 +143,11 @@ fn all_errors_are_told_at_once() {
         [[tier]]
         name = 'a'
         max_ttl = '5 parsecs'
-        capacity = '1GiB'
+        capacity = '1MiB'
         [[tier]]
         name = 'b'
         max_ttl = '1m'
-        capacity = '1MiB'
+        capacity = '1GiB'
         [[tier]]
         name = 'b'
         max_ttl = '60s'
@@ -161,7 +161,7 @@ fn all_errors_are_told_at_once() {
             "shout",
             "limits.max_value",
             "tier[0].max_ttl",
-            "tier[1].capacity",
+            "tier[0].capacity",
             "tier[2].name",
             "tier[2].max_ttl",
             "tier[2].size",

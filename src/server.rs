@@ -1,0 +1,225 @@
+//! The shell around the rpcs: listeners, connection limits, health,
+//! reflection, and the end of it all.
+//!
+//! Guarantees that accepting never stops before shutdown, that a silent peer
+//! costs a connection for seconds only, and that a drain ends in bounded time.
+//! What the calls mean is `rpc`'s.
+
+mod accept;
+mod call_policy;
+mod connection;
+mod drain;
+mod health;
+mod listener;
+mod reflection;
+mod refusal;
+mod signals;
+mod unix_socket;
+
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{service::Routes, transport::Server};
+use tracing::{info, warn};
+
+pub use listener::BoundAddr;
+
+use self::{
+    accept::Admission, call_policy::CallPolicy, drain::Drain, listener::Listener, signals::Signals,
+};
+use crate::config::{Config, ListenAddr};
+
+/// A client has sent the HTTP/2 preface after this long, or is cut: over a
+/// mesh it takes one round trip.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a connection is pinged, and how long the answer may take, before
+/// the peer counts as gone.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the headers of one call may take, in bytes: tokens and trace contexts
+/// fit, and a stream can't hold more memory than that before its call begins.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// After this many streams reset for a client's errors its connection ends;
+/// tonic leaves the number unbounded.
+const MAX_ERROR_RESETS: usize = 1024;
+
+/// Why the server didn't run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: ListenAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The bound addresses can't be printed.
+    #[error("can't print the addresses: {0}")]
+    Announce(io::Error),
+    /// Signals can't be received.
+    #[error("can't receive signals: {0}")]
+    Signals(io::Error),
+    /// The descriptors of the services can't be read.
+    #[error("can't set up reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport gave up.
+    #[error("the transport failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves `routes`, health and reflection until SIGTERM or SIGINT, then drains.
+/// A second signal ends the drain at once.
+///
+/// Prints each bound address to stdout, as `listening on ADDR`.
+///
+/// # Errors
+/// When it can't start. A drain that took too long is none.
+pub async fn serve(config: &Config, routes: Routes) -> Result<(), ServeError> {
+    // Before the addresses are told: who reads them may send a signal.
+    let mut signals = Signals::install().map_err(ServeError::Signals)?;
+    let bound = bind(config).await?;
+    announce(&bound).map_err(ServeError::Announce)?;
+    let stop = CancellationToken::new();
+    let signalled = async {
+        info!(signal = signals.next().await, "draining");
+        stop.cancel();
+        warn!(signal = signals.next().await, "ending at once");
+    };
+    tokio::select! {
+        outcome = bound.run(routes, stop.cancelled()) => outcome,
+        () = signalled => Ok(()),
+    }
+}
+
+/// Binds every configured address, or none.
+///
+/// # Errors
+/// When one of them is taken, not there, or not allowed.
+pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
+    let mut listeners = Vec::with_capacity(config.listen.len());
+    for address in &config.listen {
+        let listener = Listener::bind(address, config.insecure)
+            .await
+            .map_err(|source| ServeError::Bind {
+                address: address.clone(),
+                source,
+            })?;
+        listeners.push(listener);
+    }
+    Ok(Bound {
+        listeners,
+        max_connections: config.limits.max_connections,
+        max_streams: config.limits.max_streams,
+        drain_timeout: config.drain_timeout,
+        preface_timeout: PREFACE_TIMEOUT,
+    })
+}
+
+/// Listeners that clients can connect to already, though nobody answers yet.
+#[derive(Debug)]
+pub struct Bound {
+    listeners: Vec<Listener>,
+    max_connections: u32,
+    max_streams: u32,
+    drain_timeout: Duration,
+    preface_timeout: Duration,
+}
+
+impl Bound {
+    /// The addresses, with the ports that were chosen, in configured order.
+    pub fn addresses(&self) -> impl Iterator<Item = &BoundAddr> {
+        self.listeners.iter().map(Listener::address)
+    }
+
+    /// Cuts a connection that hasn't sent the HTTP/2 preface within `timeout`,
+    /// in place of 10 seconds.
+    #[must_use]
+    pub fn with_preface_timeout(mut self, timeout: Duration) -> Self {
+        self.preface_timeout = timeout;
+        self
+    }
+
+    /// Serves `routes`, health and reflection until `shutdown`, then drains:
+    /// health says NOT_SERVING, the listeners close, calls in flight finish,
+    /// and what is left after the drain timeout is cut.
+    ///
+    /// # Errors
+    /// When it can't start. A drain that took too long is none.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the listeners; connections end with the runtime.
+    pub async fn run(
+        self,
+        routes: Routes,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let (drain, draining) = Drain::new();
+        let routes = reflection::add_to(routes)?.add_service(health::service(draining.clone()));
+        let max_connections = self.max_connections as usize;
+        let admission = Admission {
+            slots: Arc::new(Semaphore::new(max_connections)),
+            preface_timeout: self.preface_timeout,
+            cut: CancellationToken::new(),
+        };
+        let open = || max_connections - admission.slots.available_permits();
+
+        let (accepted, incoming) = tokio::sync::mpsc::channel(1);
+        let mut acceptors = JoinSet::new();
+        for listener in self.listeners {
+            acceptors.spawn(accept::run(listener, admission.clone(), accepted.clone()));
+        }
+
+        let drain_begins = CancellationToken::new();
+        let stop = async {
+            shutdown.await;
+            drain.begin();
+            acceptors.shutdown().await;
+            info!(connections = open(), "drain begins");
+            drain_begins.cancel();
+        };
+        let bound_drain = async {
+            drain_begins.cancelled().await;
+            tokio::time::sleep(self.drain_timeout).await;
+            warn!(connections = open(), "drain took too long: cutting");
+            admission.cut.cancel();
+            std::future::pending().await
+        };
+        let serving = Server::builder()
+            .max_concurrent_streams(self.max_streams)
+            .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
+            .http2_keepalive_interval(Some(PING_INTERVAL))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .http2_max_header_list_size(MAX_HEADER_LIST)
+            .layer(tower::layer::layer_fn(move |calls| {
+                CallPolicy::new(calls, draining.clone())
+            }))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(
+                ReceiverStream::new(incoming).map(Ok::<_, Infallible>),
+                stop,
+            );
+        tokio::select! {
+            outcome = serving => outcome?,
+            () = bound_drain => {}
+        }
+        info!("drained");
+        Ok(())
+    }
+}
+
+fn announce(bound: &Bound) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    for address in bound.addresses() {
+        info!(%address, "listening");
+        writeln!(stdout, "listening on {address}")?;
+    }
+    stdout.flush()
+}

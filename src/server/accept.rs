@@ -1,0 +1,102 @@
+//! The accept loop of one listener: goes on whatever happens, and keeps to
+//! the number of connections that all listeners share.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{connection::Connection, listener::Listener};
+
+/// Out of file descriptors or buffers, the next accept would fail as well
+/// until some connection has gone.
+const BACKOFF: Duration = Duration::from_millis(100);
+/// How often a repeated trouble is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// On what terms connections come in.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    /// One permit for each connection there may be.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) preface_timeout: Duration,
+    /// Cuts every connection.
+    pub(super) cut: CancellationToken,
+}
+
+/// Accepts until the task is aborted.
+///
+/// Above the limit a connection is closed at once, not left in the backlog: its
+/// client learns within a round trip that it has to go elsewhere, instead of
+/// hanging until its deadline on a connection that looks established.
+pub(super) async fn run(
+    listener: Listener,
+    admission: Admission,
+    accepted: mpsc::Sender<Connection>,
+) {
+    let mut failed = Trouble::default();
+    let mut full = Trouble::default();
+    loop {
+        let io = match listener.accept().await {
+            Ok(io) => io,
+            Err(error) => {
+                if let Some(count) = failed.tell() {
+                    warn!(address = %listener.address(), %error, count, "accepting failed");
+                }
+                if is_exhaustion(&error) {
+                    sleep(BACKOFF).await;
+                }
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&admission.slots).try_acquire_owned() else {
+            if let Some(count) = full.tell() {
+                warn!(address = %listener.address(), count, "too many connections: closing new ones");
+            }
+            continue;
+        };
+        let connection = Connection::new(
+            io,
+            slot,
+            admission.preface_timeout,
+            admission.cut.child_token(),
+        );
+        if accepted.send(connection).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: everything but errors of the one
+/// connection, which is gone already.
+fn is_exhaustion(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}
+
+/// Counts what happens, to be told at most once a second.
+#[derive(Default)]
+struct Trouble {
+    told: Option<Instant>,
+    count: u64,
+}
+
+impl Trouble {
+    /// Counts one more; how many there were since the last time, if it is time
+    /// to tell.
+    fn tell(&mut self) -> Option<u64> {
+        self.count += 1;
+        if self.told.is_some_and(|told| told.elapsed() < LOG_INTERVAL) {
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(std::mem::take(&mut self.count))
+    }
+}

@@ -1,0 +1,195 @@
+//! What holds for every call, whatever its method: the caller's deadline is
+//! kept, nothing begins once the drain has, and transport errors carry the
+//! codes of the contract.
+//!
+//! A deadline covers the call until its response begins; a response stream has
+//! to keep it itself.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tonic::{Code, Status, body::Body};
+use tower::Service;
+
+use super::{drain::Draining, refusal::Refusal};
+use crate::rpc::proto::credential_cache_service_server::SERVICE_NAME;
+
+/// The service that holds `calls` to it.
+#[derive(Clone, Debug)]
+pub(super) struct CallPolicy<S> {
+    calls: S,
+    draining: Draining,
+}
+
+impl<S> CallPolicy<S> {
+    pub(super) fn new(calls: S, draining: Draining) -> Self {
+        Self { calls, draining }
+    }
+}
+
+impl<S> Service<Request<Body>> for CallPolicy<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Call<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.calls.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if self.draining.has_begun() && is_cache_call(request.uri().path()) {
+            return Call::Refused;
+        }
+        let timeout = timeout(request.headers());
+        Call::Running {
+            call: self.calls.call(request),
+            deadline: timeout.map(tokio::time::sleep),
+        }
+    }
+}
+
+pin_project! {
+    /// A call on its way; allocates nothing.
+    #[project = Project]
+    pub(super) enum Call<F> {
+        Refused,
+        Running {
+            #[pin]
+            call: F,
+            #[pin]
+            deadline: Option<Sleep>,
+        },
+    }
+}
+
+impl<F> Future for Call<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (call, deadline) = match self.project() {
+            Project::Refused => return Poll::Ready(Ok(respond(Refusal::Draining))),
+            Project::Running { call, deadline } => (call, deadline),
+        };
+        if let Poll::Ready(Ok(response)) = call.poll(cx) {
+            return Poll::Ready(Ok(with_contract_code(response)));
+        }
+        if deadline
+            .as_pin_mut()
+            .is_some_and(|deadline| has_passed(deadline, cx))
+        {
+            return Poll::Ready(Ok(respond(Refusal::DeadlineExceeded)));
+        }
+        Poll::Pending
+    }
+}
+
+/// Whether the deadline has passed; else wakes the task when it does.
+///
+/// tonic has a timer of its own around this one, for the same `grpc-timeout`,
+/// which would answer CANCELLED. It was set a little later, so whenever it has
+/// fired, the time of this one has come, even if the timer hasn't got to it.
+fn has_passed(deadline: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
+    let due = deadline.deadline();
+    deadline.poll(cx).is_ready() || Instant::now() >= due
+}
+
+/// tonic answers OUT_OF_RANGE for an oversize message. Nothing else in the
+/// server does, so the code alone tells.
+fn with_contract_code(response: Response<Body>) -> Response<Body> {
+    match response.headers().get(Status::GRPC_STATUS) {
+        Some(code) if Code::from_bytes(code.as_bytes()) == Code::OutOfRange => {
+            respond(Refusal::MessageTooLarge)
+        }
+        _ => response,
+    }
+}
+
+fn respond(refusal: Refusal) -> Response<Body> {
+    Status::from(refusal).into_http()
+}
+
+fn is_cache_call(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(SERVICE_NAME))
+        .is_some_and(|method| method.starts_with('/'))
+}
+
+/// The caller's `grpc-timeout`: at most 8 digits and a unit. A malformed one
+/// counts as none, as it does for tonic.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let (unit, digits) = headers.get("grpc-timeout")?.as_bytes().split_last()?;
+    if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let count = digits
+        .iter()
+        .fold(0, |count: u64, digit| count * 10 + u64::from(digit - b'0'));
+    match unit {
+        b'H' => Some(Duration::from_secs(count * 3600)),
+        b'M' => Some(Duration::from_secs(count * 60)),
+        b'S' => Some(Duration::from_secs(count)),
+        b'm' => Some(Duration::from_millis(count)),
+        b'u' => Some(Duration::from_micros(count)),
+        b'n' => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", text.parse().unwrap());
+        timeout(&headers)
+    }
+
+    #[test]
+    fn every_unit_of_grpc_timeout_is_read() {
+        assert_eq!(parsed("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(parsed("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(parsed("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(parsed("2m"), Some(Duration::from_millis(2)));
+        assert_eq!(parsed("2u"), Some(Duration::from_micros(2)));
+        assert_eq!(parsed("99999999n"), Some(Duration::from_nanos(99_999_999)));
+    }
+
+    #[test]
+    fn malformed_grpc_timeout_counts_as_none() {
+        for text in [
+            "",
+            "S",
+            "1",
+            "1s",
+            "+1S",
+            "-1S",
+            "1.5S",
+            "123456789S",
+            " 1S",
+            "ä",
+        ] {
+            assert_eq!(parsed(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_cache_service_stops_for_a_drain() {
+        assert!(is_cache_call("/credcache.v1.CredentialCacheService/Get"));
+        assert!(!is_cache_call("/credcache.v1.CredentialCacheService2/Get"));
+        assert!(!is_cache_call("/grpc.health.v1.Health/Check"));
+    }
+}

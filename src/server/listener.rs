@@ -1,0 +1,112 @@
+//! A bound address of either kind, and the sockets that come in on it.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, UnixListener, lookup_host};
+
+use super::{
+    connection::Io,
+    unix_socket::{self, SocketFile},
+};
+use crate::config::{ListenAddr, is_loopback};
+
+/// When the kernel begins to probe an idle peer. HTTP/2 pings find most dead
+/// peers earlier; this one also holds before the preface.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Listens on one address.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Socket,
+    address: BoundAddr,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix {
+        // Goes with the listener, and before it: fields drop in this order.
+        _file: SocketFile,
+        listener: UnixListener,
+    },
+}
+
+/// Where clients reach the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundAddr {
+    /// An IP address, with the port that was chosen.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl Listener {
+    /// Binds `address`. A name may stand for several: the first that can be
+    /// bound is taken.
+    pub(super) async fn bind(address: &ListenAddr, insecure: bool) -> io::Result<Self> {
+        match address {
+            ListenAddr::Ip(address) => Self::tcp(TcpListener::bind(address).await?),
+            ListenAddr::Host { name, port } => {
+                let addresses: Vec<_> = lookup_host((name.as_str(), *port)).await?.collect();
+                // What the name stands for is known only now.
+                if !insecure && !addresses.iter().copied().all(is_loopback) {
+                    return Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "other hosts could read the plaintext; --insecure allows it",
+                    ));
+                }
+                Self::tcp(TcpListener::bind(addresses.as_slice()).await?)
+            }
+            ListenAddr::Unix(path) => {
+                let (listener, file) = unix_socket::listen(path).await?;
+                Ok(Self {
+                    socket: Socket::Unix {
+                        _file: file,
+                        listener,
+                    },
+                    address: BoundAddr::Unix(path.clone()),
+                })
+            }
+        }
+    }
+
+    fn tcp(socket: TcpListener) -> io::Result<Self> {
+        Ok(Self {
+            address: BoundAddr::Tcp(socket.local_addr()?),
+            socket: Socket::Tcp(socket),
+        })
+    }
+
+    pub(super) fn address(&self) -> &BoundAddr {
+        &self.address
+    }
+
+    /// The next socket. Cancel safe.
+    pub(super) async fn accept(&self) -> io::Result<Io> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // tonic sets neither on sockets it is handed; without the
+                // first, small answers wait 40 ms for an acknowledgement.
+                stream.set_nodelay(true)?;
+                let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE);
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+                Ok(Io::Tcp(stream))
+            }
+            Socket::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Io::Unix(stream))
+            }
+        }
+    }
+}
+
+impl fmt::Display for BoundAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
