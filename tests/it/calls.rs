@@ -1,0 +1,53 @@
+//! What holds for every call: deadlines, message sizes, unknown methods.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::fixture::{CHECK, Client, Running, config};
+
+/// The status of an answer that is nothing but one.
+async fn refusal(path: &str, headers: &[(&'static str, &str)], sent: &'static [u8]) -> Status {
+    let server = Running::start(&config("")).await;
+    let mut client = Client::connect(server.address).await;
+    let (response, mut body) = client.begin(path, headers).await.unwrap();
+    // The body stays open: the server must not wait for its end.
+    body.send_data(Bytes::from_static(sent), false).unwrap();
+    let response = response.await.unwrap();
+    let headers: &HeaderMap = response.headers();
+    Status::from_header_map(headers).expect("a status in the headers")
+}
+
+fn reason(status: &Status) -> (String, String) {
+    let info = status.get_details_error_info().expect("an ErrorInfo");
+    (info.domain, info.reason)
+}
+
+#[tokio::test]
+async fn passed_deadline_is_answered_as_such() {
+    let status = refusal(CHECK, &[("grpc-timeout", "20m")], &[]).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(
+        reason(&status),
+        ("credcache".into(), "DEADLINE_EXCEEDED".into())
+    );
+}
+
+#[tokio::test]
+async fn too_large_message_exhausts_a_resource() {
+    // The head of a frame of 5 MiB suffices.
+    let status = refusal(CHECK, &[], &[0, 0, 0x50, 0, 0]).await;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(
+        reason(&status),
+        ("credcache".into(), "MESSAGE_TOO_LARGE".into())
+    );
+}
+
+#[tokio::test]
+async fn unknown_methods_and_services_are_unimplemented() {
+    for path in ["/grpc.health.v1.Health/Nothing", "/no.such.Service/Get"] {
+        assert_eq!(refusal(path, &[], &[]).await.code(), Code::Unimplemented);
+    }
+}
