@@ -8,6 +8,7 @@
 mod accept;
 mod call_policy;
 mod connection;
+mod descriptors;
 mod drain;
 mod health;
 mod listener;
@@ -85,11 +86,12 @@ pub enum ServeError {
 pub async fn serve(config: &Config, routes: Routes) -> Result<(), ServeError> {
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
+    descriptors::raise_limit();
     let bound = bind(config).await?;
     announce(&bound).map_err(ServeError::Announce)?;
     let stop = CancellationToken::new();
     let signalled = async {
-        info!(signal = signals.next().await, "draining");
+        info!(signal = signals.next().await, "stopping");
         stop.cancel();
         warn!(signal = signals.next().await, "ending at once");
     };

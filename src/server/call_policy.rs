@@ -150,7 +150,41 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt;
+    use tower::{ServiceExt, service_fn};
+
     use super::*;
+    use crate::server::drain::Drain;
+
+    /// Whether a call to `path` is let through, and else with what status it
+    /// isn't.
+    async fn call(path: &str, draining: &Draining) -> Option<Status> {
+        let calls = service_fn(|_| async { Ok(Response::new(Body::empty())) });
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        let policy = CallPolicy::new(calls, draining.clone());
+        let response = policy.oneshot(request).await.unwrap();
+        Status::from_header_map(response.headers())
+    }
+
+    #[tokio::test]
+    async fn drain_refuses_new_calls_of_the_cache_and_no_others() {
+        let get = "/credcache.v1.CredentialCacheService/Get";
+        let (drain, draining) = Drain::new();
+        assert!(call(get, &draining).await.is_none());
+        drain.begin();
+        let status = call(get, &draining).await.unwrap();
+        assert_eq!(status.code(), Code::Unavailable);
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((&*info.domain, &*info.reason), ("credcache", "DRAINING"));
+        assert!(details.retry_info().unwrap().retry_delay.is_some());
+        for path in [
+            "/grpc.health.v1.Health/Check",
+            "/credcache.v1.CredentialCacheService2/Get",
+        ] {
+            assert!(call(path, &draining).await.is_none(), "{path}");
+        }
+    }
 
     fn parsed(text: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
@@ -184,12 +218,5 @@ mod tests {
         ] {
             assert_eq!(parsed(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn only_the_cache_service_stops_for_a_drain() {
-        assert!(is_cache_call("/credcache.v1.CredentialCacheService/Get"));
-        assert!(!is_cache_call("/credcache.v1.CredentialCacheService2/Get"));
-        assert!(!is_cache_call("/grpc.health.v1.Health/Check"));
     }
 }

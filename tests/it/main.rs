@@ -1,6 +1,13 @@
 //! The server over real sockets: through the library, and as the binary where
 //! signals, output and exit codes matter.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy knows #[test] functions, but not what they share"
+)]
+
 mod calls;
 mod connections;
 mod drain;

@@ -3,14 +3,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Lines},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::fixture::{CHECK, Client};
+use crate::fixture::{CHECK, Client, until_served};
 
 /// A `credcache serve` on port 0, killed if a test fails.
 struct Server {
@@ -21,8 +21,18 @@ struct Server {
 
 impl Server {
     fn start(args: &[&str]) -> Self {
-        let mut child = credcache(&["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
+        Self::spawn(credcache(&["serve", "--listen", "127.0.0.1:0"]).args(args))
+    }
+
+    /// One whose open files are limited by the shell.
+    fn with_descriptors(limit: &str) -> Self {
+        let script = format!("{limit} && exec \"$0\" serve --listen 127.0.0.1:0");
+        let binary = env!("CARGO_BIN_EXE_credcache");
+        Self::spawn(Command::new("sh").args(["-c", &script, binary]))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -71,7 +81,8 @@ fn run(args: &[&str]) -> Output {
     credcache(args).output().unwrap()
 }
 
-#[tokio::test]
+// The client answers on the other thread while this one waits for the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
     for signal in [Signal::TERM, Signal::INT] {
         let directory = TempDir::new().unwrap();
@@ -101,6 +112,30 @@ async fn second_signal_ends_the_drain_at_once() {
     server.signal(Signal::TERM);
     server.await_log("ending at once");
     assert_eq!(server.exit_code(), Some(0));
+}
+
+#[tokio::test]
+async fn server_without_file_descriptors_goes_on_when_it_has_some_again() {
+    let mut server = Server::with_descriptors("ulimit -n 32");
+    let address: SocketAddr = server.listening_on().parse().unwrap();
+    let connections: Vec<_> = (0..32)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    server.await_log("accepting failed");
+    drop(connections);
+    until_served(address).await;
+}
+
+#[tokio::test]
+async fn soft_limit_of_open_files_does_not_bound_the_connections() {
+    let mut server = Server::with_descriptors("ulimit -S -n 32");
+    let address: SocketAddr = server.listening_on().parse().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..32 {
+        let mut client = Client::connect(address).await;
+        assert_eq!(client.check().await.unwrap(), 1);
+        clients.push(client);
+    }
 }
 
 #[test]
