@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod cli;
 pub mod config;
 pub mod rpc;
 pub mod server;

@@ -1,0 +1,169 @@
+//! The command line: what was typed becomes a [`Command`], and the commands for
+//! people run here, through the client crate.
+//!
+//! Guarantees the exit codes that scripts rely on. `serve` and `check-config`
+//! are left to the caller.
+
+mod connection;
+mod failure;
+mod get;
+mod health;
+mod invalidate;
+mod output;
+mod put;
+mod stats;
+mod text;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{CheckConfigArgs, ServeArgs};
+
+use self::failure::{Failure, USAGE};
+
+/// A gRPC cache for the short-lived credentials of a service mesh.
+#[derive(Debug, Parser)]
+#[command(name = "credcache", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done; get: a hit; health: serving
+  1   get: a miss; health: not serving
+  64  the command line or what was passed in it is wrong
+  69  the server can't be reached, or is draining
+  70  anything else";
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, and it is moved twice"
+)]
+pub enum Command {
+    /// Run the server.
+    Serve(ServeArgs),
+    /// Check the server's configuration without starting it.
+    CheckConfig(CheckConfigArgs),
+    /// A command to a server that runs.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// The commands to a server that runs.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Store a credential; its value is read from stdin or a file.
+    #[command(after_help = put::EXAMPLES)]
+    Put(put::PutArgs),
+    /// Print a credential's value to stdout.
+    #[command(after_help = get::EXAMPLES)]
+    Get(get::GetArgs),
+    /// Revoke credentials by key, key prefix or tag, or all of a namespace.
+    #[command(after_help = invalidate::EXAMPLES)]
+    Invalidate(invalidate::InvalidateArgs),
+    /// Show what the server has done and what it holds.
+    #[command(after_help = stats::EXAMPLES)]
+    Stats(stats::StatsArgs),
+    /// Ask whether the server takes calls.
+    Health(health::HealthArgs),
+}
+
+/// Parses the program's arguments. Help and version are printed, and so is what
+/// is wrong with them; then there is but an exit code to end with.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            let text = error.to_string();
+            output::complain(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            ExitCode::from(USAGE)
+        } else {
+            // A reader that left early has seen as much of the help as it wanted.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// Runs a command to a server to its end, with its output on stdout and what
+/// went wrong on stderr.
+pub async fn run(command: ClientCommand) -> ExitCode {
+    let connection = command.connection().clone();
+    command.run().await.unwrap_or_else(|failure| {
+        if let Some(message) = failure.message(&connection) {
+            output::complain(&message);
+        }
+        failure.exit_code()
+    })
+}
+
+impl ClientCommand {
+    async fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Put(args) => args.run().await,
+            Self::Get(args) => args.run().await,
+            Self::Invalidate(args) => args.run().await,
+            Self::Stats(args) => args.run().await,
+            Self::Health(args) => args.run().await,
+        }
+    }
+
+    fn connection(&self) -> &connection::ConnectionArgs {
+        match self {
+            Self::Put(args) => &args.connection,
+            Self::Get(args) => &args.connection,
+            Self::Invalidate(args) => &args.connection,
+            Self::Stats(args) => &args.connection,
+            Self::Health(args) => &args.connection,
+        }
+    }
+}
+
+#[cfg(test)]
+fn parsed(line: &str) -> Result<ClientCommand, clap::Error> {
+    match Cli::try_parse_from(line.split_whitespace())?.command {
+        Command::Client(command) => Ok(command),
+        command => panic!("{command:?} is no client command"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn declaration_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn server_and_timeout_are_taken_by_every_client_command() {
+        for command in [
+            "put aws reader --ttl 1h",
+            "get aws reader",
+            "invalidate aws --all",
+            "stats",
+            "health",
+        ] {
+            let line = format!("credcache {command} --server unix:/run/c.sock --timeout 250ms");
+            let connection = parsed(&line).unwrap().connection().clone();
+            assert_eq!(connection.server.to_string(), "unix:/run/c.sock");
+            assert_eq!(connection.timeout.as_millis(), 250);
+
+            for wrong in ["--server nowhere", "--timeout 0s", "--timeout soon"] {
+                assert!(
+                    parsed(&format!("credcache {command} {wrong}")).is_err(),
+                    "{wrong}"
+                );
+            }
+        }
+    }
+}

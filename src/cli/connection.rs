@@ -1,0 +1,36 @@
+//! Which server a command talks to, and for how long.
+
+use std::time::Duration;
+
+use credcache_client::{Address, Client, Error};
+
+use super::text;
+
+/// The arguments that every command to a server takes.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct ConnectionArgs {
+    /// The server: HOST:PORT, http://HOST:PORT or unix:PATH.
+    // The environment is otherwise read in config.rs alone; that is the server's
+    // configuration, and clap shows this one in --help where people look for it.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CREDCACHE_SERVER",
+        default_value = "127.0.0.1:50051"
+    )]
+    pub(super) server: Address,
+    /// How long the command may wait for the server.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::parse_interval)]
+    pub(super) timeout: Duration,
+}
+
+impl ConnectionArgs {
+    pub(super) async fn connect(&self) -> Result<Client, Error> {
+        Client::builder()
+            .connections(1)
+            .connect_timeout(self.timeout)
+            .timeout(self.timeout)
+            .connect(&self.server)
+            .await
+    }
+}

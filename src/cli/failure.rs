@@ -1,0 +1,170 @@
+//! Why a command failed: its exit code, and what to tell the person who typed
+//! it, which is always what to do next too.
+
+use std::{error, fmt::Write, io, process::ExitCode};
+
+use credcache_client::{Code, Error, Refusal};
+
+use super::connection::ConnectionArgs;
+
+/// What was typed or passed in is wrong (EX_USAGE of sysexits.h).
+pub(super) const USAGE: u8 = 64;
+/// There is no server to do it (EX_UNAVAILABLE).
+const UNREACHABLE: u8 = 69;
+/// Anything else (EX_SOFTWARE).
+const OTHER: u8 = 70;
+
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The message says what to do.
+    Usage(String),
+    Call(Error),
+    Output(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl Failure {
+    pub(super) fn exit_code(&self) -> ExitCode {
+        self.code().into()
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Call(Error::Address(_)) => USAGE,
+            Self::Call(Error::Unreachable(_)) => UNREACHABLE,
+            Self::Call(Error::Refused(refusal)) => match refusal.code {
+                Code::InvalidArgument => USAGE,
+                Code::Unavailable => UNREACHABLE,
+                _ => OTHER,
+            },
+            Self::Call(_) => OTHER,
+            // Whoever read has read enough: `credcache stats --watch | head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Output(_) => OTHER,
+        }
+    }
+
+    /// What to say; `None` if nobody is there to be told.
+    pub(super) fn message(&self, connection: &ConnectionArgs) -> Option<String> {
+        let ConnectionArgs { server, timeout } = connection;
+        Some(match self {
+            Self::Usage(message) => message.clone(),
+            Self::Call(Error::Unreachable(cause)) => format!(
+                "{server} can't be reached ({}); is the server running there? \
+                 --server or CREDCACHE_SERVER names another",
+                root(cause.as_ref())
+            ),
+            Self::Call(Error::DeadlineExceeded) => format!(
+                "{server} gave no answer within {}; try a longer --timeout",
+                humantime::format_duration(*timeout)
+            ),
+            Self::Call(Error::Refused(refusal)) => refused(refusal),
+            Self::Call(error @ Error::Malformed(_)) => {
+                format!("{error}; is {server} a credcache server of this version?")
+            }
+            Self::Call(error @ Error::LifetimeEnded) => format!("{error}; fetch a fresh one"),
+            Self::Call(error) => error.to_string(),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return None,
+            Self::Output(error) => format!("can't write the output: {error}"),
+        })
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let mut text = format!("the server refused it: {}", refusal.message);
+    if let Some(reason) = &refusal.reason {
+        let _ = write!(text, " ({reason})");
+    }
+    for violation in &refusal.violations {
+        let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
+    }
+    let advice = match refusal.code {
+        Code::InvalidArgument => return text,
+        Code::AlreadyExists => "leave out --if-absent to replace what is there",
+        Code::Aborted => "`credcache get --output json` shows the version that is live now",
+        Code::FailedPrecondition => "such a credential can't be cached: use it directly",
+        Code::Unavailable => "try again in a moment",
+        Code::ResourceExhausted => "try again later, or raise the server's limit",
+        Code::Unauthenticated | Code::PermissionDenied => "use an identity that is granted this",
+        Code::Unimplemented => "check that --server names a credcache server of this version",
+        _ => "the server's log may say more",
+    };
+    let _ = write!(text, "; {advice}");
+    text
+}
+
+/// The innermost cause, which is the one that people know: "connection refused".
+fn root<'a>(error: &'a (dyn error::Error + 'static)) -> &'a (dyn error::Error + 'static) {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn connection() -> ConnectionArgs {
+        let server = "127.0.0.1:50051".parse().unwrap();
+        ConnectionArgs {
+            server,
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    fn unreachable() -> Failure {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        Error::Unreachable(refused.into()).into()
+    }
+
+    #[test]
+    fn exit_code_tells_what_kind_of_failure_it_was() {
+        for (failure, code) in [
+            (Failure::Usage(String::new()), 64),
+            (
+                Error::Address(credcache_client::AddressError::Port).into(),
+                64,
+            ),
+            (unreachable(), 69),
+            (Error::DeadlineExceeded.into(), 70),
+            (Error::LifetimeEnded.into(), 70),
+            (Error::Malformed("ttl").into(), 70),
+            (io::Error::from(io::ErrorKind::StorageFull).into(), 70),
+            (io::Error::from(io::ErrorKind::BrokenPipe).into(), 0),
+        ] {
+            assert_eq!(failure.code(), code, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn message_about_a_missing_server_names_it_and_the_cause() {
+        let message = unreachable().message(&connection()).unwrap();
+        assert!(
+            message.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
+            "{message}"
+        );
+        let message = Failure::from(Error::DeadlineExceeded)
+            .message(&connection())
+            .unwrap();
+        assert!(message.contains("within 5s"), "{message}");
+    }
+
+    #[test]
+    fn reader_that_left_is_told_nothing() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(failure.message(&connection()), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! `credcache invalidate`.
+
+use std::process::ExitCode;
+
+use credcache_client::{Invalidated, Target};
+use serde_json::json;
+
+use super::{
+    connection::ConnectionArgs,
+    failure::Failure,
+    output::{self, Format},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Once it has returned, the server answers no get with a matching credential that
+was put before.
+
+Examples:
+  credcache invalidate aws --key reader
+  credcache invalidate aws --key reader --if-version 42
+  credcache invalidate oauth --tag prod";
+
+/// Arguments of `invalidate`.
+#[derive(clap::Args, Debug)]
+pub struct InvalidateArgs {
+    /// The namespace.
+    namespace: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// With --key: revoke only this version of it.
+    #[arg(long, value_name = "VERSION", requires = "key")]
+    if_version: Option<u64>,
+    /// How to print what was revoked.
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+struct TargetArgs {
+    /// Revoke the credential of this key.
+    #[arg(long)]
+    key: Option<String>,
+    /// Revoke every credential whose key starts so.
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Revoke every credential that was put with this tag.
+    #[arg(long)]
+    tag: Option<String>,
+    /// Revoke every credential of the namespace.
+    #[arg(long)]
+    all: bool,
+}
+
+impl InvalidateArgs {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let target = self.target.into_target(self.if_version)?;
+        let client = self.connection.connect().await?;
+        let Invalidated {
+            removed, revision, ..
+        } = client.invalidate(self.namespace, target).await?;
+        match self.output {
+            Format::Text => output::print(&format!("removed {removed} at revision {revision}"))?,
+            Format::Json => {
+                output::print(&json!({ "removed": removed, "revision": revision }).to_string())?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl TargetArgs {
+    fn into_target(self, if_version: Option<u64>) -> Result<Target, Failure> {
+        // `all` isn't what is left over: it is revoked only if it was said.
+        Ok(
+            match (self.key, self.prefix, self.tag, self.all, if_version) {
+                (Some(key), None, None, false, None) => Target::Key(key),
+                (Some(key), None, None, false, Some(version)) => Target::KeyVersion(key, version),
+                (None, Some(prefix), None, false, None) => Target::KeyPrefix(prefix),
+                (None, None, Some(tag), false, None) => Target::Tag(tag),
+                (None, None, None, true, None) => Target::All,
+                _ => {
+                    return Err(Failure::Usage(
+                        "give one of --key, --prefix, --tag and --all".into(),
+                    ));
+                }
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClientCommand, parsed};
+    use super::*;
+
+    fn target(line: &str) -> Option<Target> {
+        match parsed(&format!("credcache invalidate aws {line}")).ok()? {
+            ClientCommand::Invalidate(args) => args.target.into_target(args.if_version).ok(),
+            command => panic!("{command:?}"),
+        }
+    }
+
+    #[test]
+    fn exactly_one_target_is_required() {
+        assert_eq!(target("--key k"), Some(Target::Key("k".into())));
+        assert_eq!(target("--prefix p"), Some(Target::KeyPrefix("p".into())));
+        assert_eq!(target("--tag t"), Some(Target::Tag("t".into())));
+        assert_eq!(target("--all"), Some(Target::All));
+        assert_eq!(target(""), None);
+        assert_eq!(target("--key k --all"), None);
+        assert_eq!(target("--prefix p --tag t"), None);
+    }
+
+    #[test]
+    fn version_goes_with_a_key_only() {
+        assert_eq!(
+            target("--key k --if-version 7"),
+            Some(Target::KeyVersion("k".into(), 7))
+        );
+        assert_eq!(target("--tag t --if-version 7"), None);
+        assert_eq!(target("--all --if-version 7"), None);
+        assert_eq!(target("--if-version 7"), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! The counters for people: a few lines about the server, and a row a tier.
+
+use std::{fmt::Write, time::SystemTime};
+
+use bytesize::ByteSize;
+use credcache_client::{Misses, Stats, Tier};
+
+use crate::cli::text;
+
+pub(super) fn render(stats: &Stats, now: SystemTime) -> String {
+    let mut lines = summary(stats, now);
+    lines.push(String::new());
+    lines.extend(align(&tiers(&stats.tiers)));
+    lines.join("\n")
+}
+
+fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
+    let server = &stats.server;
+    // Two machines' clocks: a start in the future is one just now.
+    let uptime = now.duration_since(server.started_at).unwrap_or_default();
+    let ratio = stats
+        .hit_ratio()
+        .map_or_else(String::new, |ratio| format!(" ({:.1} %)", ratio * 100.0));
+    let mut lines = vec![
+        format!(
+            "credcache {}, instance {}, up {}",
+            server.version,
+            server.instance_id,
+            text::seconds(uptime)
+        ),
+        String::new(),
+        format!("hits           {}{ratio}", stats.hits),
+        format!(
+            "misses         {}{}",
+            stats.misses.total(),
+            reasons(&stats.misses)
+        ),
+        format!(
+            "puts           {}, refused {}",
+            stats.puts, stats.puts_refused
+        ),
+        format!(
+            "invalidations  {}, removed {}",
+            stats.invalidations, stats.invalidated
+        ),
+    ];
+    let leases = &stats.leases;
+    if *leases != Default::default() {
+        lines.push(format!(
+            "leases         {}: filled {}, abandoned {}, expired {}; waits {}, waiting now {}",
+            leases.granted,
+            leases.filled,
+            leases.abandoned,
+            leases.expired,
+            leases.waits,
+            leases.waiting
+        ));
+    }
+    lines.push(format!("namespaces     {}", stats.namespaces));
+    lines.push(format!("revision       {}", stats.revision));
+    lines
+}
+
+/// The reasons there were: `: 5 not found, 1 expired`.
+fn reasons(misses: &Misses) -> String {
+    let counts = [
+        (misses.not_found, "not found"),
+        (misses.expired, "expired"),
+        (misses.revoked, "revoked"),
+        (misses.ttl_too_short, "ttl too short"),
+        (misses.pending, "pending"),
+    ];
+    let mut text = String::new();
+    for (count, reason) in counts.iter().filter(|(count, _)| *count > 0) {
+        let separator = if text.is_empty() { ':' } else { ',' };
+        let _ = write!(text, "{separator} {count} {reason}");
+    }
+    text
+}
+
+const HEADER: [&str; COLUMNS] = [
+    "TIER",
+    "MAX TTL",
+    "ENTRIES",
+    "USED",
+    "CAPACITY",
+    "FILL",
+    "HITS",
+    "EVICTIONS",
+    "EXPIRATIONS",
+];
+const COLUMNS: usize = 9;
+
+type Row = [String; COLUMNS];
+
+fn tiers(tiers: &[Tier]) -> Vec<Row> {
+    let rows = tiers.iter().map(|tier| {
+        [
+            tier.name.clone(),
+            humantime::format_duration(tier.max_ttl).to_string(),
+            tier.entries.to_string(),
+            ByteSize(tier.used_bytes).to_string(),
+            ByteSize(tier.capacity_bytes).to_string(),
+            fill(tier),
+            tier.hits.to_string(),
+            tier.evictions.to_string(),
+            tier.expirations.to_string(),
+        ]
+    });
+    std::iter::once(HEADER.map(String::from))
+        .chain(rows)
+        .collect()
+}
+
+const BAR: u128 = 10;
+
+/// `[##........]  21 %`; anything at all shows as one mark.
+fn fill(tier: &Tier) -> String {
+    let (used, capacity) = (
+        u128::from(tier.used_bytes),
+        u128::from(tier.capacity_bytes.max(1)),
+    );
+    let percent = (used * 100 / capacity).min(100);
+    let marks = (used * BAR).div_ceil(capacity).min(BAR);
+    let bar: String = (0..BAR)
+        .map(|place| if place < marks { '#' } else { '.' })
+        .collect();
+    format!("[{bar}] {percent:>3} %")
+}
+
+/// Columns as wide as their widest cell: the name to the left, numbers to the
+/// right.
+fn align(rows: &[Row]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or_default());
+    rows.iter()
+        .map(|row| {
+            let mut line = format!("{:<1$}", row[0], widths[0]);
+            for (cell, width) in row.iter().zip(widths).skip(1) {
+                let _ = write!(line, "  {cell:>width$}");
+            }
+            line
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use credcache_client::{Leases, ServerInfo};
+
+    use super::*;
+
+    fn tier(name: &str, max_ttl: u64, used_bytes: u64) -> Tier {
+        Tier {
+            name: name.into(),
+            max_ttl: Duration::from_secs(max_ttl),
+            capacity_bytes: 64 << 20,
+            used_bytes,
+            entries: 12,
+            hits: 1_300,
+            evictions: 0,
+            expirations: 7,
+        }
+    }
+
+    fn sample() -> Stats {
+        Stats {
+            server: ServerInfo {
+                version: "0.1.0".into(),
+                instance_id: "5f2c".into(),
+                started_at: SystemTime::UNIX_EPOCH,
+            },
+            hits: 3_000,
+            misses: Misses {
+                not_found: 990,
+                revoked: 10,
+                ..Default::default()
+            },
+            puts: 500,
+            puts_refused: 3,
+            invalidations: 12,
+            invalidated: 40,
+            leases: Leases::default(),
+            revision: 512,
+            namespaces: 2,
+            tiers: vec![tier("1-minute", 60, 1), tier("12-hours", 43_200, 64 << 20)],
+        }
+    }
+
+    #[test]
+    fn sample_is_rendered_aligned() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7_384);
+        let expected = "\
+credcache 0.1.0, instance 5f2c, up 2h 3m 4s
+
+hits           3000 (75.0 %)
+misses         1000: 990 not found, 10 revoked
+puts           500, refused 3
+invalidations  12, removed 40
+namespaces     2
+revision       512
+
+TIER      MAX TTL  ENTRIES      USED  CAPACITY                FILL  HITS  EVICTIONS  EXPIRATIONS
+1-minute       1m       12       1 B  64.0 MiB  [#.........]   0 %  1300          0            7
+12-hours      12h       12  64.0 MiB  64.0 MiB  [##########] 100 %  1300          0            7";
+        assert_eq!(render(&sample(), now), expected);
+    }
+
+    #[test]
+    fn server_without_traffic_has_no_ratio() {
+        let idle = Stats {
+            hits: 0,
+            misses: Misses::default(),
+            ..sample()
+        };
+        let text = render(&idle, SystemTime::UNIX_EPOCH);
+        assert!(
+            text.contains("hits           0\n") && text.contains("misses         0\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn leases_are_shown_once_there_are_any() {
+        let leases = Leases {
+            granted: 2,
+            filled: 1,
+            ..Default::default()
+        };
+        let text = render(&Stats { leases, ..sample() }, SystemTime::UNIX_EPOCH);
+        assert!(text.contains("leases         2: filled 1,"), "{text}");
+    }
+}
