@@ -79,13 +79,15 @@ pub enum ClientCommand {
 /// is wrong with them; then there is but an exit code to end with.
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix("error: ") {
+            Some(message) => output::complain(message.trim_end()),
+            // Help or version. A reader that left early has seen enough of it.
+            None => drop(error.print()),
+        }
         if error.use_stderr() {
-            let text = error.to_string();
-            output::complain(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
-            ExitCode::from(USAGE)
+            USAGE.into()
         } else {
-            // A reader that left early has seen as much of the help as it wanted.
-            let _ = error.print();
             ExitCode::SUCCESS
         }
     })

@@ -150,6 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn refusal_is_told_by_its_code_and_names_what_to_do() {
+        for (code, exit, advice) in [
+            (Code::InvalidArgument, 64, "breaks a rule"),
+            (Code::Unavailable, 69, "try again in a moment"),
+            (Code::AlreadyExists, 70, "--if-absent"),
+            (Code::Aborted, 70, "the version that is live"),
+            (Code::FailedPrecondition, 70, "use it directly"),
+            (Code::Internal, 70, "log"),
+        ] {
+            let status = tonic::Status::new(code, "the request breaks a rule");
+            let failure = Failure::from(Error::from(status));
+            assert_eq!(failure.code(), exit, "{code:?}");
+            let message = failure.message(&connection()).unwrap();
+            assert!(message.contains(advice), "{message}");
+        }
+    }
+
+    #[test]
     fn message_about_a_missing_server_names_it_and_the_cause() {
         let message = unreachable().message(&connection()).unwrap();
         assert!(
