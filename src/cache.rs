@@ -67,16 +67,17 @@ pub const MAX_ATTRIBUTES: usize = 16;
 pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
 /// The most tiers a cache may have.
 pub const MAX_TIERS: usize = 16;
-/// The largest value that [`Limits`] may allow, in bytes.
-pub const LARGEST_VALUE: usize = 1024 * 1024;
+/// The largest value that [`Limits`] may allow, in bytes: a message of 4 MiB
+/// must always hold it with its tags and attributes.
+pub const LARGEST_VALUE: u64 = 1024 * 1024;
 
 /// What a cache is bounded by besides the capacity of its tiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest value, in bytes; at most [`LARGEST_VALUE`].
-    pub max_value: usize,
+    pub max_value: u64,
     /// How many namespaces can hold something at a time.
-    pub max_namespaces: usize,
+    pub max_namespaces: u32,
 }
 
 /// A cache of credentials. See the module documentation for what it promises.
@@ -208,21 +209,19 @@ impl Cache {
         }
     }
 
-    /// Takes back the memory of up to `limit` expired entries, and says of how
-    /// many; fewer than `limit` means that none is left.
+    /// Takes back the memory of all expired entries, and says of how many.
     ///
     /// Nothing depends on this for correctness. The cost is that of what has
     /// expired, whatever the number of live entries.
-    pub fn reclaim(&self, now: Now, limit: usize) -> usize {
+    pub fn reclaim(&self, now: Now) -> u64 {
         let mut reclaimed = 0;
         for stripe in &self.stripes {
-            while reclaimed < limit {
-                let batch = BATCH.min(limit - reclaimed);
-                let due = self
-                    .remove_batch(stripe, now, |index| index.due(now, batch))
+            loop {
+                let removed = self
+                    .remove_batch(stripe, now, |index| index.due(now, BATCH))
                     .all;
-                reclaimed += due;
-                if due < batch {
+                reclaimed += removed as u64;
+                if removed < BATCH {
                     break;
                 }
             }
@@ -320,15 +319,16 @@ struct Removed {
 /// The smallest capacity, in bytes, that a tier can have beside this limit on
 /// values.
 #[must_use]
-pub fn smallest_capacity(max_value: usize) -> u64 {
+pub fn smallest_capacity(max_value: u64) -> u64 {
     tier::smallest_capacity(largest_entry(max_value))
 }
 
-fn largest_entry(max_value: usize) -> u64 {
+fn largest_entry(max_value: u64) -> u64 {
     let tags = MAX_TAGS * (TAG_OVERHEAD + MAX_TAG);
     // Each text may be rounded up, by a quarter at the most or to 16 bytes.
     let attributes = MAX_ATTRIBUTES * (ATTRIBUTE_OVERHEAD + 2 * 16) + MAX_ATTRIBUTE_BYTES * 5 / 4;
-    (ENTRY_OVERHEAD + MAX_KEY + entry::allocated(max_value) + tags + attributes) as u64
+    let fixed = (ENTRY_OVERHEAD + MAX_KEY + tags + attributes) as u64;
+    fixed + entry::allocated(max_value)
 }
 
 impl Limits {
@@ -337,7 +337,7 @@ impl Limits {
     /// # Errors
     /// The value is larger than `max_value`.
     pub fn value(&self, value: &[u8]) -> Result<Secret, ValueTooLarge> {
-        if value.len() > self.max_value {
+        if value.len() as u64 > self.max_value {
             return Err(ValueTooLarge {
                 len: value.len(),
                 max: self.max_value,
@@ -352,7 +352,7 @@ impl Limits {
 #[error("must be at most {max} bytes, is {len}")]
 pub struct ValueTooLarge {
     len: usize,
-    max: usize,
+    max: u64,
 }
 
 impl Hit {

@@ -24,6 +24,7 @@ pub use listen::ListenAddr;
 pub(crate) use listen::is_loopback;
 
 use self::{error::Origin, raw::Raw};
+use crate::cache::{self, TierSpec};
 
 /// The variable that names the file, where `--config` doesn't.
 const FILE_VARIABLE: &str = "CREDCACHE_CONFIG";
@@ -37,24 +38,13 @@ pub struct Config {
     pub insecure: bool,
     /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
     /// order they were typed.
-    pub tiers: Vec<TierConfig>,
+    pub tiers: Vec<TierSpec>,
     /// What one client, or all of them, may take.
     pub limits: Limits,
     /// How long in-flight calls may go on after the signal to stop.
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: LogConfig,
-}
-
-/// A lifetime class with a size bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TierConfig {
-    /// 1 to 63 of `[a-z0-9._-]`, starting with a letter or digit.
-    pub name: String,
-    /// The longest lifetime it keeps: 1 second to 10 years.
-    pub max_ttl: Duration,
-    /// Its size bound, in bytes.
-    pub capacity: u64,
 }
 
 /// Bounds on what clients may take.
@@ -86,6 +76,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl Limits {
+    /// Those that are the cache's.
+    #[must_use]
+    pub fn of_cache(&self) -> cache::Limits {
+        cache::Limits {
+            max_value: self.max_value,
+            max_namespaces: self.max_namespaces,
+        }
+    }
 }
 
 impl Config {

@@ -3,8 +3,8 @@
 //! The map of the modules; the arrows run one way, `server → rpc → cache`.
 
 pub mod cache;
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod rpc;
 pub mod server;

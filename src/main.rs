@@ -1,37 +1,33 @@
 //! A sequence: arguments, configuration, telemetry, runtime, run.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
-use clap::Parser;
 use credcache::{
+    cli::{self, ClientCommand, Command},
     config::{self, CheckConfigArgs, Config, ServeArgs},
     server, telemetry,
 };
-use tonic::service::Routes;
+use tokio::runtime::{Builder, Runtime};
 use tracing::{error, info};
 
+/// Gives the memory that expired credentials leave back to the system.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The configuration is wrong.
 const EXIT_USAGE: u8 = 64;
 /// The server couldn't start.
 const EXIT_SOFTWARE: u8 = 70;
 
-/// A gRPC cache for the short-lived credentials of a service mesh.
-#[derive(Parser)]
-#[command(version)]
-enum Command {
-    /// Run the server.
-    Serve(ServeArgs),
-    /// Print the effective configuration.
-    CheckConfig(CheckConfigArgs),
-}
-
 fn main() -> ExitCode {
-    match Command::parse() {
+    let command = match cli::parse() {
+        Ok(cli) => cli.command,
+        Err(code) => return code,
+    };
+    match command {
         Command::Serve(args) => serve(&args),
         Command::CheckConfig(args) => check_config(&args),
+        Command::Client(command) => call(command),
     }
 }
 
@@ -43,16 +39,12 @@ fn serve(args: &ServeArgs) -> ExitCode {
     if let Err(error) = telemetry::init(&config.log) {
         return fail(EXIT_SOFTWARE, &error);
     }
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        tiers = ?config.tiers,
-        "starting"
-    );
-    let runtime = match tokio::runtime::Runtime::new() {
+    info!(version = env!("CARGO_PKG_VERSION"), tiers = ?config.tiers, "starting");
+    let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_SOFTWARE, &error),
     };
-    match runtime.block_on(server::serve(&config, Routes::default())) {
+    match runtime.block_on(server::serve(&config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "not serving");
@@ -61,7 +53,7 @@ fn serve(args: &ServeArgs) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's output")]
+#[expect(clippy::print_stdout, reason = "the command's output")]
 fn check_config(args: &CheckConfigArgs) -> ExitCode {
     match config::check(args) {
         Ok(toml) => {
@@ -72,8 +64,15 @@ fn check_config(args: &CheckConfigArgs) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "there is no log yet")]
-fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("{error}");
+fn call(command: ClientCommand) -> ExitCode {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::run(command)),
+        Err(error) => fail(EXIT_SOFTWARE, &error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log yet")]
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    eprintln!("credcache: {error}");
     ExitCode::from(code)
 }

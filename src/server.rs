@@ -12,6 +12,7 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod reclaimer;
 mod reflection;
 mod refusal;
 mod signals;
@@ -31,11 +32,17 @@ use tonic::{service::Routes, transport::Server};
 use tracing::{info, warn};
 
 pub use listener::BoundAddr;
+pub use reclaimer::Reclaimer;
 
 use self::{
     accept::Admission, call_policy::CallPolicy, drain::Drain, listener::Listener, signals::Signals,
 };
-use crate::config::{Config, ListenAddr};
+use crate::{
+    cache::{Cache, TierError},
+    clock::Clock,
+    config::{Config, ListenAddr},
+    rpc::{Instance, Service},
+};
 
 /// A client has sent the HTTP/2 preface after this long, or is cut: over a
 /// mesh it takes one round trip.
@@ -71,19 +78,34 @@ pub enum ServeError {
     /// The descriptors of the services can't be read.
     #[error("can't set up reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The system gives no random bytes for the instance's id.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The system gives no thread for the reclaimer.
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
+    /// The tiers can't be.
+    #[error(transparent)]
+    Tiers(#[from] TierError),
     /// The transport gave up.
     #[error("the transport failed: {0}")]
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves `routes`, health and reflection until SIGTERM or SIGINT, then drains.
-/// A second signal ends the drain at once.
+/// Serves a cache as configured until SIGTERM or SIGINT, then drains. A second
+/// signal ends the drain at once.
 ///
 /// Prints each bound address to stdout, as `listening on ADDR`.
 ///
 /// # Errors
 /// When it can't start. A drain that took too long is none.
-pub async fn serve(config: &Config, routes: Routes) -> Result<(), ServeError> {
+pub async fn serve(config: &Config) -> Result<(), ServeError> {
+    let clock = Arc::new(Clock::System);
+    let cache = Arc::new(Cache::new(config.tiers.clone(), config.limits.of_cache())?);
+    let _reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
+    let instance = Instance::new(clock.now().wall)?;
+    let service = Service::new(cache, clock, instance).into_server();
+
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
@@ -96,7 +118,7 @@ pub async fn serve(config: &Config, routes: Routes) -> Result<(), ServeError> {
         warn!(signal = signals.next().await, "ending at once");
     };
     tokio::select! {
-        outcome = bound.run(routes, stop.cancelled()) => outcome,
+        outcome = bound.run(Routes::new(service), stop.cancelled()) => outcome,
         () = signalled => Ok(()),
     }
 }

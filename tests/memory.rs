@@ -133,7 +133,7 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
     // still live, so the allocator can't return whole pages; it can reuse every
     // byte.
     let allocated = ALLOCATOR.allocated() as u64;
-    let reclaimed = cache.reclaim(at(61), usize::MAX) as u64;
+    let reclaimed = cache.reclaim(at(61));
     assert_eq!(held(&cache).0, entries - reclaimed);
     assert!(reclaimed >= entries / 3, "{reclaimed} reclaimed");
     let freed = allocated - ALLOCATOR.allocated() as u64;
@@ -147,7 +147,7 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
         "{freed} bytes freed"
     );
 
-    let reclaimed = cache.reclaim(at(3601), usize::MAX);
+    let reclaimed = cache.reclaim(at(3601));
     assert_eq!(held(&cache), (0, 0));
     let empty = resident_below(before + full / 4).saturating_sub(before);
     println!(

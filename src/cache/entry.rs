@@ -68,25 +68,24 @@ pub const ATTRIBUTE_OVERHEAD: usize = 32;
 impl Contents {
     /// What an entry with this key counts towards its tier's capacity.
     pub(super) fn weight(&self, key: Key<'_>) -> u64 {
-        let tags: usize = self
+        let text = |text: &str| allocated(text.len() as u64);
+        let tags: u64 = self
             .tags
             .iter()
-            .map(|tag| TAG_OVERHEAD + allocated(tag.len()))
+            .map(|tag| TAG_OVERHEAD as u64 + text(tag))
             .sum();
         let attributes = self.attributes.iter();
-        let attributes: usize = attributes
-            .map(|(name, value)| {
-                ATTRIBUTE_OVERHEAD + allocated(name.len()) + allocated(value.len())
-            })
+        let attributes: u64 = attributes
+            .map(|(name, value)| ATTRIBUTE_OVERHEAD as u64 + text(name) + text(value))
             .sum();
-        let texts = allocated(key.as_str().len()) + allocated(self.value.len());
-        (ENTRY_OVERHEAD + texts + tags + attributes) as u64
+        let value = allocated(self.value.len() as u64);
+        ENTRY_OVERHEAD as u64 + text(key.as_str()) + value + tags + attributes
     }
 }
 
 /// What the allocator takes for this many bytes: it keeps four sizes to each
 /// doubling.
-pub(super) fn allocated(bytes: usize) -> usize {
+pub(super) fn allocated(bytes: u64) -> u64 {
     bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16))
 }
 

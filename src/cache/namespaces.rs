@@ -42,14 +42,14 @@ struct Registry {
 pub(super) struct TooManyNamespaces;
 
 impl Namespaces {
-    pub(super) fn new(capacity: usize, tiers: usize) -> Self {
+    pub(super) fn new(capacity: u32, tiers: usize) -> Self {
         Self {
             registry: RwLock::new(Registry {
                 by_name: HashMap::new(),
                 next_id: 0,
             }),
             elsewhere: Tally::new(tiers),
-            capacity,
+            capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
             tiers,
         }
     }

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 
 use toml::Value;
 
-use super::{Config, LogFormat, TierConfig};
+use super::{Config, LogFormat};
+use crate::cache::TierSpec;
 
 impl Config {
     /// The configuration as a TOML file.
@@ -40,7 +41,7 @@ impl fmt::Display for Rendered<'_> {
         writeln!(f, "\n[log]")?;
         writeln!(f, "format = {}", quoted(log.format))?;
         writeln!(f, "level = {}", quoted(&log.level))?;
-        for TierConfig {
+        for TierSpec {
             name,
             max_ttl,
             capacity,

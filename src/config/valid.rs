@@ -6,20 +6,19 @@ use std::{ops::RangeInclusive, time::Duration};
 use toml::{Table, Value};
 
 use super::{
-    Config, Limits, ListenAddr, LogConfig, LogFormat, TierConfig,
+    Config, Limits, ListenAddr, LogConfig, LogFormat,
     error::{Origin, SettingError},
     raw::Raw,
     setting::Setting,
     value::{self, Problem},
 };
+use crate::cache::{LARGEST_VALUE, MAX_TIERS, TierSpec, smallest_capacity};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A message may have 4 MiB, and one must always hold a value with its tags
-/// and attributes, also when it comes back among others.
-const VALUE_BOUNDS: RangeInclusive<u64> = 1..=MIB;
+const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
 const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
 const CONNECTION_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
 const STREAM_BOUNDS: RangeInclusive<u32> = 1..=65_536;
@@ -29,22 +28,13 @@ const MAX_TTL_BOUNDS: RangeInclusive<Duration> =
 const MIN_CAPACITY: u64 = MIB;
 /// Keeps the sum over all tiers far from overflow.
 const MAX_CAPACITY: u64 = 1 << 50;
-const MAX_TIERS: usize = 16;
-
-/// A tier must hold this many of the largest credentials: one that fills a
-/// good part of it would push out everything else, or not fit its shard.
-const LARGEST_PER_TIER: u64 = 16;
-/// What the largest credential takes beside its value: a key of 1 KiB, tags of
-/// 2 KiB, attributes of 4 KiB, and the entry itself.
-const BESIDE_VALUE: u64 = 8 * KIB;
-
 const ACCEPTED_TIERS: &str = "1 to 16 [[tier]] tables of name, max_ttl and capacity";
 const ACCEPTED_NAME: &str =
     "1 to 63 of [a-z0-9._-], starting with a letter or digit, each name once";
 const ACCEPTED_MAX_TTL: &str =
     "a duration from 1s to 10years, such as \"15m\", another in every tier";
 const ACCEPTED_CAPACITY: &str =
-    "a size from 1MiB to 1PiB, such as \"64MiB\", and at least 16 × (limits.max_value + 8KiB)";
+    "a size up to 1PiB, such as \"64MiB\", with room for 16 of the largest credentials";
 
 /// The configuration, good only if `errors` stays empty.
 pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
@@ -117,12 +107,11 @@ impl Reader<'_> {
         }
     }
 
-    fn tiers(&mut self, max_value: u64) -> Vec<TierConfig> {
-        let least = LARGEST_PER_TIER * (max_value + BESIDE_VALUE);
-        let capacities = least.max(MIN_CAPACITY)..=MAX_CAPACITY;
+    fn tiers(&mut self, max_value: u64) -> Vec<TierSpec> {
+        let capacities = smallest_capacity(max_value).max(MIN_CAPACITY)..=MAX_CAPACITY;
         let typed = self.raw.tiers.as_deref();
         // By the place in the file, which a tier that is refused keeps.
-        let tiers: Vec<(usize, TierConfig)> = match typed {
+        let tiers: Vec<(usize, TierSpec)> = match typed {
             Some(tables) => tables
                 .iter()
                 .enumerate()
@@ -145,7 +134,7 @@ impl Reader<'_> {
         index: usize,
         table: &Table,
         capacities: &RangeInclusive<u64>,
-    ) -> Option<TierConfig> {
+    ) -> Option<TierSpec> {
         for name in table.keys() {
             if !["name", "max_ttl", "capacity"].contains(&name.as_str()) {
                 let path = format!("tier[{index}].{}", name.escape_debug());
@@ -159,7 +148,7 @@ impl Reader<'_> {
         let capacity = self.field(index, table, "capacity", ACCEPTED_CAPACITY, |typed| {
             value::size(typed, capacities)
         });
-        Some(TierConfig {
+        Some(TierSpec {
             name: name?,
             max_ttl: max_ttl?,
             capacity: capacity?,
@@ -183,7 +172,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn refuse_repeated(&mut self, tiers: &[(usize, TierConfig)]) {
+    fn refuse_repeated(&mut self, tiers: &[(usize, TierSpec)]) {
         for (place, (index, tier)) in tiers.iter().enumerate() {
             let mut before = tiers[..place].iter().map(|(_, other)| other);
             if before.clone().any(|other| other.name == tier.name) {
@@ -230,14 +219,14 @@ fn default_listen() -> Vec<ListenAddr> {
     vec![ListenAddr::Ip(([127, 0, 0, 1], 50051).into())]
 }
 
-fn default_tiers() -> [TierConfig; 4] {
+fn default_tiers() -> [TierSpec; 4] {
     [
         ("1-minute", HOUR / 60),
         ("15-minutes", HOUR / 4),
         ("1-hour", HOUR),
         ("12-hours", HOUR * 12),
     ]
-    .map(|(name, max_ttl)| TierConfig {
+    .map(|(name, max_ttl)| TierSpec {
         name: name.into(),
         max_ttl,
         capacity: 64 * MIB,

@@ -92,15 +92,15 @@ impl Episode {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let roomy = rng.bool();
-        let capacity = smallest_capacity(MAX_VALUE) * if roomy { 64 } else { 1 };
+        let capacity = smallest_capacity(MAX_VALUE as u64) * if roomy { 64 } else { 1 };
         let specs = TIERS.map(|(name, max_ttl)| TierSpec {
             name: name.into(),
             max_ttl,
             capacity,
         });
         let limits = Limits {
-            max_value: MAX_VALUE,
-            max_namespaces: NAMESPACES.len(),
+            max_value: MAX_VALUE as u64,
+            max_namespaces: 3,
         };
         Self {
             cache: Cache::new(specs.into(), limits).expect("valid tiers"),
@@ -331,7 +331,7 @@ impl Episode {
     }
 
     fn reclaim(&mut self, seen: &mut Seen) {
-        let reclaimed = self.cache.reclaim(self.clocks.now(), usize::MAX) as u64;
+        let reclaimed = self.cache.reclaim(self.clocks.now());
         let ended = self.reference.reclaim(self.clocks);
         assert!(
             reclaimed <= ended,
