@@ -25,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -195,7 +198,7 @@ impl Bound {
         };
         let open = || max_connections - admission.slots.available_permits();
 
-        let (accepted, incoming) = tokio::sync::mpsc::channel(1);
+        let (accepted, incoming) = mpsc::channel(1);
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
             acceptors.spawn(accept::run(listener, admission.clone(), accepted.clone()));
@@ -214,14 +217,10 @@ impl Bound {
             tokio::time::sleep(self.drain_timeout).await;
             warn!(connections = open(), "drain took too long: cutting");
             admission.cut.cancel();
+            // The transport ends by itself now, within a moment.
             std::future::pending().await
         };
-        let serving = Server::builder()
-            .max_concurrent_streams(self.max_streams)
-            .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
-            .http2_keepalive_interval(Some(PING_INTERVAL))
-            .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .http2_max_header_list_size(MAX_HEADER_LIST)
+        let serving = transport(self.max_streams)
             .layer(tower::layer::layer_fn(move |calls| {
                 CallPolicy::new(calls, draining.clone())
             }))
@@ -237,6 +236,15 @@ impl Bound {
         info!("drained");
         Ok(())
     }
+}
+
+fn transport(max_streams: u32) -> Server {
+    Server::builder()
+        .max_concurrent_streams(max_streams)
+        .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_LIST)
 }
 
 fn announce(bound: &Bound) -> io::Result<()> {
