@@ -14,3 +14,4 @@ mod drain;
 mod fixture;
 mod listeners;
 mod process;
+mod races;
