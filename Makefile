@@ -1,0 +1,100 @@
+# GNU make. `make test` needs Rust and a C compiler; whatever else a target
+# needs it installs under target/tools, or says what is missing.
+
+BUF_VERSION        := v1.75.0
+GRPCURL_VERSION    := v1.9.4
+CARGO_DENY_VERSION := 0.20.2
+# The Go release that these need to build.
+GO_MINOR           := 26
+
+TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# One directory a version, so that a new pin installs anew.
+BUF     := $(TARGET)/tools/buf-$(BUF_VERSION)/buf
+GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
+DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test model check lint fmt doc deny interop proto-lint bench clean \
+        cargo rustfmt clippy go h2load
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: cargo ## Build the release binary and serve on 127.0.0.1:50051 (more arguments: ARGS=...)
+	cargo run --release --locked -- serve $(ARGS)
+
+build: cargo ## Build the release binary: target/release/credcache
+	cargo build --release --locked
+
+test: cargo ## Run every test; needs Rust and a C compiler only
+	cargo test --workspace --locked
+
+model: cargo ## Run the model test for 100 million steps
+	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
+
+check: lint doc test ## Run lint, doc and test
+
+lint: rustfmt clippy ## Check formatting; clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: rustfmt ## Format the Rust sources
+	cargo fmt --all
+
+doc: cargo ## Build the documentation, private items too, warnings denied
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+deny: $(DENY) ## Check the dependencies' licences, sources, duplicates and advisories
+	$(DENY) check
+
+interop: proto-lint $(GRPCURL) build ## Lint the contract; drive the release binary with grpcurl
+	GRPCURL=$(GRPCURL) tests/interop/grpcurl.sh $(TARGET)/release/credcache
+
+proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+
+bench: cargo h2load ## Measure Get on one core beside a bare tonic echo (bench/README.md)
+	cargo build --release --locked -p credcache -p credcache-bench
+	$(TARGET)/release/get $(ARGS)
+
+clean: cargo ## Delete everything built and installed, target/tools too
+	cargo clean
+
+# What has to be on the machine. Each says what is missing and how to get it.
+
+cargo:
+	@command -v cargo >/dev/null || { \
+	  echo 'make needs cargo, of the Rust release that Cargo.toml names as rust-version or later' >&2; exit 1; }
+
+rustfmt clippy: cargo
+	@cargo $(@:rustfmt=fmt) --version >/dev/null 2>&1 || { \
+	  echo 'make needs $@: rustup component add $@' >&2; exit 1; }
+
+# An older Go that fetches newer ones by itself (1.21 and later do, unless
+# GOTOOLCHAIN says local) is told apart by nothing but trying; ask for the real one.
+go:
+	@command -v go >/dev/null || { \
+	  echo 'make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: go is not on the PATH' >&2; exit 1; }
+	@found=$$(go env GOVERSION); minor=$${found#go1.}; minor=$${minor%%[!0-9]*}; \
+	[ "$${minor:-0}" -ge $(GO_MINOR) ] || { \
+	  echo "make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: this is $$found" >&2; exit 1; }
+
+h2load:
+	@command -v h2load >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'h2load is missing: installing nghttp2-client'; \
+	    apt-get update && apt-get install -y nghttp2-client; \
+	  else \
+	    echo 'make bench needs h2load: apt-get install nghttp2-client' >&2; exit 1; \
+	  fi; }
+
+# GOFLAGS is emptied because a -mod=vendor from the outside would break these.
+$(BUF): | go
+	GOFLAGS= GOBIN=$(@D) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+
+$(GRPCURL): | go
+	GOFLAGS= GOBIN=$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+$(DENY): | cargo
+	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)
