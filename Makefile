@@ -71,8 +71,8 @@ rustfmt clippy: cargo
 	@cargo $(@:rustfmt=fmt) --version >/dev/null 2>&1 || { \
 	  echo 'make needs $@: rustup component add $@' >&2; exit 1; }
 
-# An older Go that fetches newer ones by itself (1.21 and later do, unless
-# GOTOOLCHAIN says local) is told apart by nothing but trying; ask for the real one.
+# An older Go might fetch a newer one by itself; whether it may is the user's
+# setting, so it isn't relied on.
 go:
 	@command -v go >/dev/null || { \
 	  echo 'make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: go is not on the PATH' >&2; exit 1; }
