@@ -14,7 +14,7 @@ GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test model check lint fmt doc deny interop proto-lint bench clean \
+.PHONY: help run build test examples model check lint fmt doc deny interop proto-lint bench clean \
         cargo rustfmt clippy go h2load
 
 help: ## List the targets
@@ -29,10 +29,14 @@ build: cargo ## Build the release binary: target/release/credcache
 test: cargo ## Run every test; needs Rust and a C compiler only
 	cargo test --workspace --locked
 
+examples: cargo ## Run the examples, each with a server of its own
+	cargo run --locked --example five_seconds
+	cargo run --locked --example aws_session
+
 model: cargo ## Run the model test for 100 million steps
 	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
 
-check: lint doc test ## Run lint, doc and test
+check: lint doc test examples ## Run lint, doc, test and examples
 
 lint: rustfmt clippy ## Check formatting; clippy, warnings denied
 	cargo fmt --all --check

@@ -6,7 +6,7 @@
 //! that a key is live in at most one tier.
 //!
 //! How the parts hold together:
-//! - A name belongs to one of [`STRIPES`] stripes. Whatever changes a name holds
+//! - A name belongs to one of `STRIPES` stripes. Whatever changes a name holds
 //!   its stripe's lock; Gets take none of them.
 //! - A tier holds an entry only if the stripe's index holds it. An entry that a
 //!   tier pushed out leaves the index a moment later.

@@ -1,7 +1,7 @@
 //! Wire to domain and back: the service that tonic calls.
 //!
 //! Requests are parsed whole before anything is done, and every error becomes
-//! a status in one place, [`failure`]. No decision about credentials is made
+//! a status in one place, `failure`. No decision about credentials is made
 //! here.
 
 mod failure;

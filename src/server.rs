@@ -103,12 +103,7 @@ pub enum ServeError {
 /// # Errors
 /// When it can't start. A drain that took too long is none.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let clock = Arc::new(Clock::System);
-    let cache = Arc::new(Cache::new(config.tiers.clone(), config.limits.of_cache())?);
-    let _reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
-    let instance = Instance::new(clock.now().wall)?;
-    let service = Service::new(cache, clock, instance).into_server();
-
+    let (cache, _reclaimer) = cache(config)?;
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
@@ -121,9 +116,26 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         warn!(signal = signals.next().await, "ending at once");
     };
     tokio::select! {
-        outcome = bound.run(Routes::new(service), stop.cancelled()) => outcome,
+        outcome = bound.run(cache, stop.cancelled()) => outcome,
         () = signalled => Ok(()),
     }
+}
+
+/// The cache as configured, empty and on the system's clocks, as
+/// [`Bound::run`] serves it, and what takes back the memory of its expired
+/// credentials for as long as it is kept.
+///
+/// # Errors
+/// When the tiers can't be, or the system has no thread or random bytes to
+/// give.
+pub fn cache(config: &Config) -> Result<(Routes, Reclaimer), ServeError> {
+    let clock = Arc::new(Clock::System);
+    let cache = Cache::new(config.tiers.clone(), config.limits.of_cache())?;
+    let cache = Arc::new(cache);
+    let reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
+    let instance = Instance::new(clock.now().wall)?;
+    let service = Service::new(cache, clock, instance);
+    Ok((Routes::new(service.into_server()), reclaimer))
 }
 
 /// Binds every configured address, or none.

@@ -93,7 +93,7 @@ impl Tags {
     /// Tags in any order, repeated or not.
     ///
     /// # Errors
-    /// More than [`MAX_TAGS`](super::MAX_TAGS), repeated ones not counted.
+    /// More than [`MAX_TAGS`], repeated ones not counted.
     pub fn new<'a>(tags: impl IntoIterator<Item = Tag<'a>>) -> Result<Self, TooMuch> {
         let mut tags: Vec<Box<str>> = tags.into_iter().map(|tag| tag.as_str().into()).collect();
         tags.sort_unstable();
@@ -125,8 +125,8 @@ impl Attributes {
     /// Copies the pairs.
     ///
     /// # Errors
-    /// More than [`MAX_ATTRIBUTES`](super::MAX_ATTRIBUTES), or more bytes than
-    /// [`MAX_ATTRIBUTE_BYTES`](super::MAX_ATTRIBUTE_BYTES) in all.
+    /// More than [`MAX_ATTRIBUTES`], or more bytes than
+    /// [`MAX_ATTRIBUTE_BYTES`] in all.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, TooMuch> {
         let pairs: Box<[(Box<str>, Box<str>)]> = pairs
             .into_iter()
