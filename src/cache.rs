@@ -15,18 +15,20 @@
 
 mod counters;
 mod entry;
+mod get;
 mod index;
 mod invalidate;
 mod name;
 mod namespaces;
 mod put;
 mod refresh;
+mod remove;
 mod revision;
 mod secret;
 mod tier;
 mod time;
 
-use std::{fmt, hash::BuildHasher, sync::Arc, time::Duration};
+use std::{fmt, hash::BuildHasher};
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -35,6 +37,7 @@ pub use counters::{Count, Counts, TierCount};
 pub use entry::{
     ATTRIBUTE_OVERHEAD, Attributes, Contents, ENTRY_OVERHEAD, TAG_OVERHEAD, Tags, TooMuch,
 };
+pub use get::{Hit, Lookup, MissReason, SharedValue};
 pub use invalidate::{Invalidated, Target};
 pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
@@ -45,8 +48,7 @@ pub use secret::Secret;
 pub use tier::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 
-use entry::Entry;
-use index::{Departure, Index};
+use index::Index;
 use namespaces::Namespaces;
 use revision::Revisions;
 use tier::Tier;
@@ -55,9 +57,6 @@ use tier::Tier;
 /// changes on a machine's cores seldom meet; each part costs a few hundred
 /// bytes.
 const STRIPES: usize = 64;
-/// How many entries are removed under one holding of a stripe's lock, so that a
-/// large removal holds up other changes for well below a millisecond.
-const BATCH: usize = 128;
 
 /// The most tags a credential may have.
 pub const MAX_TAGS: usize = 16;
@@ -90,36 +89,6 @@ pub struct Cache {
     hasher: foldhash::quality::RandomState,
     limits: Limits,
 }
-
-/// What a Get found.
-#[derive(Debug)]
-pub enum Lookup {
-    /// A live credential.
-    Hit(Hit),
-    /// None, and why.
-    Miss(MissReason),
-}
-
-/// Why a Get missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissReason {
-    /// Nothing is stored, or why it went is no longer known.
-    NotFound,
-    /// Its lifetime has ended.
-    Expired,
-    /// It is live, but for less than was asked.
-    TtlTooShort,
-}
-
-/// A live credential, as it stood at the `now` of the Get.
-pub struct Hit {
-    entry: Arc<Entry>,
-    ttl: Duration,
-    expires_at: WallTime,
-}
-
-/// Keeps a value alive without copying it.
-pub struct SharedValue(Arc<Entry>);
 
 /// Why a set of tiers can't be.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -179,56 +148,6 @@ impl Cache {
         })
     }
 
-    /// Looks a credential up. Only one with at least `min_ttl` left is a hit.
-    pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: Now) -> Lookup {
-        let hash = self.hash(name);
-        let Some(entry) = self.tiers.iter().find_map(|tier| tier.get(hash, name)) else {
-            self.namespaces
-                .tally(name.namespace, |tally| tally.add(Count::NotFound));
-            return Lookup::Miss(MissReason::NotFound);
-        };
-        let tally = &entry.namespace.tally;
-        match entry.deadline.left(now) {
-            None => {
-                tally.add(Count::Expired);
-                Lookup::Miss(MissReason::Expired)
-            }
-            Some(left) if left < min_ttl => {
-                tally.add(Count::TtlTooShort);
-                Lookup::Miss(MissReason::TtlTooShort)
-            }
-            Some(left) => {
-                tally.add_to_tier(entry.tier, TierCount::Hits);
-                let expires_at = entry.deadline.told(now, left);
-                Lookup::Hit(Hit {
-                    entry,
-                    ttl: left,
-                    expires_at,
-                })
-            }
-        }
-    }
-
-    /// Takes back the memory of all expired entries, and says of how many.
-    ///
-    /// Nothing depends on this for correctness. The cost is that of what has
-    /// expired, whatever the number of live entries.
-    pub fn reclaim(&self, now: Now) -> u64 {
-        let mut reclaimed = 0;
-        for stripe in &self.stripes {
-            loop {
-                let removed = self
-                    .remove_batch(stripe, now, |index| index.due(now, BATCH))
-                    .all;
-                reclaimed += removed as u64;
-                if removed < BATCH {
-                    break;
-                }
-            }
-        }
-        reclaimed
-    }
-
     /// The counters, of one namespace or of all.
     pub fn counts(&self, namespace: Option<NamespaceName<'_>>) -> Counts {
         self.namespaces.counts(namespace)
@@ -268,37 +187,6 @@ impl Cache {
         self.limits
     }
 
-    /// Removes what `select` finds under the stripe's lock, from index and
-    /// tiers. It is dropped, and its memory zeroed, after the lock is released.
-    fn remove_batch(
-        &self,
-        stripe: &Mutex<Index>,
-        now: Now,
-        select: impl FnOnce(&Index) -> Vec<Arc<Entry>>,
-    ) -> Removed {
-        let mut index = stripe.lock();
-        let selected = select(&index);
-        let mut live = 0;
-        for entry in &selected {
-            let expired = entry.deadline.passed(now);
-            index.remove(
-                entry,
-                if expired {
-                    Departure::Expired
-                } else {
-                    Departure::Invalidated
-                },
-            );
-            self.tiers[entry.tier.index()].remove(entry);
-            live += u64::from(!expired);
-        }
-        drop(index);
-        Removed {
-            all: selected.len(),
-            live,
-        }
-    }
-
     fn hash(&self, name: Name<'_>) -> u64 {
         self.hasher
             .hash_one((name.namespace.as_str(), name.key.as_str()))
@@ -308,12 +196,6 @@ impl Cache {
     fn stripe(&self, hash: u64) -> &Mutex<Index> {
         &self.stripes[(hash >> 48) as usize % STRIPES]
     }
-}
-
-/// How many entries a batch removed, and how many of them were still live.
-struct Removed {
-    all: usize,
-    live: u64,
 }
 
 /// The smallest capacity, in bytes, that a tier can have beside this limit on
@@ -355,69 +237,10 @@ pub struct ValueTooLarge {
     max: u64,
 }
 
-impl Hit {
-    /// The value, kept alive without a copy.
-    #[must_use]
-    pub fn value(&self) -> SharedValue {
-        SharedValue(self.entry.clone())
-    }
-
-    /// How much lifetime was left; never zero.
-    #[must_use]
-    pub fn ttl(&self) -> Duration {
-        self.ttl
-    }
-
-    /// When it ends, by the wall clock.
-    #[must_use]
-    pub fn expires_at(&self) -> WallTime {
-        self.expires_at
-    }
-
-    /// When it should be fetched anew, by the wall clock.
-    #[must_use]
-    pub fn refresh_at(&self) -> WallTime {
-        self.expires_at.before(self.entry.refresh_lead)
-    }
-
-    /// The revision of the Put that stored it.
-    #[must_use]
-    pub fn version(&self) -> Revision {
-        self.entry.version
-    }
-
-    /// The tier that holds it.
-    #[must_use]
-    pub fn tier(&self) -> TierId {
-        self.entry.tier
-    }
-
-    /// What the Put attached.
-    #[must_use]
-    pub fn attributes(&self) -> &Attributes {
-        &self.entry.contents.attributes
-    }
-}
-
-impl fmt::Debug for Hit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hit")
-            .field("version", &self.version())
-            .field("ttl", &self.ttl)
-            .finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("revision", &self.revision())
             .finish_non_exhaustive()
-    }
-}
-
-impl AsRef<[u8]> for SharedValue {
-    fn as_ref(&self) -> &[u8] {
-        self.0.contents.value.expose()
     }
 }

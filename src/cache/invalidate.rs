@@ -1,12 +1,8 @@
 //! Revoking credentials.
 
-use std::sync::Arc;
-
 use super::{
-    BATCH, Cache,
+    Cache,
     counters::Count,
-    entry::Entry,
-    index::Index,
     name::{Key, KeyPrefix, Name, NamespaceName, Tag},
     revision::Revision,
     time::Now,
@@ -56,47 +52,38 @@ impl Cache {
         // Before any stripe is looked at: a Put that isn't in the index by then
         // takes a higher one.
         let revision = self.revisions.next();
-        let mut removed = 0;
-        if let Some(record) = self.namespaces.find(namespace) {
-            let id = record.id;
-            removed = match target {
-                Target::Key { key, if_version } => {
-                    let stripe = self.stripe(self.hash(Name { namespace, key }));
-                    self.remove_batch(stripe, now, |index| {
-                        let current = index.named(id, key.as_str());
-                        let matching = current.filter(|entry| {
-                            entry.version < revision
-                                && if_version.is_none_or(|only| entry.version == only)
-                        });
-                        matching.cloned().into_iter().collect()
-                    })
-                    .live
-                }
-                Target::Prefix(prefix) => self.remove_everywhere(now, |index| {
-                    index.with_prefix(id, prefix.as_str(), revision, BATCH)
-                }),
-                Target::Tag(tag) => self.remove_everywhere(now, |index| {
-                    index.tagged(id, tag.as_str(), revision, BATCH)
-                }),
-                Target::All => {
-                    self.remove_everywhere(now, |index| index.with_prefix(id, "", revision, BATCH))
-                }
+        let Some(record) = self.namespaces.find(namespace) else {
+            return Invalidated {
+                removed: 0,
+                revision,
             };
-        }
-        Invalidated { removed, revision }
-    }
-
-    fn remove_everywhere(&self, now: Now, select: impl Fn(&Index) -> Vec<Arc<Entry>>) -> u64 {
-        let mut live = 0;
-        for stripe in &self.stripes {
-            loop {
-                let removed = self.remove_batch(stripe, now, &select);
-                live += removed.live;
-                if removed.all < BATCH {
-                    break;
-                }
+        };
+        let id = record.id;
+        let removed = match target {
+            Target::Key { key, if_version } => {
+                let stripe = self.stripe(self.hash(Name { namespace, key }));
+                self.remove(stripe, now, |index| {
+                    let current = index.named(id, key.as_str());
+                    let matching = current.filter(|entry| {
+                        entry.version < revision
+                            && if_version.is_none_or(|only| entry.version == only)
+                    });
+                    matching.cloned().into_iter().collect()
+                })
             }
+            Target::Prefix(prefix) => self.remove_everywhere(now, |index, most| {
+                index.with_prefix(id, prefix.as_str(), revision, most)
+            }),
+            Target::Tag(tag) => self.remove_everywhere(now, |index, most| {
+                index.tagged(id, tag.as_str(), revision, most)
+            }),
+            Target::All => {
+                self.remove_everywhere(now, |index, most| index.with_prefix(id, "", revision, most))
+            }
+        };
+        Invalidated {
+            removed: removed.live,
+            revision,
         }
-        live
     }
 }
