@@ -172,15 +172,15 @@ fn all_errors_are_told_at_once() {
 
 #[test]
 fn tier_must_hold_sixteen_of_the_largest_credentials() {
-    let file = |max_value| {
+    let least = crate::cache::smallest_capacity(200 << 10);
+    let file = |capacity| {
         format!(
-            "[limits]\nmax_value = {max_value}\n\
-             [[tier]]\nname = 'a'\nmax_ttl = '1m'\ncapacity = '4MiB'"
+            "[limits]\nmax_value = '200KiB'\n\
+             [[tier]]\nname = 'a'\nmax_ttl = '1m'\ncapacity = {capacity}"
         )
     };
-    let largest = (4 << 20) / 16 - (8 << 10);
-    assert!(load(&file(largest), &[]).is_ok());
-    assert_eq!(refused(&file(largest + 1), &[]), set(["tier[0].capacity"]));
+    assert!(load(&file(least), &[]).is_ok());
+    assert_eq!(refused(&file(least - 1), &[]), set(["tier[0].capacity"]));
     let error = load("", &[("CREDCACHE_LIMITS_MAX_VALUE", "1MiB")]);
     assert!(
         error.is_ok(),
