@@ -26,6 +26,7 @@ mod remove;
 mod revision;
 mod secret;
 mod tier;
+mod tier_spec;
 mod time;
 
 use std::{fmt, hash::BuildHasher};
@@ -45,7 +46,7 @@ pub use name::{
 pub use put::{Precondition, Put, PutError, Stored};
 pub use revision::Revision;
 pub use secret::Secret;
-pub use tier::{TierId, TierSpec};
+pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 
 use index::Index;

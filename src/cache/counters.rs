@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::tier::TierId;
+use super::tier_spec::TierId;
 
 /// What is counted for a whole namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

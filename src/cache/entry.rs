@@ -10,7 +10,7 @@ use super::{
     namespaces::Namespace,
     revision::Revision,
     secret::Secret,
-    tier::TierId,
+    tier_spec::TierId,
     time::Deadline,
 };
 

@@ -8,7 +8,7 @@ use super::{
     entry::{Attributes, Entry},
     name::Name,
     revision::Revision,
-    tier::TierId,
+    tier_spec::TierId,
     time::{Now, WallTime},
 };
 

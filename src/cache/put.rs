@@ -12,7 +12,7 @@ use super::{
     name::Name,
     refresh,
     revision::Revision,
-    tier::TierId,
+    tier_spec::TierId,
     time::{Deadline, Lifetime, Now, WallTime},
 };
 

@@ -6,27 +6,15 @@
 use std::{
     hash::{BuildHasher, Hash, Hasher},
     sync::Arc,
-    time::Duration,
 };
 
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 
-use super::{entry::Entry, name::Name};
-
-/// A tier as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TierSpec {
-    /// Its name, which callers may ask for.
-    pub name: String,
-    /// The longest lifetime it keeps; longer ones are cut to it.
-    pub max_ttl: Duration,
-    /// Its size bound, in bytes.
-    pub capacity: u64,
-}
-
-/// Which tier: its place among the tiers, shortest `max_ttl` first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TierId(u8);
+use super::{
+    entry::Entry,
+    name::Name,
+    tier_spec::{TierId, TierSpec},
+};
 
 pub(super) struct Tier {
     pub(super) id: TierId,
@@ -48,18 +36,6 @@ const TYPICAL_WEIGHT: u64 = 1024;
 /// The smallest capacity a tier can have if its largest entry has this weight.
 pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
     largest_entry * LARGEST_PER_SHARD
-}
-
-impl TierId {
-    pub(super) fn new(index: u8) -> Self {
-        Self(index)
-    }
-
-    /// Its place among the tiers.
-    #[must_use]
-    pub fn index(self) -> usize {
-        self.0.into()
-    }
 }
 
 impl Tier {
