@@ -5,16 +5,16 @@ use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::fixture::{CHECK, Client, Running, config};
+use crate::fixture::{CHECK, RawClient, Running, config, within};
 
 /// The status of an answer that is nothing but one.
 async fn refusal(path: &str, headers: &[(&'static str, &str)], sent: &'static [u8]) -> Status {
     let server = Running::start(&config("")).await;
-    let mut client = Client::connect(server.address).await;
+    let mut client = RawClient::connect(server.address).await;
     let (response, mut body) = client.begin(path, headers).await.unwrap();
     // The body stays open: the server must not wait for its end.
     body.send_data(Bytes::from_static(sent), false).unwrap();
-    let response = response.await.unwrap();
+    let response = within(response).await.unwrap();
     let headers: &HeaderMap = response.headers();
     Status::from_header_map(headers).expect("a status in the headers")
 }

@@ -8,21 +8,23 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::fixture::{Client, Running, config, until_served};
+use crate::fixture::{RawClient, Running, config, until_served, within};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[tokio::test]
 async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
-    let bound = server::bind(&config("")).await.unwrap();
-    let server = Running::run(bound.with_preface_timeout(Duration::from_millis(50)));
-    let mut speaking = Client::connect(server.address).await;
+    let config = config("");
+    let bound = server::bind(&config).await.unwrap();
+    let bound = bound.with_preface_timeout(Duration::from_millis(50));
+    let server = Running::run(bound, &config);
+    let mut speaking = RawClient::connect(server.address).await;
     assert_eq!(speaking.check().await.unwrap(), 1);
     for sent in [0, 1, PREFACE.len() - 1] {
         let mut silent = TcpStream::connect(server.address).await.unwrap();
         silent.write_all(&PREFACE[..sent]).await.unwrap();
         // Ends only when the server closes the connection.
-        let _ = silent.read_to_end(&mut Vec::new()).await;
+        let _ = within(silent.read_to_end(&mut Vec::new())).await;
     }
     assert_eq!(speaking.check().await.unwrap(), 1);
 }
@@ -30,11 +32,11 @@ async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
 #[tokio::test]
 async fn connection_above_the_limit_is_closed_until_another_has_gone() {
     let server = Running::start(&config("limits.max_connections = 1")).await;
-    let mut first = Client::connect(server.address).await;
+    let mut first = RawClient::connect(server.address).await;
     assert_eq!(first.check().await.unwrap(), 1);
     let mut second = TcpStream::connect(server.address).await.unwrap();
     let mut received = Vec::new();
-    second.read_to_end(&mut received).await.unwrap();
+    within(second.read_to_end(&mut received)).await.unwrap();
     assert_eq!(received, b"", "a served connection begins with SETTINGS");
     assert_eq!(first.check().await.unwrap(), 1);
     first.connection.abort();

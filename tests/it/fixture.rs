@@ -1,25 +1,46 @@
-//! A server in this process on port 0, and an HTTP/2 client that may stop in
-//! the middle of a call.
+//! A server in this process on port 0, with a cache whose time the test moves
+//! by hand, and the clients of it.
 
-use std::net::SocketAddr;
+mod binary;
+mod manual_time;
+mod raw_client;
 
-use bytes::Bytes;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
 use credcache::{
+    cache::Cache,
     config::{Config, ServeArgs},
+    rpc::{Instance, Service},
     server::{self, Bound, BoundAddr, ServeError},
 };
-use h2::{
-    SendStream,
-    client::{ResponseFuture, SendRequest},
+use credcache_client::{
+    Client, Stats, proto::credential_cache_service_client::CredentialCacheServiceClient,
 };
-use http::Request;
-use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
-use tonic::service::Routes;
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint},
+};
 
-/// The path of a unary call that every server answers.
-pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
-/// An empty message, framed.
-pub(crate) const EMPTY_MESSAGE: &[u8] = &[0; 5];
+pub(crate) use self::{
+    binary::{Server, credcache},
+    manual_time::{ManualTime, START},
+    raw_client::{CHECK, EMPTY_MESSAGE, RawClient, framed, serving_status, until_served},
+};
+
+/// The generated client.
+pub(crate) type Stub = CredentialCacheServiceClient<Channel>;
+
+/// Far more than anything here takes on the slowest machine: whatever is still
+/// awaited by then will never come.
+const NEVER: Duration = Duration::from_secs(30);
+
+/// The outcome of what has to happen; fails where it would hang for ever.
+pub(crate) async fn within<T>(happening: impl Future<Output = T>) -> T {
+    tokio::time::timeout(NEVER, happening)
+        .await
+        .expect("what was awaited never came")
+}
 
 /// A configuration on port 0, with more of TOML's tables.
 pub(crate) fn config(tables: &str) -> Config {
@@ -27,31 +48,67 @@ pub(crate) fn config(tables: &str) -> Config {
     Config::from_sources(Some(&file), [], &ServeArgs::default()).unwrap()
 }
 
+/// Two tiers, of a minute and of an hour.
+pub(crate) const TWO_TIERS: &str = "\
+    [[tier]]\nname = 'short'\nmax_ttl = '1m'\ncapacity = '2MiB'\n\
+    [[tier]]\nname = 'long'\nmax_ttl = '1h'\ncapacity = '2MiB'\n";
+
 /// A running server.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// The only time it knows.
+    pub(crate) time: ManualTime,
     shutdown: oneshot::Sender<()>,
     outcome: JoinHandle<Result<(), ServeError>>,
 }
 
 impl Running {
     pub(crate) async fn start(config: &Config) -> Self {
-        Self::run(server::bind(config).await.unwrap())
+        Self::run(server::bind(config).await.unwrap(), config)
     }
 
-    pub(crate) fn run(bound: Bound) -> Self {
+    pub(crate) fn run(bound: Bound, config: &Config) -> Self {
         let Some(BoundAddr::Tcp(address)) = bound.addresses().next().cloned() else {
             panic!("the first listener isn't TCP");
         };
+        let time = ManualTime::new();
+        let cache = Cache::new(config.tiers.clone(), config.limits.of_cache()).unwrap();
+        let instance = Instance::new(time.clock().now().wall).unwrap();
+        let service = Service::new(Arc::new(cache), time.clock(), instance).into_server();
         let (shutdown, stopped) = oneshot::channel();
-        let outcome = tokio::spawn(bound.run(Routes::default(), async {
+        let outcome = tokio::spawn(bound.run(Routes::new(service), async {
             let _ = stopped.await;
         }));
         Self {
             address,
+            time,
             shutdown,
             outcome,
         }
+    }
+
+    /// The client that services use.
+    pub(crate) async fn client(&self) -> Client {
+        within(Client::connect(&self.address.to_string()))
+            .await
+            .unwrap()
+    }
+
+    /// The generated client, for messages that the other one doesn't send.
+    pub(crate) async fn stub(&self) -> Stub {
+        CredentialCacheServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::try_from(format!("http://{}", self.address)).unwrap();
+        within(endpoint.connect()).await.unwrap()
+    }
+
+    /// Fails unless nothing at all is or ever was stored.
+    pub(crate) async fn assert_nothing_was_stored(&self) {
+        let stats = within(self.client().await.stats(None)).await.unwrap();
+        assert_eq!(stats.puts, 0);
+        assert_eq!(entries(&stats), 0);
     }
 
     /// Begins the drain; the handle ends when the server has.
@@ -61,66 +118,7 @@ impl Running {
     }
 }
 
-/// A client's end of a connection.
-pub(crate) struct Client {
-    requests: SendRequest<Bytes>,
-    /// Ends when the connection does.
-    pub(crate) connection: JoinHandle<Result<(), h2::Error>>,
-}
-
-impl Client {
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::try_connect(address).await.unwrap()
-    }
-
-    async fn try_connect(address: SocketAddr) -> Result<Self, h2::Error> {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (requests, connection) = h2::client::handshake(stream).await?;
-        Ok(Self {
-            requests,
-            connection: tokio::spawn(connection),
-        })
-    }
-
-    /// Begins a call; its message is left to send.
-    pub(crate) async fn begin(
-        &mut self,
-        path: &str,
-        headers: &[(&'static str, &str)],
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        let mut request = Request::post(format!("http://credcache{path}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut requests = self.requests.clone().ready().await?;
-        requests.send_request(request.body(()).unwrap(), false)
-    }
-
-    /// Calls Check; the status it says.
-    pub(crate) async fn check(&mut self) -> Result<u8, h2::Error> {
-        let (response, mut body) = self.begin(CHECK, &[]).await?;
-        body.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
-        serving_status(response).await
-    }
-}
-
-/// The serving status in Check's answer: 1 = SERVING, 2 = NOT_SERVING.
-pub(crate) async fn serving_status(response: ResponseFuture) -> Result<u8, h2::Error> {
-    let mut body = response.await?.into_body();
-    let message = body.data().await.expect("a message")?;
-    assert_eq!(message.len(), 7, "a frame's head, a tag and a status");
-    Ok(message[6])
-}
-
-/// Connects and calls until a server answers, as a client that retries does.
-pub(crate) async fn until_served(address: SocketAddr) {
-    loop {
-        if let Ok(mut client) = Client::try_connect(address).await
-            && client.check().await.is_ok()
-        {
-            return;
-        }
-    }
+/// The credentials in all tiers.
+pub(crate) fn entries(stats: &Stats) -> u64 {
+    stats.tiers.iter().map(|tier| tier.entries).sum()
 }

@@ -2,80 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Lines},
     net::{SocketAddr, TcpStream},
-    process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio},
+    process::Output,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::fixture::{CHECK, Client, until_served};
-
-/// A `credcache serve` on port 0, killed if a test fails.
-struct Server {
-    child: Child,
-    stdout: Lines<BufReader<ChildStdout>>,
-    stderr: Lines<BufReader<ChildStderr>>,
-}
-
-impl Server {
-    fn start(args: &[&str]) -> Self {
-        Self::spawn(credcache(&["serve", "--listen", "127.0.0.1:0"]).args(args))
-    }
-
-    /// One whose open files are limited by the shell.
-    fn with_descriptors(limit: &str) -> Self {
-        let script = format!("{limit} && exec \"$0\" serve --listen 127.0.0.1:0");
-        let binary = env!("CARGO_BIN_EXE_credcache");
-        Self::spawn(Command::new("sh").args(["-c", &script, binary]))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            stdout: BufReader::new(child.stdout.take().unwrap()).lines(),
-            stderr: BufReader::new(child.stderr.take().unwrap()).lines(),
-            child,
-        }
-    }
-
-    fn listening_on(&mut self) -> String {
-        let line = self.stdout.next().unwrap().unwrap();
-        line.strip_prefix("listening on ").unwrap().to_owned()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
-    }
-
-    fn await_log(&mut self, text: &str) {
-        let found = self.stderr.any(|line| line.unwrap().contains(text));
-        assert!(found, "{text:?} isn't in the log");
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn credcache(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_credcache"));
-    command.args(args).env_remove("CREDCACHE_CONFIG");
-    command
-}
+use crate::fixture::{CHECK, RawClient, Server, credcache, until_served};
 
 fn run(args: &[&str]) -> Output {
     credcache(args).output().unwrap()
@@ -93,7 +27,7 @@ async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
         assert_ne!(address.port(), 0);
         assert_eq!(server.listening_on(), unix);
         assert!(socket.exists());
-        let mut client = Client::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         assert_eq!(client.check().await.unwrap(), 1);
         server.signal(signal);
         assert_eq!(server.exit_code(), Some(0));
@@ -104,7 +38,7 @@ async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
 #[tokio::test]
 async fn second_signal_ends_the_drain_at_once() {
     let mut server = Server::start(&["--drain-timeout", "1h"]);
-    let mut client = Client::connect(server.listening_on().parse().unwrap()).await;
+    let mut client = RawClient::connect(server.listening_on().parse().unwrap()).await;
     let (_response, _body) = client.begin(CHECK, &[]).await.unwrap();
     assert_eq!(client.check().await.unwrap(), 1);
     server.signal(Signal::TERM);
@@ -132,7 +66,7 @@ async fn soft_limit_of_open_files_does_not_bound_the_connections() {
     let address: SocketAddr = server.listening_on().parse().unwrap();
     let mut clients = Vec::new();
     for _ in 0..32 {
-        let mut client = Client::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         assert_eq!(client.check().await.unwrap(), 1);
         clients.push(client);
     }
