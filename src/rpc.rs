@@ -106,11 +106,9 @@ impl CredentialCacheService for Service {
         request: Request<proto::PutRequest>,
     ) -> Result<Response<proto::PutResponse>, Status> {
         let request = request.into_inner();
-        let put = request::put(&request, &self.cache)?;
-        let stored = self
-            .cache
-            .put(put, self.clock.now())
-            .map_err(Failure::from)?;
+        let now = self.clock.now();
+        let put = request::put(&request, &self.cache, now)?;
+        let stored = self.cache.put(put, now).map_err(Failure::from)?;
         Ok(Response::new(response::put(&self.cache, stored)))
     }
 

@@ -67,9 +67,9 @@ impl From<Failure> for Status {
                     details.add_bad_request_violation(field, rule);
                 }
             }
-            // A `ttl` that is over is refused before the cache sees it.
+            // Refused, under the field's own name, before the cache sees it.
             Failure::Put(PutError::NoLifetime) => {
-                details.add_bad_request_violation("expires_at", "must lie in the future");
+                details.add_bad_request_violation("lifetime", "must not be over");
             }
             Failure::SingleUse | Failure::Put(_) | Failure::NotBuilt(_) | Failure::Broken => {}
         }

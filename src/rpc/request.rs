@@ -7,8 +7,8 @@ use super::{
     proto::{self, invalidate_request, put_request},
 };
 use crate::cache::{
-    Attributes, Cache, Contents, Key, KeyPrefix, Lifetime, Name, NamespaceName, Precondition, Put,
-    Revision, Secret, Tag, Tags, Target, TierId, WallTime,
+    Attributes, Cache, Contents, Key, KeyPrefix, Lifetime, MAX_TAGS, Name, NamespaceName, Now,
+    Precondition, Put, Revision, Secret, Tag, Tags, Target, TierId, WallTime,
 };
 
 /// The seconds a Timestamp may hold: the years 1 to 9999.
@@ -43,11 +43,15 @@ pub(super) fn get(request: &proto::GetRequest) -> Result<Get<'_>, Failure> {
     }
 }
 
-pub(super) fn put<'a>(request: &'a proto::PutRequest, cache: &Cache) -> Result<Put<'a>, Failure> {
+pub(super) fn put<'a>(
+    request: &'a proto::PutRequest,
+    cache: &Cache,
+    now: Now,
+) -> Result<Put<'a>, Failure> {
     let mut fields = Fields::default();
     let name = fields.name(&request.namespace, &request.key);
     let contents = fields.contents(request, cache);
-    let lifetime = fields.lifetime(request.lifetime.as_ref());
+    let lifetime = fields.lifetime(request.lifetime.as_ref(), now);
     let refresh_before = fields.optional_duration("refresh_before", request.refresh_before);
     let tier = fields.tier(&request.tier, cache);
     let precondition = fields.precondition(request.precondition.as_ref());
@@ -169,13 +173,21 @@ impl Fields {
 
     fn tags(&mut self, tags: &[String]) -> Option<Tags> {
         let mut parsed = Vec::with_capacity(tags.len());
+        let mut wrong = 0;
         for (nth, tag) in tags.iter().enumerate() {
-            parsed.extend(self.check(&format!("tags[{nth}]"), Tag::parse(tag)));
+            match Tag::parse(tag) {
+                Ok(tag) => parsed.push(tag),
+                Err(rule) => {
+                    // A message has room for millions of empty tags, an answer
+                    // has none for all their names.
+                    if wrong < MAX_TAGS {
+                        self.refuse::<()>(&format!("tags[{nth}]"), rule);
+                    }
+                    wrong += 1;
+                }
+            }
         }
-        if parsed.len() < tags.len() {
-            return None;
-        }
-        self.check("tags", Tags::new(parsed))
+        self.check("tags", Tags::new(parsed)).filter(|_| wrong == 0)
     }
 
     fn attributes(&mut self, attributes: &HashMap<String, String>) -> Option<Attributes> {
@@ -185,16 +197,19 @@ impl Fields {
         self.check("attributes", Attributes::new(pairs))
     }
 
-    fn lifetime(&mut self, lifetime: Option<&put_request::Lifetime>) -> Option<Lifetime> {
+    fn lifetime(&mut self, lifetime: Option<&put_request::Lifetime>, now: Now) -> Option<Lifetime> {
         match lifetime {
             None => self.refuse("lifetime", "is required: ttl or expires_at"),
             Some(put_request::Lifetime::Ttl(ttl)) => match self.check("ttl", duration(*ttl))? {
                 Duration::ZERO => self.refuse("ttl", "must be above zero"),
                 ttl => Some(Lifetime::For(ttl)),
             },
-            Some(put_request::Lifetime::ExpiresAt(at)) => self
-                .check("expires_at", timestamp(*at))
-                .map(Lifetime::Until),
+            Some(put_request::Lifetime::ExpiresAt(at)) => {
+                match self.check("expires_at", timestamp(*at))? {
+                    at if at <= now.wall => self.refuse("expires_at", "must lie in the future"),
+                    at => Some(Lifetime::Until(at)),
+                }
+            }
         }
     }
 
@@ -242,24 +257,26 @@ impl Fields {
     fn target<'a>(&mut self, request: &'a proto::InvalidateRequest) -> Option<Target<'a>> {
         use invalidate_request::Target as Wire;
         let if_version = match request.if_version {
-            None => None,
+            None => Some(None),
             Some(_) if !matches!(request.target, Some(Wire::Key(_))) => {
-                return self.refuse("if_version", "goes with key only");
+                self.refuse("if_version", "goes with key only")
             }
-            Some(version) => Some(self.version(version)?),
+            Some(version) => self.version(version).map(Some),
         };
-        match &request.target {
+        let target = match &request.target {
             None => self.refuse("target", "is required: key, key_prefix, tag or all"),
-            Some(Wire::Key(key)) => self
-                .check("key", Key::parse(key))
-                .map(|key| Target::Key { key, if_version }),
+            Some(Wire::Key(key)) => self.check("key", Key::parse(key)).map(|key| Target::Key {
+                key,
+                if_version: if_version.flatten(),
+            }),
             Some(Wire::KeyPrefix(prefix)) => self
                 .check("key_prefix", KeyPrefix::parse(prefix))
                 .map(Target::Prefix),
             Some(Wire::Tag(tag)) => self.check("tag", Tag::parse(tag)).map(Target::Tag),
             Some(Wire::All(true)) => Some(Target::All),
             Some(Wire::All(false)) => self.refuse("all", "must be true"),
-        }
+        };
+        if_version.and(target)
     }
 }
 

@@ -15,3 +15,4 @@ mod fixture;
 mod listeners;
 mod process;
 mod races;
+mod status_codes;
