@@ -1,6 +1,6 @@
-//! What holds for every call, whatever its method: the caller's deadline is
-//! kept, nothing begins once the drain has, and transport errors carry the
-//! codes of the contract.
+//! What holds for every call, whatever its method: it is gRPC, the caller's
+//! deadline is kept, nothing begins once the drain has, and transport errors
+//! carry the codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
 //! to keep it itself.
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status, body::Body};
@@ -47,6 +47,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if let Err(status) = speaks_grpc(&request) {
+            return Call::NotGrpc { status };
+        }
         if self.draining.has_begun() && is_cache_call(request.uri().path()) {
             return Call::Refused;
         }
@@ -62,6 +65,9 @@ pin_project! {
     /// A call on its way; allocates nothing.
     #[project = Project]
     pub(super) enum Call<F> {
+        NotGrpc {
+            status: StatusCode,
+        },
         Refused,
         Running {
             #[pin]
@@ -80,6 +86,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (call, deadline) = match self.project() {
+            Project::NotGrpc { status } => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = *status;
+                return Poll::Ready(Ok(response));
+            }
             Project::Refused => return Poll::Ready(Ok(respond(Refusal::Draining))),
             Project::Running { call, deadline } => (call, deadline),
         };
@@ -106,12 +117,18 @@ fn has_passed(deadline: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
     deadline.poll(cx).is_ready() || Instant::now() >= due
 }
 
-/// tonic answers OUT_OF_RANGE for an oversize message. Nothing else in the
-/// server does, so the code alone tells.
+/// What tonic says of a message it didn't hand on, in the contract's words.
+///
+/// It answers OUT_OF_RANGE for an oversize message, which nothing else in the
+/// server does; and INTERNAL, without the details that every status of ours
+/// has, for one that is broken off, badly framed or no protobuf.
 fn with_contract_code(response: Response<Body>) -> Response<Body> {
-    match response.headers().get(Status::GRPC_STATUS) {
-        Some(code) if Code::from_bytes(code.as_bytes()) == Code::OutOfRange => {
-            respond(Refusal::MessageTooLarge)
+    let headers = response.headers();
+    let code = headers.get(Status::GRPC_STATUS);
+    match code.map(|code| Code::from_bytes(code.as_bytes())) {
+        Some(Code::OutOfRange) => respond(Refusal::MessageTooLarge),
+        Some(Code::Internal) if !headers.contains_key(Status::GRPC_STATUS_DETAILS) => {
+            respond(Refusal::MessageMalformed)
         }
         _ => response,
     }
@@ -119,6 +136,20 @@ fn with_contract_code(response: Response<Body>) -> Response<Body> {
 
 fn respond(refusal: Refusal) -> Response<Body> {
     Status::from(refusal).into_http()
+}
+
+/// Asked here because tonic doesn't: it would carry out what a browser can be
+/// made to send.
+fn speaks_grpc(request: &Request<Body>) -> Result<(), StatusCode> {
+    if request.method() != Method::POST {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let content_type = request.headers().get(CONTENT_TYPE);
+    match content_type.and_then(|text| text.as_bytes().strip_prefix(b"application/grpc")) {
+        // Not `application/grpc-web`, which is framed in another way.
+        Some([] | [b'+' | b';', ..]) => Ok(()),
+        _ => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    }
 }
 
 fn is_cache_call(path: &str) -> bool {
@@ -160,7 +191,8 @@ mod tests {
     /// isn't.
     async fn call(path: &str, draining: &Draining) -> Option<Status> {
         let calls = service_fn(|_| async { Ok(Response::new(Body::empty())) });
-        let request = Request::post(path).body(Body::empty()).unwrap();
+        let request = Request::post(path).header(CONTENT_TYPE, "application/grpc");
+        let request = request.body(Body::empty()).unwrap();
         let policy = CallPolicy::new(calls, draining.clone());
         let response = policy.oneshot(request).await.unwrap();
         Status::from_header_map(response.headers())

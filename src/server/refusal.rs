@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     Draining,
     /// A message is above the limit.
     MessageTooLarge,
+    /// A message is broken off, badly framed or no protobuf.
+    MessageMalformed,
 }
 
 impl From<Refusal> for Status {
@@ -37,6 +39,11 @@ impl From<Refusal> for Status {
                 Code::ResourceExhausted,
                 "MESSAGE_TOO_LARGE",
                 "a message is larger than the server takes",
+            ),
+            Refusal::MessageMalformed => (
+                Code::InvalidArgument,
+                "MALFORMED_MESSAGE",
+                "a message can't be read: it is incomplete, badly framed or of another type",
             ),
         };
         let mut details = ErrorDetails::with_error_info(reason, "credcache", HashMap::new());

@@ -13,6 +13,7 @@ mod connections;
 mod drain;
 mod fixture;
 mod listeners;
+mod malformed;
 mod process;
 mod races;
 mod status_codes;
