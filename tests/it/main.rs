@@ -10,6 +10,7 @@
 
 mod calls;
 mod connections;
+mod credentials;
 mod drain;
 mod fixture;
 mod listeners;
