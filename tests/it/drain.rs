@@ -2,13 +2,19 @@
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tonic::Request;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+};
+use tonic::{Code, Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt;
 
 use crate::fixture::{CHECK, EMPTY_MESSAGE, RawClient, Running, config, serving_status, within};
 
 const NOT_SERVING: u8 = 2;
+const PUT: &str = "/credcache.v1.CredentialCacheService/Put";
 
 #[tokio::test]
 async fn call_in_flight_finishes_before_the_server_ends() {
@@ -63,4 +69,63 @@ async fn health_watch_says_not_serving_and_ends() {
     assert_eq!(status, i32::from(NOT_SERVING));
     assert!(within(answers.message()).await.unwrap().is_none());
     within(end).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn call_that_began_before_the_client_knew_of_the_drain_is_told_to_retry() {
+    let server = Running::start(&config("shutdown.drain_timeout = '1h'")).await;
+    let upstream = TcpStream::connect(server.address).await.unwrap();
+    let (mut client, goaway) = unaware_client(upstream).await;
+    assert_eq!(client.check().await.unwrap(), 1);
+
+    let end = server.shut_down();
+    within(goaway).await.unwrap();
+    let (response, mut body) = client.begin(PUT, &[]).await.unwrap();
+    body.send_data(Bytes::from_static(EMPTY_MESSAGE), true)
+        .unwrap();
+    let response = within(response).await.unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(status.code(), Code::Unavailable);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((&*info.domain, &*info.reason), ("credcache", "DRAINING"));
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
+    assert_eq!(client.check().await.unwrap(), NOT_SERVING);
+
+    client.connection.abort();
+    within(end).await.unwrap().unwrap();
+}
+
+/// A client whose network withholds GOAWAY, and tells when it has; and PING,
+/// by whose answer the server would know that GOAWAY has come through.
+async fn unaware_client(upstream: TcpStream) -> (RawClient, oneshot::Receiver<()>) {
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (mut from_server, mut to_server) = upstream.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+    });
+    let (withheld, goaway) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut withheld = Some(withheld);
+        // A frame begins with its length in 3 bytes and its type.
+        let mut head = [0; 9];
+        while from_server.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length.try_into().unwrap()];
+            from_server.read_exact(&mut payload).await.unwrap();
+            match head[3] {
+                PING => {}
+                GOAWAY => drop(withheld.take().map(|withheld| withheld.send(()))),
+                _ => {
+                    let frame = [&head[..], &payload].concat();
+                    to_client.write_all(&frame).await.unwrap();
+                }
+            }
+        }
+    });
+    (within(RawClient::over(near)).await.unwrap(), goaway)
 }
