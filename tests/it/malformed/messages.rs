@@ -87,8 +87,8 @@ fn good_put() -> PutRequest {
 }
 
 /// The first of many that `method` can't decode.
-fn undecodable(method: Method, mut bytes: impl FnMut() -> Vec<u8>) -> Vec<u8> {
-    repeat_with(|| bytes())
+fn undecodable(method: Method, bytes: impl FnMut() -> Vec<u8>) -> Vec<u8> {
+    repeat_with(bytes)
         .take(100_000)
         .find(|bytes| !method.decodes(bytes))
         .expect("one that doesn't decode")

@@ -1,0 +1,155 @@
+//! INVALID_ARGUMENT: each rule that a field of a Get, an Invalidate or a Stats
+//! can break.
+
+use credcache_client::proto::{
+    GetRequest, InvalidateRequest, StatsRequest, invalidate_request::Target,
+};
+use prost_types::{Duration, Timestamp};
+use tonic::Code;
+
+use super::{
+    INVALID, UNSUPPORTED, assert_refusal, put,
+    wrong_values::{no_durations, no_keys, no_namespaces},
+};
+use crate::fixture::{Running, TWO_TIERS, config, within};
+
+#[tokio::test]
+async fn get_that_breaks_a_rule_names_every_offending_field() {
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    let get = || GetRequest {
+        namespace: "aws".into(),
+        key: "qz-key".into(),
+        ..Default::default()
+    };
+    let mut cases: Vec<(GetRequest, &str, &[&str])> = Vec::new();
+    for namespace in no_namespaces() {
+        cases.push((GetRequest { namespace, ..get() }, INVALID, &["namespace"]));
+    }
+    for key in no_keys() {
+        cases.push((GetRequest { key, ..get() }, INVALID, &["key"]));
+    }
+    for duration in no_durations() {
+        let min_ttl = Some(duration);
+        cases.push((GetRequest { min_ttl, ..get() }, INVALID, &["min_ttl"]));
+    }
+    let acquire_lease = true;
+    let wait = Some(Duration::default());
+    cases.push((
+        GetRequest {
+            acquire_lease,
+            ..get()
+        },
+        UNSUPPORTED,
+        &["acquire_lease"],
+    ));
+    cases.push((GetRequest { wait, ..get() }, UNSUPPORTED, &["wait"]));
+    let min_ttl = Some(Duration {
+        seconds: -1,
+        nanos: 0,
+    });
+    let every = GetRequest {
+        min_ttl,
+        acquire_lease,
+        wait,
+        ..Default::default()
+    };
+    let fields = &["namespace", "key", "min_ttl", "acquire_lease", "wait"];
+    cases.push((every, INVALID, fields));
+    for (request, reason, fields) in cases {
+        let status = within(stub.get(request)).await.err().expect("a refusal");
+        assert_refusal(&status, Code::InvalidArgument, reason, fields);
+    }
+}
+
+#[tokio::test]
+async fn invalidate_that_breaks_a_rule_names_every_offending_field_and_removes_nothing() {
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    within(stub.put(put())).await.unwrap();
+    let of = |target, if_version| InvalidateRequest {
+        namespace: "aws".into(),
+        target,
+        if_version,
+        issued_before: None,
+    };
+    let key = || Some(Target::Key("qz-key".into()));
+    let prefix = |text: &str| Some(Target::KeyPrefix(text.into()));
+    let tag = |text: &str| Some(Target::Tag(text.into()));
+    let mut cases: Vec<(InvalidateRequest, &str, &[&str])> = vec![
+        (of(None, None), INVALID, &["target"]),
+        (of(None, Some(1)), INVALID, &["if_version", "target"]),
+        (of(Some(Target::All(false)), None), INVALID, &["all"]),
+        (
+            of(Some(Target::All(true)), Some(1)),
+            INVALID,
+            &["if_version"],
+        ),
+        (of(prefix("qz"), Some(1)), INVALID, &["if_version"]),
+        (of(tag("qz-tag"), Some(1)), INVALID, &["if_version"]),
+        (of(key(), Some(0)), INVALID, &["if_version"]),
+        (of(prefix(""), None), INVALID, &["key_prefix"]),
+        (
+            of(prefix(&"q".repeat(1025)), None),
+            INVALID,
+            &["key_prefix"],
+        ),
+        (of(tag(""), None), INVALID, &["tag"]),
+        (of(tag(&"q".repeat(129)), None), INVALID, &["tag"]),
+        (
+            InvalidateRequest {
+                issued_before: Some(Timestamp::default()),
+                ..of(key(), None)
+            },
+            UNSUPPORTED,
+            &["issued_before"],
+        ),
+        (
+            InvalidateRequest {
+                namespace: "QZ".into(),
+                target: Some(Target::Key(String::new())),
+                if_version: Some(0),
+                issued_before: Some(Timestamp::default()),
+            },
+            INVALID,
+            &["namespace", "if_version", "key", "issued_before"],
+        ),
+    ];
+    for namespace in no_namespaces() {
+        let request = InvalidateRequest {
+            namespace,
+            ..of(key(), None)
+        };
+        cases.push((request, INVALID, &["namespace"]));
+    }
+    for text in no_keys() {
+        cases.push((of(Some(Target::Key(text)), None), INVALID, &["key"]));
+    }
+    for (request, reason, fields) in cases {
+        let status = within(stub.invalidate(request))
+            .await
+            .expect_err("a refusal");
+        assert_refusal(&status, Code::InvalidArgument, reason, fields);
+    }
+    let stats = within(server.client().await.stats(None)).await.unwrap();
+    assert_eq!((stats.invalidations, stats.invalidated), (0, 0));
+    assert!(
+        within(server.client().await.get("aws", "qz-key"))
+            .await
+            .unwrap()
+            .hit()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn stats_of_what_is_no_namespace_are_refused() {
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    // No name at all asks for the whole server.
+    for namespace in no_namespaces().filter(|name| !name.is_empty()) {
+        let status = within(stub.stats(StatsRequest { namespace })).await.err();
+        let status = status.expect("a refusal");
+        assert_refusal(&status, Code::InvalidArgument, INVALID, &["namespace"]);
+    }
+}
