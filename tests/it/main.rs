@@ -9,11 +9,13 @@
 )]
 
 mod calls;
+mod command_line;
 mod connections;
 mod credentials;
 mod drain;
 mod fixture;
 mod listeners;
+mod logs;
 mod malformed;
 mod process;
 mod races;
