@@ -5,6 +5,7 @@
 //! here.
 
 mod failure;
+mod fields;
 pub mod proto;
 mod request;
 mod response;

@@ -93,7 +93,7 @@ pub(super) fn stats(cache: &Cache, counts: &Counts, instance: &Instance) -> prot
         puts_refused: counts.of(Count::PutsRefused),
         invalidations: counts.of(Count::Invalidations),
         invalidated: counts.of(Count::Invalidated),
-        leases: None,
+        leases: Some(proto::LeaseStats::default()),
         revision: cache.revision(),
         tiers,
         namespaces: cache.namespaces() as u64,
