@@ -33,9 +33,17 @@ pub(super) struct Namespaces {
 }
 
 struct Registry {
-    by_name: HashMap<Box<str>, Arc<Namespace>>,
+    records: Vec<Arc<Namespace>>,
+    /// Places in `records`.
+    by_name: HashMap<Box<str>, usize>,
     next_id: u64,
+    /// Where the search for an empty record goes on.
+    hand: usize,
 }
+
+/// How many records one Put looks at in search of an empty one, so that Puts
+/// into a full registry cost the same whatever its size.
+const LOOKED_AT: usize = 1024;
 
 /// The registry is full of namespaces that hold something.
 #[derive(Debug)]
@@ -45,8 +53,10 @@ impl Namespaces {
     pub(super) fn new(capacity: u32, tiers: usize) -> Self {
         Self {
             registry: RwLock::new(Registry {
+                records: Vec::new(),
                 by_name: HashMap::new(),
                 next_id: 0,
+                hand: 0,
             }),
             elsewhere: Tally::new(tiers),
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
@@ -55,9 +65,12 @@ impl Namespaces {
     }
 
     pub(super) fn find(&self, name: NamespaceName<'_>) -> Option<Arc<Namespace>> {
-        self.registry.read().by_name.get(name.as_str()).cloned()
+        self.registry.read().find(name).cloned()
     }
 
+    /// # Errors
+    /// The registry is full, and no empty record was found. The next call looks
+    /// at others.
     pub(super) fn find_or_create(
         &self,
         name: NamespaceName<'_>,
@@ -66,44 +79,20 @@ impl Namespaces {
             return Ok(namespace);
         }
         let mut registry = self.registry.write();
-        if let Some(namespace) = registry.by_name.get(name.as_str()) {
+        if let Some(namespace) = registry.find(name) {
             return Ok(namespace.clone());
         }
-        if registry.by_name.len() >= self.capacity {
-            self.forget_empty(&mut registry);
+        if registry.records.len() >= self.capacity {
+            let forgotten = registry.forget_one().ok_or(TooManyNamespaces)?;
+            self.elsewhere.absorb(&forgotten.tally);
         }
-        if registry.by_name.len() >= self.capacity {
-            return Err(TooManyNamespaces);
-        }
-        let namespace = Arc::new(Namespace {
-            id: registry.next_id,
-            name: name.as_str().into(),
-            tally: Tally::new(self.tiers),
-        });
-        registry.next_id += 1;
-        registry
-            .by_name
-            .insert(name.as_str().into(), namespace.clone());
-        Ok(namespace)
-    }
-
-    /// A record with no other owner than the registry has no entry, and nobody
-    /// is about to give it one: clones are handed out under the registry's
-    /// lock alone, which is held here.
-    fn forget_empty(&self, registry: &mut Registry) {
-        registry.by_name.retain(|_, namespace| {
-            let held = Arc::strong_count(namespace) > 1;
-            if !held {
-                self.elsewhere.absorb(&namespace.tally);
-            }
-            held
-        });
+        Ok(registry.create(name, self.tiers))
     }
 
     /// Runs `count` on the namespace's tally, or on the common one if there is
     /// no record of it.
     pub(super) fn tally(&self, name: NamespaceName<'_>, count: impl FnOnce(&Tally)) {
-        match self.registry.read().by_name.get(name.as_str()) {
+        match self.registry.read().find(name) {
             Some(namespace) => count(&namespace.tally),
             None => count(&self.elsewhere),
         }
@@ -120,7 +109,7 @@ impl Namespaces {
             None => {
                 let registry = self.registry.read();
                 sum.add(&self.elsewhere);
-                for namespace in registry.by_name.values() {
+                for namespace in &registry.records {
                     sum.add(&namespace.tally);
                 }
             }
@@ -129,7 +118,46 @@ impl Namespaces {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.registry.read().by_name.len()
+        self.registry.read().records.len()
+    }
+}
+
+impl Registry {
+    fn find(&self, name: NamespaceName<'_>) -> Option<&Arc<Namespace>> {
+        self.by_name
+            .get(name.as_str())
+            .map(|place| &self.records[*place])
+    }
+
+    fn create(&mut self, name: NamespaceName<'_>, tiers: usize) -> Arc<Namespace> {
+        let namespace = Arc::new(Namespace {
+            id: self.next_id,
+            name: name.as_str().into(),
+            tally: Tally::new(tiers),
+        });
+        self.next_id += 1;
+        self.by_name
+            .insert(namespace.name.clone(), self.records.len());
+        self.records.push(namespace.clone());
+        namespace
+    }
+
+    /// A record with no other owner than the registry has no entry, and nobody
+    /// is about to give it one: clones are handed out under the registry's
+    /// lock alone, which is held here for writing.
+    fn forget_one(&mut self) -> Option<Arc<Namespace>> {
+        for _ in 0..LOOKED_AT.min(self.records.len()) {
+            self.hand = (self.hand + 1) % self.records.len();
+            if Arc::get_mut(&mut self.records[self.hand]).is_some() {
+                let forgotten = self.records.swap_remove(self.hand);
+                self.by_name.remove(&forgotten.name);
+                if let Some(moved) = self.records.get(self.hand) {
+                    self.by_name.insert(moved.name.clone(), self.hand);
+                }
+                return Some(forgotten);
+            }
+        }
+        None
     }
 }
 
@@ -162,6 +190,26 @@ mod tests {
         assert!(namespaces.find(name("empty")).is_none());
         assert!(namespaces.find_or_create(name("fourth")).is_err());
         assert_ne!(held.id, third.id);
+    }
+
+    #[test]
+    fn places_stay_right_when_records_are_forgotten() {
+        let namespaces = Namespaces::new(8, 1);
+        let mut held = Vec::new();
+        for round in 0..100 {
+            let text = format!("n{round}");
+            let namespace = namespaces
+                .find_or_create(name(&text))
+                .expect("empty ones make room");
+            if held.len() < 7 {
+                held.push(namespace);
+            }
+        }
+        for namespace in &held {
+            let found = namespaces.find(name(&namespace.name)).expect("held");
+            assert_eq!(found.id, namespace.id);
+        }
+        assert_eq!(namespaces.len(), 8);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Setting {
             Self::Listen => "a list of host:port (port 0 = any) or unix:PATH",
             Self::Insecure => "true or false",
             Self::MaxValue => "a size from 1B to 1MiB, such as \"64KiB\"",
-            Self::MaxNamespaces => "a number from 1 to 1000000",
+            Self::MaxNamespaces => "a number from 1 to 65536",
             Self::MaxConnections => "a number from 1 to 1000000",
             Self::MaxStreams => "a number from 1 to 65536",
             Self::DrainTimeout => "a duration from 0s to 1h, such as \"10s\"",

@@ -19,7 +19,8 @@ const MIB: u64 = 1024 * KIB;
 const HOUR: Duration = Duration::from_secs(3600);
 
 const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
-const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
+/// Stats sums over all of them.
+const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=65_536;
 const CONNECTION_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
 const STREAM_BOUNDS: RangeInclusive<u32> = 1..=65_536;
 const DRAIN_BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
