@@ -25,6 +25,8 @@ mod refresh;
 mod remove;
 mod revision;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod tier;
 mod tier_spec;
 mod time;

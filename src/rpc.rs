@@ -29,8 +29,9 @@ use request::Invalidate;
 /// The largest request, in bytes: what the contract allows.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How many invalidations of more than one key run at once: each keeps a core
-/// busy, and they meet at the same locks.
-const WIDE_AT_ONCE: usize = 2;
+/// busy, so more would starve the Gets; fewer would let one that matches little
+/// wait for those that match much.
+const WIDE_AT_ONCE: usize = 4;
 
 /// The credential cache as a gRPC service.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ impl CredentialCacheService for Service {
     ) -> Result<Response<proto::GetResponse>, Status> {
         let request = request.into_inner();
         let get = request::get(&request)?;
-        let lookup = self.cache.get(get.name, get.min_ttl, self.clock.now());
+        let lookup = self.cache.get(get.name, get.min_ttl, || self.clock.now());
         Ok(Response::new(response::get(&self.cache, lookup)))
     }
 
@@ -123,6 +124,10 @@ impl CredentialCacheService for Service {
             request.target,
             Some(proto::invalidate_request::Target::Key(_))
         );
+        if is_wide {
+            // What is to be refused needn't queue for that.
+            request::invalidate(&request)?;
+        }
         let service = self.clone();
         let run = move || {
             let Invalidate { namespace, target } = request::invalidate(&request)?;

@@ -181,7 +181,7 @@ fn put_contents(cache: &Cache, number: u64, contents: Contents, ttl: Duration, n
 }
 
 fn get(cache: &Cache, number: u64, now: Now) -> Lookup {
-    cache.get(name(&key(number)), Duration::ZERO, now)
+    cache.get(name(&key(number)), Duration::ZERO, || now)
 }
 
 fn key(number: u64) -> String {

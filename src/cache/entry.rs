@@ -26,7 +26,7 @@ pub struct Contents {
 }
 
 /// Sorted, and each once: an entry stands once under each of its tags.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tags(Box<[Box<str>]>);
 
 /// Pairs of text, in the order they came.
@@ -154,6 +154,12 @@ impl Attributes {
     /// The pairs, as they came.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tags(<{}>)", self.0.len())
     }
 }
 

@@ -44,7 +44,10 @@ pub struct SharedValue(Arc<Entry>);
 
 impl Cache {
     /// Looks a credential up. Only one with at least `min_ttl` left is a hit.
-    pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: Now) -> Lookup {
+    ///
+    /// `now` is asked once the credential is found: waiting for a lock must not
+    /// come between the clocks and the judgement.
+    pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: impl FnOnce() -> Now) -> Lookup {
         let hash = self.hash(name);
         let Some(entry) = self.tiers.iter().find_map(|tier| tier.get(hash, name)) else {
             self.namespaces
@@ -52,6 +55,7 @@ impl Cache {
             return Lookup::Miss(MissReason::NotFound);
         };
         let tally = &entry.namespace.tally;
+        let now = now();
         match entry.deadline.left(now) {
             None => {
                 tally.add(Count::Expired);

@@ -93,63 +93,74 @@ impl Index {
             .map(|found| &found.0)
     }
 
-    /// Up to `limit` entries of the namespace whose key starts with `prefix`
-    /// and that were put before `revision`; all of the namespace's with an
-    /// empty prefix.
+    /// Entries of the namespace whose key starts with `prefix` and that were put
+    /// before `revision`; all of the namespace's with an empty prefix. Goes on
+    /// after the entry that the last batch ended with.
     pub(super) fn with_prefix(
         &self,
         namespace: u64,
         prefix: &str,
         before: Revision,
-        limit: usize,
-    ) -> Vec<Arc<Entry>> {
-        let start = Place(namespace, prefix, 0);
-        self.by_name
-            .range::<dyn Position, _>((Bound::Included(&start as &dyn Position), Bound::Unbounded))
+        after: Option<&Entry>,
+    ) -> Batch {
+        let prefix_itself = Place(namespace, prefix, 0);
+        let start: Bound<&dyn Position> = match after {
+            Some(entry) => Bound::Excluded(&Place(namespace, &entry.key, 0)),
+            None => Bound::Included(&prefix_itself),
+        };
+        let matching = self
+            .by_name
+            .range::<dyn Position, _>((start, Bound::Unbounded))
             .map(|found| &found.0)
-            .take_while(|entry| entry.namespace.id == namespace && entry.key.starts_with(prefix))
-            .filter(|entry| entry.version < before)
-            .take(limit)
-            .cloned()
-            .collect()
+            .take_while(|entry| entry.namespace.id == namespace && entry.key.starts_with(prefix));
+        Batch::take(matching, |entry| entry.version < before)
     }
 
-    /// Up to `limit` entries of the namespace with this tag that were put
-    /// before `revision`.
-    pub(super) fn tagged(
-        &self,
-        namespace: u64,
-        tag: &str,
-        before: Revision,
-        limit: usize,
-    ) -> Vec<Arc<Entry>> {
-        let (start, end) = (
-            Place(namespace, tag, 0),
-            Place(namespace, tag, before.number()),
-        );
-        self.by_tag
-            .range::<dyn Position, _>((
-                Bound::Included(&start as &dyn Position),
-                Bound::Excluded(&end as &dyn Position),
-            ))
-            .take(limit)
-            .map(|found| found.entry.clone())
-            .collect()
+    /// Entries of the namespace with this tag that were put before `revision`.
+    pub(super) fn tagged(&self, namespace: u64, tag: &str, before: Revision) -> Batch {
+        let start = Place(namespace, tag, 0);
+        let end = Place(namespace, tag, before.number());
+        let range: (Bound<&dyn Position>, Bound<&dyn Position>) =
+            (Bound::Included(&start), Bound::Excluded(&end));
+        let found = self.by_tag.range::<dyn Position, _>(range);
+        Batch::take(found.map(|found| &found.entry), |_| true)
     }
 
-    /// Up to `limit` entries whose deadline has passed. An entry may come up to
-    /// a second late where the wall clock has stepped.
-    pub(super) fn due(&self, now: Now, limit: usize) -> Vec<Arc<Entry>> {
-        self.by_deadline
-            .values()
-            .flat_map(|timeline| {
-                timeline
-                    .values()
-                    .take_while(|entry| entry.deadline.passed(now))
-            })
-            .take(limit)
-            .cloned()
-            .collect()
+    /// Entries whose deadline has passed. An entry may come up to a second late
+    /// where the wall clock has stepped.
+    pub(super) fn due(&self, now: Now) -> Batch {
+        let timelines = self.by_deadline.values();
+        let due = timelines.flat_map(|timeline| {
+            timeline
+                .values()
+                .take_while(|entry| entry.deadline.passed(now))
+        });
+        Batch::take(due, |_| true)
+    }
+}
+
+/// Some of the entries that were searched for, to be removed under one holding
+/// of the stripe's lock.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// The last one looked at, if there may be more behind it.
+    pub(super) last: Option<Arc<Entry>>,
+}
+
+/// How many entries are looked at under one holding of a stripe's lock, so that
+/// a large removal holds up other changes for well below a millisecond.
+const BATCH: usize = 128;
+
+impl Batch {
+    fn take<'a>(
+        found: impl Iterator<Item = &'a Arc<Entry>>,
+        matches: impl Fn(&Entry) -> bool,
+    ) -> Self {
+        let mut entries: Vec<_> = found.take(BATCH).cloned().collect();
+        let last = entries.last().filter(|_| entries.len() == BATCH).cloned();
+        entries.retain(|entry| matches(entry));
+        Self { entries, last }
     }
 }
 

@@ -71,15 +71,15 @@ impl Cache {
                     matching.cloned().into_iter().collect()
                 })
             }
-            Target::Prefix(prefix) => self.remove_everywhere(now, |index, most| {
-                index.with_prefix(id, prefix.as_str(), revision, most)
+            Target::Prefix(prefix) => self.remove_everywhere(now, |index, after| {
+                index.with_prefix(id, prefix.as_str(), revision, after)
             }),
-            Target::Tag(tag) => self.remove_everywhere(now, |index, most| {
-                index.tagged(id, tag.as_str(), revision, most)
-            }),
-            Target::All => {
-                self.remove_everywhere(now, |index, most| index.with_prefix(id, "", revision, most))
+            Target::Tag(tag) => {
+                self.remove_everywhere(now, |index, _| index.tagged(id, tag.as_str(), revision))
             }
+            Target::All => self.remove_everywhere(now, |index, after| {
+                index.with_prefix(id, "", revision, after)
+            }),
         };
         Invalidated {
             removed: removed.live,

@@ -9,7 +9,8 @@ use super::{
     counters::Count,
     entry::{Contents, Entry},
     index::Departure,
-    name::Name,
+    name::{Name, NamespaceName},
+    namespaces::Namespace,
     refresh,
     revision::Revision,
     tier_spec::TierId,
@@ -93,9 +94,11 @@ impl Cache {
         let lifetime = asked.min(tier.spec.max_ttl);
         let deadline = Deadline::after(now, lifetime);
         let namespace = self
-            .namespaces
-            .find_or_create(name.namespace)
-            .map_err(|_| PutError::TooManyNamespaces)?;
+            .namespace_for(name.namespace, precondition)
+            .inspect_err(|_| {
+                self.namespaces
+                    .tally(name.namespace, |tally| tally.add(Count::PutsRefused));
+            })?;
         let hash = self.hash(name);
         let key: Box<str> = name.key.as_str().into();
         let weight = u32::try_from(contents.weight(name.key)).unwrap_or(u32::MAX);
@@ -125,7 +128,8 @@ impl Cache {
                 },
             );
             // Out of the old tier before it is in the new one: in between a Get
-            // misses, but never meets the old one after the new.
+            // misses, but never meets the old one after the new, whichever tier
+            // it looks into first.
             if current.tier != tier.id {
                 self.tiers[current.tier.index()].remove(current);
             }
@@ -156,6 +160,24 @@ impl Cache {
             tier: tier.id,
             expires_at: deadline.wall(),
         })
+    }
+
+    /// The record of a namespace that is about to hold something. One that can't
+    /// get to that isn't made: it would take the place of another.
+    fn namespace_for(
+        &self,
+        name: NamespaceName<'_>,
+        precondition: Option<Precondition>,
+    ) -> Result<Arc<Namespace>, PutError> {
+        match precondition {
+            Some(Precondition::Version(_)) => {
+                self.namespaces.find(name).ok_or(PutError::VersionDiffers)
+            }
+            Some(Precondition::Absent) | None => self
+                .namespaces
+                .find_or_create(name)
+                .map_err(|_| PutError::TooManyNamespaces),
+        }
     }
 
     fn smallest_covering(&self, lifetime: Duration) -> TierId {

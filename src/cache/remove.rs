@@ -7,13 +7,9 @@ use parking_lot::Mutex;
 use super::{
     Cache,
     entry::Entry,
-    index::{Departure, Index},
+    index::{Batch, Departure, Index},
     time::Now,
 };
-
-/// How many entries are removed under one holding of a stripe's lock, so that a
-/// large removal holds up other changes for well below a millisecond.
-const BATCH: usize = 128;
 
 /// How many entries were removed, and how many of them were still live.
 #[derive(Default)]
@@ -28,24 +24,28 @@ impl Cache {
     /// Nothing depends on this for correctness. The cost is that of what has
     /// expired, whatever the number of live entries.
     pub fn reclaim(&self, now: Now) -> u64 {
-        self.remove_everywhere(now, |index, most| index.due(now, most))
-            .all
+        self.remove_everywhere(now, |index, _| index.due(now)).all
     }
 
-    /// Removes what `select` finds in any stripe. It is asked for batches until
-    /// one isn't full.
+    /// Removes what `select` finds in any stripe, batch after batch; it is
+    /// handed the entry that the stripe's last batch ended with.
     pub(super) fn remove_everywhere(
         &self,
         now: Now,
-        select: impl Fn(&Index, usize) -> Vec<Arc<Entry>>,
+        select: impl Fn(&Index, Option<&Entry>) -> Batch,
     ) -> Removed {
         let mut sum = Removed::default();
         for stripe in &self.stripes {
+            let mut last = None;
             loop {
-                let batch = self.remove(stripe, now, |index| select(index, BATCH));
-                sum.all += batch.all;
-                sum.live += batch.live;
-                if batch.all < BATCH as u64 {
+                let removed = self.remove(stripe, now, |index| {
+                    let batch = select(index, last.as_deref());
+                    last = batch.last;
+                    batch.entries
+                });
+                sum.all += removed.all;
+                sum.live += removed.live;
+                if last.is_none() {
                     break;
                 }
             }

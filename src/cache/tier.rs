@@ -29,8 +29,10 @@ const MAX_SHARDS: u64 = 64;
 /// gives each shard an equal part of the capacity and refuses what doesn't fit
 /// into 97 % of one.
 const LARGEST_PER_SHARD: u64 = 16;
-/// A guess at the typical entry: it sizes quick_cache's memory of what it
-/// pushed out, 8 bytes and a hash slot each.
+/// A guess at the typical entry. It bounds how many entries that were pushed
+/// out quick_cache remembers: half as many as there would be of these, each in
+/// a slot of its slab (40 bytes) and of its table, which `ENTRY_OVERHEAD`
+/// includes.
 const TYPICAL_WEIGHT: u64 = 1024;
 
 /// The smallest capacity a tier can have if its largest entry has this weight.

@@ -67,7 +67,7 @@ fn put(
 
 /// The version a Get finds.
 fn version(cache: &Cache, key: &str) -> Option<u64> {
-    match cache.get(name(key), Duration::ZERO, NOW) {
+    match cache.get(name(key), Duration::ZERO, || NOW) {
         Lookup::Hit(hit) => {
             assert_eq!(hit.value().as_ref(), key.as_bytes(), "another key's value");
             Some(hit.version().number())
@@ -104,6 +104,32 @@ fn racing_puts_into_different_tiers_leave_one_live_entry() {
         }
     });
     assert_eq!(entries(&cache), 7);
+}
+
+#[test]
+fn reader_never_meets_an_older_version_after_a_newer() {
+    const PUTS: u64 = 100_000;
+    let cache = cache(64);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..PUTS {
+                put(&cache, "key", TIERS[usize::from(round % 2 == 0)].1, None).unwrap();
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut latest = 0;
+        let mut met = 0_u64;
+        while !done.load(Ordering::Acquire) {
+            if let Some(found) = version(&cache, "key") {
+                assert!(found >= latest, "{found} after {latest}");
+                met += u64::from(found > latest);
+                latest = found;
+            }
+        }
+        assert!(met > 0, "the reader saw nothing move");
+        assert_eq!(version(&cache, "key"), Some(PUTS));
+    });
 }
 
 #[test]

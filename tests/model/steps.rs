@@ -226,11 +226,11 @@ impl Episode {
     fn get(&mut self, seen: &mut Seen) {
         let name = self.name();
         let min_ttl = if self.rng.bool() { 0 } else { self.length() };
-        let answer = self.cache.get(
-            parsed(&name),
-            Duration::from_nanos(min_ttl),
-            self.clocks.now(),
-        );
+        let answer = self
+            .cache
+            .get(parsed(&name), Duration::from_nanos(min_ttl), || {
+                self.clocks.now()
+            });
         let expected = self.reference.get(&name, min_ttl, self.clocks);
         match (answer, expected) {
             (Lookup::Hit(hit), expected) => {

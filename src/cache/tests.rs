@@ -1,0 +1,125 @@
+//! What the parts of the core owe each other, seen from inside.
+
+use std::time::Duration;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    max_value: 64,
+    max_namespaces: 2,
+};
+
+fn cache() -> Cache {
+    let tier = TierSpec {
+        name: "one".into(),
+        max_ttl: Duration::from_secs(60),
+        capacity: smallest_capacity(LIMITS.max_value) * 64,
+    };
+    Cache::new(vec![tier], LIMITS).expect("a valid tier")
+}
+
+fn put(
+    cache: &Cache,
+    namespace: &str,
+    key: &str,
+    precondition: Option<Precondition>,
+) -> Result<Stored, PutError> {
+    let put = Put {
+        name: Name {
+            namespace: NamespaceName::parse(namespace).expect("a namespace"),
+            key: Key::parse(key).expect("a key"),
+        },
+        contents: Contents {
+            value: LIMITS.value(b"value").expect("within the limit"),
+            tags: Tags::new([Tag::parse("tag").expect("a tag")]).expect("few"),
+            attributes: Attributes::default(),
+        },
+        lifetime: Lifetime::For(Duration::from_secs(60)),
+        refresh_before: None,
+        tier: None,
+        precondition,
+    };
+    cache.put(put, Now::EPOCH)
+}
+
+#[test]
+fn what_is_put_during_an_invalidation_stays() {
+    let cache = cache();
+    let keys: Vec<String> = (0..20_000).map(|nth| format!("key{nth:05}")).collect();
+    // More of both in each stripe than a batch looks at.
+    let (old, newer): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.ends_with('7'));
+    for key in &old {
+        put(&cache, "a", key, None).expect("room");
+    }
+    let revision = cache.revisions.next();
+    for key in &newer {
+        put(&cache, "a", key, None).expect("room");
+    }
+    let id = cache
+        .namespaces
+        .find(NamespaceName::parse("a").expect("a namespace"))
+        .expect("held")
+        .id;
+
+    let tagged = cache
+        .stripes
+        .iter()
+        .map(|stripe| stripe.lock().tagged(id, "tag", revision));
+    assert!(
+        tagged
+            .flat_map(|batch| batch.entries)
+            .all(|entry| entry.version < revision)
+    );
+
+    let removed = cache.remove_everywhere(Now::EPOCH, |index, after| {
+        index.with_prefix(id, "key", revision, after)
+    });
+    assert_eq!(removed.live, old.len() as u64);
+    let held = cache
+        .counts(None)
+        .of_tier(TierId::new(0), TierCount::Entries);
+    assert_eq!(held, newer.len() as u64);
+}
+
+#[test]
+fn put_that_is_refused_makes_no_record_of_its_namespace() {
+    let cache = cache();
+    put(&cache, "empty", "key", None).expect("room");
+    let namespace = NamespaceName::parse("empty").expect("a namespace");
+    cache.invalidate(namespace, Target::All, Now::EPOCH);
+    let version = Revision::from_wire(1);
+    for nth in 0..10 {
+        let refused = put(
+            &cache,
+            &format!("n{nth}"),
+            "key",
+            version.map(Precondition::Version),
+        );
+        assert_eq!(refused, Err(PutError::VersionDiffers));
+    }
+    assert_eq!(cache.namespaces(), 1);
+    assert_eq!(cache.counts(Some(namespace)).of(Count::Puts), 1);
+    assert_eq!(cache.counts(None).of(Count::PutsRefused), 10);
+}
+
+#[test]
+fn put_into_a_full_registry_is_refused_and_counted() {
+    let cache = cache();
+    put(&cache, "a", "key", None).expect("room");
+    put(&cache, "b", "key", None).expect("room");
+    assert_eq!(
+        put(&cache, "c", "key", None),
+        Err(PutError::TooManyNamespaces)
+    );
+    assert_eq!(cache.counts(None).of(Count::PutsRefused), 1);
+    assert!(put(&cache, "b", "other", None).is_ok());
+}
+
+#[test]
+fn debug_shows_no_text_of_a_caller() {
+    let tags = Tags::new([Tag::parse("person@example.com").expect("a tag")]).expect("one");
+    let attributes = Attributes::new([("owner", "person@example.com")]).expect("one");
+    let key = Key::parse("person@example.com").expect("a key");
+    let shown = format!("{tags:?} {attributes:?} {key:?}");
+    assert!(!shown.contains("person"), "{shown}");
+}
