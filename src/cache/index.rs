@@ -55,15 +55,15 @@ impl Index {
             .insert((entry.deadline.boot(), entry.version), entry.clone());
     }
 
-    /// Removes this very entry. False if it had already gone.
-    pub(super) fn remove(&mut self, entry: &Entry, why: Departure) -> bool {
+    /// Removes this very entry, unless it has already gone.
+    pub(super) fn remove(&mut self, entry: &Entry, why: Departure) {
         let name: &dyn Position = &entry.by_name();
         if self
             .by_name
             .get(name)
             .is_none_or(|found| found.0.version != entry.version)
         {
-            return false;
+            return;
         }
         self.by_name.remove(name);
         for tag in entry.contents.tags.iter() {
@@ -84,7 +84,6 @@ impl Index {
             Departure::Evicted => tally.add_to_tier(entry.tier, TierCount::Evictions),
             Departure::Expired => tally.add_to_tier(entry.tier, TierCount::Expirations),
         }
-        true
     }
 
     pub(super) fn named(&self, namespace: u64, key: &str) -> Option<&Arc<Entry>> {
