@@ -42,7 +42,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Call(Error::Address(_)) => USAGE,
-            Self::Call(Error::Unreachable(_)) => UNREACHABLE,
+            Self::Call(Error::Unreachable(_) | Error::Disconnected(_)) => UNREACHABLE,
             Self::Call(Error::Refused(refusal)) => match refusal.code {
                 Code::InvalidArgument => USAGE,
                 Code::Unavailable => UNREACHABLE,
@@ -63,6 +63,11 @@ impl Failure {
             Self::Call(Error::Unreachable(cause)) => format!(
                 "{server} can't be reached ({}); is the server running there? \
                  --server or CREDCACHE_SERVER names another",
+                root(cause.as_ref())
+            ),
+            Self::Call(Error::Disconnected(cause)) => format!(
+                "the connection to {server} broke ({}); whether the server carried the \
+                 command out isn't known: look before you repeat it",
                 root(cause.as_ref())
             ),
             Self::Call(Error::DeadlineExceeded) => format!(
@@ -130,6 +135,11 @@ mod tests {
         Error::Unreachable(refused.into()).into()
     }
 
+    fn disconnected() -> Failure {
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        Error::Disconnected(reset.into()).into()
+    }
+
     #[test]
     fn exit_code_tells_what_kind_of_failure_it_was() {
         for (failure, code) in [
@@ -139,6 +149,7 @@ mod tests {
                 64,
             ),
             (unreachable(), 69),
+            (disconnected(), 69),
             (Error::DeadlineExceeded.into(), 70),
             (Error::LifetimeEnded.into(), 70),
             (Error::Malformed("ttl").into(), 70),
@@ -174,6 +185,8 @@ mod tests {
             message.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
             "{message}"
         );
+        let message = disconnected().message(&connection()).unwrap();
+        assert!(message.contains("broke (connection reset)"), "{message}");
         let message = Failure::from(Error::DeadlineExceeded)
             .message(&connection())
             .unwrap();

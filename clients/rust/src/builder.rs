@@ -55,6 +55,7 @@ impl Builder {
 
     /// How often a call is tried in all while the server is unavailable or
     /// can't be reached. Default: 4; zero counts as 1, which means no retries.
+    /// A Put whose outcome isn't known is never tried again.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.retry.attempts = attempts.max(1);

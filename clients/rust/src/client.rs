@@ -13,7 +13,7 @@ use crate::{
     health,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     put,
-    retry::Retry,
+    retry::{Attempt, Delivery, Retry},
 };
 
 /// A client of one server.
@@ -77,6 +77,7 @@ impl Client {
         };
         let (response, sent) = self
             .call(
+                Delivery::AtLeastOnce,
                 |_| Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).get(request).await },
             )
@@ -86,15 +87,17 @@ impl Client {
 
     /// Stores a credential in place of whatever the key held.
     ///
-    /// Retried like every call, and by then with what is left of a relative
-    /// lifetime; [`Error::LifetimeEnded`] if that is nothing. See
-    /// [`Put::if_absent`] for what a retry means to a precondition.
+    /// Carried out once at most: retried only if the server certainly hasn't
+    /// stored it, lest a second attempt bring back what was revoked or replaced
+    /// since the first. A retry asks for what is left of a relative lifetime;
+    /// [`Error::LifetimeEnded`] if that is nothing.
     pub async fn put(&self, put: Put) -> Result<Stored, Error> {
         let called = BootInstant::now();
         let ttl = put.ttl();
         let request = put.into_request();
         let (response, _) = self
             .call(
+                Delivery::AtMostOnce,
                 |attempt| match attempt {
                     0 => Ok(request.clone()),
                     _ => put::retried(request.clone(), ttl, BootInstant::now().since(called)),
@@ -107,6 +110,9 @@ impl Client {
 
     /// Revokes credentials. Once this has returned, the server answers no Get
     /// with a matching credential that was put before.
+    ///
+    /// After a broken connection it is carried out again, and then reaches what
+    /// was put meanwhile too: it may remove too much, never too little.
     pub async fn invalidate(
         &self,
         namespace: impl Into<String>,
@@ -115,6 +121,7 @@ impl Client {
         let request = target.into_request(namespace.into());
         let (response, _) = self
             .call(
+                Delivery::AtLeastOnce,
                 |_| Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).invalidate(request).await },
             )
@@ -129,6 +136,7 @@ impl Client {
         };
         let (response, _) = self
             .call(
+                Delivery::AtLeastOnce,
                 |_| Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).stats(request).await },
             )
@@ -139,7 +147,11 @@ impl Client {
     /// Whether the server takes calls.
     pub async fn health(&self) -> Result<Health, Error> {
         let (response, _) = self
-            .call(|_| Ok(health::HealthCheckRequest::default()), health::check)
+            .call(
+                Delivery::AtLeastOnce,
+                |_| Ok(health::HealthCheckRequest::default()),
+                health::check,
+            )
             .await?;
         Ok(response.into())
     }
@@ -149,6 +161,7 @@ impl Client {
     /// that succeeded was sent.
     async fn call<Message, Answer, Rpc>(
         &self,
+        delivery: Delivery,
         message: impl Fn(u32) -> Result<Message, Error>,
         rpc: impl Fn(Channel, Request<Message>) -> Rpc,
     ) -> Result<(Answer, BootInstant), Error>
@@ -156,13 +169,13 @@ impl Client {
         Rpc: Future<Output = Result<Response<Answer>, Status>>,
     {
         let (message, rpc) = (&message, &rpc);
-        let attempt = |attempt: crate::retry::Attempt| async move {
+        let attempt = |attempt: Attempt| async move {
             let mut request = Request::new(message(attempt.number)?);
             request.set_timeout(attempt.timeout);
             let sent = BootInstant::now();
             let response = rpc(self.connections.next(), request).await?;
             Ok((response.into_inner(), sent))
         };
-        self.retry.run(self.timeout, attempt).await
+        self.retry.run(delivery, self.timeout, attempt).await
     }
 }

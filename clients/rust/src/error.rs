@@ -5,7 +5,7 @@
 
 use std::{error, time::Duration};
 
-use tonic::{Code, Status, TimeoutExpired};
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 use crate::AddressError;
@@ -17,18 +17,23 @@ pub enum Error {
     /// The text isn't the address of a server.
     #[error("not a server address: {0}")]
     Address(#[from] AddressError),
-    /// No connection to the server, or it broke during the call. Whether the
-    /// server carried the call out isn't known.
+    /// No connection to the server could be made: it knows nothing of the call.
     #[error("the server can't be reached")]
     Unreachable(#[source] Box<dyn error::Error + Send + Sync>),
+    /// The connection broke during the call. Whether the server carried the
+    /// call out isn't known.
+    #[error("the connection to the server broke")]
+    Disconnected(#[source] Box<dyn error::Error + Send + Sync>),
     /// The call's timeout passed, here or in the server. Whether the server
     /// carried the call out isn't known.
     #[error("the call took longer than its timeout")]
     DeadlineExceeded,
-    /// While `put` was retrying, the credential's lifetime ended.
+    /// While `put` was retrying, the credential's lifetime ended. It wasn't
+    /// stored.
     #[error("the credential's lifetime ended before it could be stored")]
     LifetimeEnded,
-    /// The server refused the call.
+    /// The server refused the call, and didn't carry it out. `Unavailable`
+    /// without a reason is the exception: a proxy said so in the server's place.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
     /// The server's answer breaks the contract: versions that don't fit
@@ -46,15 +51,25 @@ impl Error {
         }
     }
 
-    /// Whether trying again can help: the only errors that are retried.
-    pub(crate) fn is_transient(&self) -> bool {
+    /// What became of the attempt, if another one can help: gRPC's UNAVAILABLE,
+    /// which a missing or broken connection counts as.
+    pub(crate) fn unavailable(&self) -> Option<Fate> {
         match self {
-            Self::Unreachable(_) => true,
-            Self::Refused(refusal) => refusal.code == Code::Unavailable,
-            Self::Address(_)
+            Self::Unreachable(_) => Some(Fate::NotCarriedOut),
+            Self::Disconnected(_) => Some(Fate::Unknown),
+            Self::Refused(refusal) if refusal.code == Code::Unavailable => {
+                // The server gives a reason. What a proxy answers in its place,
+                // because the server didn't, proves nothing about the server.
+                Some(match refusal.reason {
+                    Some(_) => Fate::NotCarriedOut,
+                    None => Fate::Unknown,
+                })
+            }
+            Self::Refused(_)
+            | Self::Address(_)
             | Self::DeadlineExceeded
             | Self::LifetimeEnded
-            | Self::Malformed(_) => false,
+            | Self::Malformed(_) => None,
         }
     }
 
@@ -65,6 +80,15 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What became of an attempt that met no available server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The server certainly didn't carry it out.
+    NotCarriedOut,
+    /// The server may have carried it out.
+    Unknown,
 }
 
 /// A status with which the server refused a call.
@@ -102,8 +126,10 @@ impl From<Status> for Error {
         if let Some(source) = error::Error::source(&status) {
             return if chain(source).any(|cause| cause.is::<TimeoutExpired>()) {
                 Self::DeadlineExceeded
-            } else {
+            } else if chain(source).any(|cause| cause.is::<ConnectError>()) {
                 Self::Unreachable(status.into())
+            } else {
+                Self::Disconnected(status.into())
             };
         }
         if status.code() == Code::DeadlineExceeded {
@@ -140,7 +166,6 @@ fn chain<'a>(
 mod tests {
     use std::io;
 
-    use tonic::ConnectError;
     use tonic_types::ErrorDetails;
 
     use super::*;
@@ -169,14 +194,31 @@ mod tests {
     }
 
     #[test]
-    fn only_unavailable_and_unreachable_are_transient() {
+    fn call_is_certainly_not_carried_out_only_without_a_connection_or_by_the_servers_word() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let connect = Status::from_error(Box::new(ConnectError(refused.into())));
-        assert!(matches!(Error::from(connect), Error::Unreachable(_)));
+        let connect = Error::from(Status::from_error(Box::new(ConnectError(refused.into()))));
+        assert!(matches!(connect, Error::Unreachable(_)));
+        assert_eq!(connect.unavailable(), Some(Fate::NotCarriedOut));
 
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let broken = Error::from(Status::from_error(Box::new(reset)));
+        assert!(matches!(broken, Error::Disconnected(_)));
+        assert_eq!(broken.unavailable(), Some(Fate::Unknown));
+
+        let details = ErrorDetails::with_error_info("DRAINING", "credcache", []);
+        let draining = Status::with_error_details(Code::Unavailable, "draining", details);
+        let draining = Error::from(draining);
+        assert_eq!(draining.unavailable(), Some(Fate::NotCarriedOut));
+        let proxy = Error::from(Status::unavailable("HTTP status code 504"));
+        assert_eq!(proxy.unavailable(), Some(Fate::Unknown));
+    }
+
+    #[test]
+    fn no_status_but_unavailable_is_worth_another_attempt() {
         for code in (0..=16).map(Code::from_i32) {
             let error = Error::from(Status::new(code, ""));
-            assert_eq!(error.is_transient(), code == Code::Unavailable, "{code:?}");
+            let again = error.unavailable().is_some();
+            assert_eq!(again, code == Code::Unavailable, "{code:?}");
         }
     }
 

@@ -105,9 +105,6 @@ impl Put {
 
     /// Store only if the key isn't live, else `AlreadyExists`. Takes the place
     /// of [`if_version`](Self::if_version).
-    ///
-    /// A retry isn't idempotent: `AlreadyExists` may be this Put's own doing,
-    /// when the answer to its first attempt was lost.
     #[must_use]
     pub fn if_absent(mut self) -> Self {
         self.precondition = Some(Precondition::Absent);
@@ -115,7 +112,7 @@ impl Put {
     }
 
     /// Store only in place of this live version, else `Aborted`. Takes the
-    /// place of [`if_absent`](Self::if_absent), and shares its caveat.
+    /// place of [`if_absent`](Self::if_absent).
     #[must_use]
     pub fn if_version(mut self, version: u64) -> Self {
         self.precondition = Some(Precondition::Version(version));

@@ -1,20 +1,39 @@
 //! When a call is tried again, and when it ends.
 //!
-//! Only transient failures are retried, a bounded number of times and never
-//! past the call's deadline, after a pause with full jitter: a fleet whose
-//! server restarts must not come back all at once.
+//! Only what an unavailable server leaves undone is tried again, a bounded
+//! number of times and never past the call's deadline, after a pause with full
+//! jitter: a fleet whose server restarts must not come back all at once.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::Error;
+use crate::{Error, error::Fate};
 
 /// How often, and after what pauses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry {
     /// Tries in all; at least 1.
     pub(crate) attempts: u32,
+}
+
+/// How often the server may carry one call out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Once or more: twice comes to the same.
+    AtLeastOnce,
+    /// Once or not at all: what others did meanwhile must not be undone.
+    AtMostOnce,
+}
+
+impl Delivery {
+    fn allows_another_after(self, error: &Error) -> bool {
+        match error.unavailable() {
+            Some(Fate::NotCarriedOut) => true,
+            Some(Fate::Unknown) => self == Self::AtLeastOnce,
+            None => false,
+        }
+    }
 }
 
 /// One try of a call.
@@ -30,11 +49,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Retry {
-    /// Tries until an answer, an error that a retry can't help, or the end of
-    /// `timeout`. At that end the last transient error is answered, if there
-    /// was one: it says more than that time is up.
+    /// Tries until an answer, an error after which `delivery` allows no other
+    /// attempt, or the end of `timeout`. At that end the last error is answered,
+    /// if there was one: it says more than that time is up.
     pub(crate) async fn run<T, Try: Future<Output = Result<T, Error>>>(
         self,
+        delivery: Delivery,
         timeout: Duration,
         mut attempt: impl FnMut(Attempt) -> Try,
     ) -> Result<T, Error> {
@@ -54,7 +74,7 @@ impl Retry {
                 timeout: left(),
             });
             match timeout_at(deadline, call).await {
-                Ok(Err(error)) if error.is_transient() => failure = error,
+                Ok(Err(error)) if delivery.allows_another_after(&error) => failure = error,
                 Ok(Err(Error::DeadlineExceeded)) | Err(_) => break,
                 Ok(outcome) => return outcome,
             }
@@ -87,7 +107,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn unavailable() -> Error {
-        Status::unavailable("draining").into()
+        let details = ErrorDetails::with_error_info("DRAINING", "credcache", []);
+        Status::with_error_details(Code::Unavailable, "draining", details).into()
+    }
+
+    fn disconnected() -> Error {
+        Error::Disconnected("reset".into())
     }
 
     #[test]
@@ -111,7 +136,7 @@ mod tests {
     async fn transient_failure_is_retried_until_it_passes() {
         let seen = RefCell::new(Vec::new());
         let answer = Retry { attempts: 4 }
-            .run(SECOND * 60, |attempt| {
+            .run(Delivery::AtMostOnce, SECOND * 60, |attempt| {
                 seen.borrow_mut().push(attempt);
                 ready(if attempt.number < 2 {
                     Err(unavailable())
@@ -139,7 +164,7 @@ mod tests {
     async fn attempts_are_bounded() {
         let mut calls = 0;
         let failed = Retry { attempts: 3 }
-            .run(SECOND * 60, |_| {
+            .run(Delivery::AtMostOnce, SECOND * 60, |_| {
                 calls += 1;
                 ready(Err::<(), _>(unavailable()))
             })
@@ -151,10 +176,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn attempt_of_unknown_fate_is_repeated_only_where_twice_is_as_good_as_once() {
+        for (delivery, attempts) in [(Delivery::AtLeastOnce, 3), (Delivery::AtMostOnce, 1)] {
+            let mut calls = 0;
+            let failed = Retry { attempts: 3 }
+                .run(delivery, SECOND * 60, |_| {
+                    calls += 1;
+                    ready(Err::<(), _>(disconnected()))
+                })
+                .await;
+            assert!(matches!(failed, Err(Error::Disconnected(_))));
+            assert_eq!(calls, attempts, "{delivery:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_a_retry_cannot_help_is_answered_at_once() {
         let mut calls = 0;
         let failed = Retry { attempts: 3 }
-            .run(SECOND, |_| {
+            .run(Delivery::AtMostOnce, SECOND, |_| {
                 calls += 1;
                 ready(Err::<(), _>(Status::aborted("the version differs").into()))
             })
@@ -170,7 +210,9 @@ mod tests {
         let status = Status::with_error_details(Code::Unavailable, "draining", details);
         let begun = Instant::now();
         let failed = Retry { attempts: 3 }
-            .run(SECOND * 5, |_| ready(Err::<(), _>(status.clone().into())))
+            .run(Delivery::AtMostOnce, SECOND * 5, |_| {
+                ready(Err::<(), _>(status.clone().into()))
+            })
             .await;
         assert_eq!(failed.unwrap_err().retry_after(), Some(SECOND * 10));
         assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -179,7 +221,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_ends_at_the_deadline() {
         let begun = Instant::now();
-        let failed = Retry { attempts: 3 }.run(SECOND, |_| std::future::pending::<Result<(), _>>());
+        let failed = Retry { attempts: 3 }.run(Delivery::AtMostOnce, SECOND, |_| {
+            std::future::pending::<Result<(), _>>()
+        });
         assert!(matches!(failed.await, Err(Error::DeadlineExceeded)));
         assert!(begun.elapsed() >= SECOND && begun.elapsed() < SECOND * 2);
     }
@@ -187,7 +231,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_after_a_failure_is_answered_with_the_failure() {
         let failed = Retry { attempts: 3 }
-            .run(SECOND, |attempt| async move {
+            .run(Delivery::AtMostOnce, SECOND, |attempt| async move {
                 match attempt.number {
                     0 => Err::<(), _>(unavailable()),
                     _ => std::future::pending().await,
