@@ -6,20 +6,27 @@
 
 use std::time::Duration;
 
+/// The clock that counts sleep too.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SLEEPLESS: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+// Apple's does, unlike Linux's of that name, and unlike the one that std reads.
+#[cfg(target_vendor = "apple")]
+const SLEEPLESS: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
 /// An instant of this machine, comparable within this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BootInstant(Duration);
 
 impl BootInstant {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     pub(crate) fn now() -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = rustix::time::clock_gettime(SLEEPLESS);
         // The kernel never answers a negative time since boot. If it did, no
         // lifetime would have anything left: the safe way to be wrong.
         Self(Duration::try_from(now).unwrap_or(Duration::MAX))
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     #[allow(
         clippy::disallowed_methods,
         reason = "this file is the reader of clocks"
