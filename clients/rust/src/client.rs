@@ -13,7 +13,7 @@ use crate::{
     health,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     put,
-    retry::{Attempt, Delivery, Retry},
+    retry::{Delivery, Retry},
 };
 
 /// A client of one server.
@@ -78,7 +78,7 @@ impl Client {
         let (response, sent) = self
             .call(
                 Delivery::AtLeastOnce,
-                |_| Ok(request.clone()),
+                || Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).get(request).await },
             )
             .await?;
@@ -89,8 +89,8 @@ impl Client {
     ///
     /// Carried out once at most: retried only if the server certainly hasn't
     /// stored it, lest a second attempt bring back what was revoked or replaced
-    /// since the first. A retry asks for what is left of a relative lifetime;
-    /// [`Error::LifetimeEnded`] if that is nothing.
+    /// since the first. Every attempt asks for what is left of a relative
+    /// lifetime; [`Error::LifetimeEnded`] if that is nothing.
     pub async fn put(&self, put: Put) -> Result<Stored, Error> {
         let called = BootInstant::now();
         let ttl = put.ttl();
@@ -98,10 +98,7 @@ impl Client {
         let (response, _) = self
             .call(
                 Delivery::AtMostOnce,
-                |attempt| match attempt {
-                    0 => Ok(request.clone()),
-                    _ => put::retried(request.clone(), ttl, BootInstant::now().since(called)),
-                },
+                || put::aged(request.clone(), ttl, BootInstant::now().since(called)),
                 |channel, request| async move { Stub::new(channel).put(request).await },
             )
             .await?;
@@ -122,7 +119,7 @@ impl Client {
         let (response, _) = self
             .call(
                 Delivery::AtLeastOnce,
-                |_| Ok(request.clone()),
+                || Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).invalidate(request).await },
             )
             .await?;
@@ -137,7 +134,7 @@ impl Client {
         let (response, _) = self
             .call(
                 Delivery::AtLeastOnce,
-                |_| Ok(request.clone()),
+                || Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).stats(request).await },
             )
             .await?;
@@ -149,29 +146,29 @@ impl Client {
         let (response, _) = self
             .call(
                 Delivery::AtLeastOnce,
-                |_| Ok(health::HealthCheckRequest::default()),
+                || Ok(health::HealthCheckRequest::default()),
                 health::check,
             )
             .await?;
         Ok(response.into())
     }
 
-    /// One call: each attempt takes its message from `message`, by number, and
-    /// the next connection. Answers with the instant just before the attempt
-    /// that succeeded was sent.
+    /// One call: each attempt makes its message anew, just before it is sent, and
+    /// takes the next connection. Answers with the instant just before the
+    /// attempt that succeeded was sent.
     async fn call<Message, Answer, Rpc>(
         &self,
         delivery: Delivery,
-        message: impl Fn(u32) -> Result<Message, Error>,
+        message: impl Fn() -> Result<Message, Error>,
         rpc: impl Fn(Channel, Request<Message>) -> Rpc,
     ) -> Result<(Answer, BootInstant), Error>
     where
         Rpc: Future<Output = Result<Response<Answer>, Status>>,
     {
         let (message, rpc) = (&message, &rpc);
-        let attempt = |attempt: Attempt| async move {
-            let mut request = Request::new(message(attempt.number)?);
-            request.set_timeout(attempt.timeout);
+        let attempt = |left| async move {
+            let mut request = Request::new(message()?);
+            request.set_timeout(left);
             let sent = BootInstant::now();
             let response = rpc(self.connections.next(), request).await?;
             Ok((response.into_inner(), sent))

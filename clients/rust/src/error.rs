@@ -28,8 +28,8 @@ pub enum Error {
     /// carried the call out isn't known.
     #[error("the call took longer than its timeout")]
     DeadlineExceeded,
-    /// While `put` was retrying, the credential's lifetime ended. It wasn't
-    /// stored.
+    /// The credential's lifetime ended before `put` could send it, or while it
+    /// was retrying. It wasn't stored.
     #[error("the credential's lifetime ended before it could be stored")]
     LifetimeEnded,
     /// The server refused the call, and didn't carry it out. `Unavailable`

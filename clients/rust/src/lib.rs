@@ -26,8 +26,10 @@
 //! What holds for every call:
 //! - A miss is a value; an [`Error`] means that there is no answer.
 //! - A lifetime is never lengthened: [`Credential::remaining`] counts from
-//!   before the request was sent, on a clock that goes on during suspend, and a
-//!   retried Put asks for less.
+//!   before the request was sent, on a clock that goes on during suspend, and
+//!   every attempt of a Put asks for what is left. One thing this crate can't
+//!   take off a [`Lifetime::Ttl`]: what the last attempt needs to connect and to
+//!   cross the network. [`Lifetime::ExpiresAt`] has no such gap.
 //! - A call ends at its timeout, which the server is told. Until then, and only
 //!   while the server is unavailable or can't be reached, it is retried, with
 //!   exponential pauses and full jitter. A Put is retried only if the server

@@ -1,7 +1,7 @@
 //! What a Put stores, and what it answers.
 //!
-//! Guarantees that a retry doesn't lengthen a lifetime: a relative one shrinks
-//! by the time that has passed since the Put was called.
+//! Guarantees that no attempt lengthens a lifetime by the time that has passed
+//! since the Put was called: a relative one shrinks by as much.
 
 use std::{
     collections::BTreeMap,
@@ -29,8 +29,10 @@ pub struct Put {
 /// How long a credential lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// From the instant the server reads the request; what the network takes to
-    /// bring it there comes on top.
+    /// Relative to the call of `put`: every attempt asks for what is left by
+    /// then. The server counts that from the instant it reads the request, so
+    /// what the last attempt takes to get there comes on top: the time on the
+    /// network, and, where the connection has to be made first, its connect time.
     Ttl(Duration),
     /// Absolute, against the server's wall clock: the better choice whenever
     /// the issuer states it.
@@ -151,7 +153,7 @@ impl Put {
         }
     }
 
-    /// The relative lifetime, which every retry has to shrink.
+    /// The relative lifetime, which shrinks until it is sent.
     pub(crate) fn ttl(&self) -> Option<Duration> {
         match self.lifetime {
             Lifetime::Ttl(ttl) => Some(ttl),
@@ -160,8 +162,8 @@ impl Put {
     }
 }
 
-/// The request of a retry that is sent `passed` after the Put was called.
-pub(crate) fn retried(
+/// The request as it is sent `passed` after the Put was called.
+pub(crate) fn aged(
     mut request: proto::PutRequest,
     ttl: Option<Duration>,
     passed: Duration,
@@ -210,31 +212,31 @@ mod tests {
         Put::new("aws", "role/reader", Secret::new("token"), lifetime)
     }
 
-    fn retried_after(lifetime: Lifetime, passed: Duration) -> Result<Option<Wire>, Error> {
+    fn sent_after(lifetime: Lifetime, passed: Duration) -> Result<Option<Wire>, Error> {
         let put = put(lifetime);
         let ttl = put.ttl();
-        retried(put.into_request(), ttl, passed).map(|request| request.lifetime)
+        aged(put.into_request(), ttl, passed).map(|request| request.lifetime)
     }
 
     #[test]
-    fn retry_shrinks_a_relative_lifetime_by_the_time_that_passed() {
+    fn relative_lifetime_shrinks_by_the_time_that_passed() {
         let second = Duration::from_secs(1);
-        let lifetime = retried_after(Lifetime::Ttl(HOUR), second).unwrap();
+        let lifetime = sent_after(Lifetime::Ttl(HOUR), second).unwrap();
         assert!(lifetime == Some(Wire::Ttl(wire::span(HOUR - second))));
     }
 
     #[test]
-    fn retry_of_an_ended_lifetime_is_not_sent() {
+    fn lifetime_that_ended_is_not_sent() {
         for passed in [HOUR, HOUR * 2] {
-            let ended = retried_after(Lifetime::Ttl(HOUR), passed);
+            let ended = sent_after(Lifetime::Ttl(HOUR), passed);
             assert!(matches!(ended, Err(Error::LifetimeEnded)));
         }
     }
 
     #[test]
-    fn retry_leaves_an_absolute_lifetime_alone() {
+    fn absolute_lifetime_is_left_alone() {
         let at = SystemTime::UNIX_EPOCH + HOUR;
-        let lifetime = retried_after(Lifetime::ExpiresAt(at), HOUR).unwrap();
+        let lifetime = sent_after(Lifetime::ExpiresAt(at), HOUR).unwrap();
         assert!(lifetime == Some(Wire::ExpiresAt(at.into())));
     }
 

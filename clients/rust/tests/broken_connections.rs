@@ -1,12 +1,13 @@
-//! What becomes of a call whose connection breaks once the server has read it.
-//! A plain socket plays the server: it reads one request to its end, as much of
-//! HTTP/2 as that takes, and hangs up.
+//! What the server has read when a connection breaks, and what becomes of the
+//! call. A plain socket plays the server: it reads one request to its end, as
+//! much of HTTP/2 as that takes, and hangs up.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{io, time::Duration};
 
-use credcache_client::{Address, Client, Error, Lifetime, Put, Secret, Target};
+use credcache_client::{Address, Client, Error, Lifetime, Put, Secret, Target, proto};
+use prost::Message;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
@@ -14,16 +15,34 @@ use tokio::{
 };
 
 const ATTEMPTS: usize = 3;
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn put() -> Put {
+    let token = Secret::new("token");
+    Put::new("aws", "reader", token, Lifetime::Ttl(MINUTE))
+}
 
 #[tokio::test]
 async fn put_that_may_have_been_stored_is_not_sent_again() {
     let server = HangUp::bind().await;
     let client = server.client();
-    let ttl = Lifetime::Ttl(Duration::from_secs(60));
-    let put = client.put(Put::new("aws", "reader", Secret::new("token"), ttl));
-    let (answer, requests) = server.requests_during(put).await;
+    let (answer, requests) = server.requests_during(client.put(put())).await;
     assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
-    assert_eq!(requests, 1);
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test]
+async fn put_asks_for_what_is_left_of_its_lifetime_the_first_time_too() {
+    use proto::put_request::Lifetime;
+
+    let server = HangUp::bind().await;
+    let client = server.client();
+    let (_, requests) = server.requests_during(client.put(put())).await;
+    let request = proto::PutRequest::decode(&requests[0][..]).unwrap();
+    let Some(Lifetime::Ttl(ttl)) = request.lifetime else {
+        panic!("the lifetime is relative");
+    };
+    assert!(Duration::try_from(ttl).unwrap() < MINUTE, "{ttl:?}");
 }
 
 #[tokio::test]
@@ -32,7 +51,7 @@ async fn get_is_sent_again() {
     let client = server.client();
     let (answer, requests) = server.requests_during(client.get("aws", "reader")).await;
     assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
-    assert_eq!(requests, ATTEMPTS);
+    assert_eq!(requests.len(), ATTEMPTS);
 }
 
 #[tokio::test]
@@ -42,7 +61,7 @@ async fn invalidate_is_sent_again() {
     let invalidate = client.invalidate("aws", Target::All);
     let (answer, requests) = server.requests_during(invalidate).await;
     assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
-    assert_eq!(requests, ATTEMPTS);
+    assert_eq!(requests.len(), ATTEMPTS);
 }
 
 struct HangUp(TcpListener);
@@ -60,14 +79,13 @@ impl HangUp {
             .unwrap()
     }
 
-    /// The outcome of `call`, and how many requests it took.
-    async fn requests_during<T>(&self, call: impl Future<Output = T>) -> (T, usize) {
-        let mut requests = 0;
+    /// The outcome of `call`, and the message of every request it took.
+    async fn requests_during<T>(&self, call: impl Future<Output = T>) -> (T, Vec<Vec<u8>>) {
+        let mut requests = Vec::new();
         let serve = async {
             loop {
                 let (connection, _) = self.0.accept().await.unwrap();
-                read_request(connection).await.unwrap();
-                requests += 1;
+                requests.push(read_request(connection).await.unwrap());
             }
         };
         let outcome = select! {
@@ -78,22 +96,27 @@ impl HangUp {
     }
 }
 
-/// Reads up to the frame that ends a request's message (RFC 9113, 4.1 and 6.1).
-async fn read_request(mut connection: TcpStream) -> io::Result<()> {
+/// Reads up to the frame that ends a request (RFC 9113, 4.1 and 6.1), and
+/// answers with its message.
+async fn read_request(mut connection: TcpStream) -> io::Result<Vec<u8>> {
     const PREFACE: usize = 24;
+    const MESSAGE_HEAD: usize = 5;
     const DATA: u8 = 0;
     const END_STREAM: u8 = 1;
     connection.read_exact(&mut [0; PREFACE]).await?;
+    let mut data = Vec::new();
     loop {
         let mut head = [0; 9];
         connection.read_exact(&mut head).await?;
         let [high, middle, low, kind, flags, ..] = head;
         let length = u32::from_be_bytes([0, high, middle, low]);
-        connection
-            .read_exact(&mut vec![0; length.try_into().unwrap()])
-            .await?;
-        if kind == DATA && flags & END_STREAM != 0 {
-            return Ok(());
+        let mut payload = vec![0; length.try_into().unwrap()];
+        connection.read_exact(&mut payload).await?;
+        if kind == DATA {
+            data.append(&mut payload);
+            if flags & END_STREAM != 0 {
+                return Ok(data.split_off(MESSAGE_HEAD));
+            }
         }
     }
 }
