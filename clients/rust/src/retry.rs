@@ -41,9 +41,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Retry {
     /// Tries until an answer, an error after which `delivery` allows no other
-    /// attempt, or the end of `timeout`. At that end the last error is answered,
-    /// if there was one: it says more than that time is up. An attempt is told
-    /// what is left of `timeout`.
+    /// attempt, or the end of `timeout`. An attempt is told what is left of that.
+    ///
+    /// An error that is answered never claims that nothing was carried out if
+    /// that isn't known of one of the attempts.
     pub(crate) async fn run<T, Try: Future<Output = Result<T, Error>>>(
         self,
         delivery: Delivery,
@@ -53,18 +54,26 @@ impl Retry {
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let mut failure = Error::DeadlineExceeded;
+        let mut asked_for = None;
         for number in 0..self.attempts {
             if number > 0 {
-                let pause = pause(number, failure.retry_after(), fastrand::f64());
+                let pause = pause(number, asked_for, fastrand::f64());
                 if pause >= left() {
                     break;
                 }
                 sleep(pause).await;
             }
-            match timeout_at(deadline, attempt(left())).await {
-                Ok(Err(error)) if delivery.allows_another_after(&error) => failure = error,
-                Ok(Err(Error::DeadlineExceeded)) | Err(_) => break,
-                Ok(outcome) => return outcome,
+            let error = match timeout_at(deadline, attempt(left())).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                Err(_) => Error::DeadlineExceeded,
+            };
+            if !delivery.allows_another_after(&error) {
+                return Err(error);
+            }
+            asked_for = error.retry_after();
+            if failure.unavailable() != Some(Fate::Unknown) {
+                failure = error;
             }
         }
         Err(failure)
@@ -209,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_after_a_failure_is_answered_with_the_failure() {
+    async fn silence_after_a_refusal_is_no_refusal() {
         let mut calls = 0;
         let failed = Retry { attempts: 3 }
             .run(Delivery::AtMostOnce, SECOND, |_| {
@@ -223,6 +232,22 @@ mod tests {
                 }
             })
             .await;
-        assert!(matches!(failed, Err(Error::Refused(_))));
+        assert!(matches!(failed, Err(Error::DeadlineExceeded)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusal_after_a_broken_connection_does_not_hide_it() {
+        let mut calls = 0;
+        let failed = Retry { attempts: 2 }
+            .run(Delivery::AtLeastOnce, SECOND * 60, |_| {
+                calls += 1;
+                ready(Err::<(), _>(match calls {
+                    1 => disconnected(),
+                    _ => unavailable(),
+                }))
+            })
+            .await;
+        assert!(matches!(failed, Err(Error::Disconnected(_))));
+        assert_eq!(calls, 2);
     }
 }
