@@ -1,9 +1,13 @@
 //! What an Invalidate revokes, and what it answers.
 
+use std::fmt;
+
 use crate::proto::{self, invalidate_request::Target as Wire};
 
 /// Which credentials of a namespace to revoke.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` prints neither key nor prefix nor tag.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Target {
     /// The credential of this key.
     Key(String),
@@ -41,6 +45,18 @@ impl Target {
     }
 }
 
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(_) => f.write_str("Key(..)"),
+            Self::KeyVersion(_, version) => write!(f, "KeyVersion(.., {version})"),
+            Self::KeyPrefix(_) => f.write_str("KeyPrefix(..)"),
+            Self::Tag(_) => f.write_str("Tag(..)"),
+            Self::All => f.write_str("All"),
+        }
+    }
+}
+
 /// What was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +79,20 @@ impl From<proto::InvalidateResponse> for Invalidated {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_shows_no_key() {
+        let key = || "role/reader".to_owned();
+        for (target, shown) in [
+            (Target::Key(key()), "Key(..)"),
+            (Target::KeyVersion(key(), 7), "KeyVersion(.., 7)"),
+            (Target::KeyPrefix(key()), "KeyPrefix(..)"),
+            (Target::Tag(key()), "Tag(..)"),
+            (Target::All, "All"),
+        ] {
+            assert_eq!(format!("{target:?}"), shown);
+        }
+    }
 
     #[test]
     fn version_is_sent_with_its_key_alone() {

@@ -5,13 +5,17 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, SystemTime},
 };
 
 use crate::{Error, Secret, proto, wire};
 
 /// A credential to store, under a key of a namespace.
-#[derive(Clone, Debug)]
+///
+/// `Debug` prints neither key nor value, and of tags and attributes only how
+/// many.
+#[derive(Clone)]
 pub struct Put {
     namespace: String,
     key: String,
@@ -162,6 +166,23 @@ impl Put {
     }
 }
 
+impl fmt::Debug for Put {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put")
+            .field("namespace", &self.namespace)
+            .field("value", &self.value)
+            .field("lifetime", &self.lifetime)
+            .field("issued_at", &self.issued_at)
+            .field("refresh_before", &self.refresh_before)
+            .field("tags", &self.tags.len())
+            .field("attributes", &self.attributes.len())
+            .field("tier", &self.tier)
+            .field("precondition", &self.precondition)
+            .field("single_use", &self.single_use)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The request as it is sent `passed` after the Put was called.
 pub(crate) fn aged(
     mut request: proto::PutRequest,
@@ -238,6 +259,18 @@ mod tests {
         let at = SystemTime::UNIX_EPOCH + HOUR;
         let lifetime = sent_after(Lifetime::ExpiresAt(at), HOUR).unwrap();
         assert!(lifetime == Some(Wire::ExpiresAt(at.into())));
+    }
+
+    #[test]
+    fn debug_shows_neither_key_nor_value_nor_attributes() {
+        let put = put(Lifetime::Ttl(HOUR))
+            .tag("team-a")
+            .attribute("region", "eu-west-1");
+        let debug = format!("{put:?}");
+        for hidden in ["reader", "token", "team-a", "region", "eu-west-1"] {
+            assert!(!debug.contains(hidden), "{debug}");
+        }
+        assert!(debug.contains("attributes: 1"), "{debug}");
     }
 
     #[test]
