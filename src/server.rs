@@ -111,9 +111,13 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     announce(&bound).map_err(ServeError::Announce)?;
     let stop = CancellationToken::new();
     let signalled = async {
-        info!(signal = signals.next().await, "stopping");
+        // Awaited outside of the macros, which skip their fields where nobody
+        // listens.
+        let signal = signals.next().await;
+        info!(signal, "stopping");
         stop.cancel();
-        warn!(signal = signals.next().await, "ending at once");
+        let signal = signals.next().await;
+        warn!(signal, "ending at once");
     };
     tokio::select! {
         outcome = bound.run(cache, stop.cancelled()) => outcome,

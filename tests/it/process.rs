@@ -35,6 +35,19 @@ async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
     }
 }
 
+// Found when a level that discards the line about the signal discarded the
+// wait for it as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn server_that_logs_nothing_serves_until_a_signal() {
+    for level in ["error", "off"] {
+        let mut server = Server::start(&["--log-level", level]);
+        let mut client = RawClient::connect(server.listening_on().parse().unwrap()).await;
+        assert_eq!(client.check().await.unwrap(), 1);
+        server.signal(Signal::TERM);
+        assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
 #[tokio::test]
 async fn second_signal_ends_the_drain_at_once() {
     let mut server = Server::start(&["--drain-timeout", "1h"]);
