@@ -12,6 +12,7 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod patience;
 mod reclaimer;
 mod reflection;
 mod refusal;
@@ -35,6 +36,7 @@ use tonic::{service::Routes, transport::Server};
 use tracing::{info, warn};
 
 pub use listener::BoundAddr;
+pub use patience::Patience;
 pub use reclaimer::Reclaimer;
 
 use self::{
@@ -47,9 +49,6 @@ use crate::{
     rpc::{Instance, Service},
 };
 
-/// A client has sent the HTTP/2 preface after this long, or is cut: over a
-/// mesh it takes one round trip.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a connection is pinged, and how long the answer may take, before
 /// the peer counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -60,6 +59,8 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// After this many streams reset for a client's errors its connection ends;
 /// tonic leaves the number unbounded.
 const MAX_ERROR_RESETS: usize = 1024;
+/// What connections that are cut are given to end.
+const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// Why the server didn't run.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +163,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
         max_connections: config.limits.max_connections,
         max_streams: config.limits.max_streams,
         drain_timeout: config.drain_timeout,
-        preface_timeout: PREFACE_TIMEOUT,
+        patience: Patience::default(),
     })
 }
 
@@ -173,7 +174,7 @@ pub struct Bound {
     max_connections: u32,
     max_streams: u32,
     drain_timeout: Duration,
-    preface_timeout: Duration,
+    patience: Patience,
 }
 
 impl Bound {
@@ -182,11 +183,10 @@ impl Bound {
         self.listeners.iter().map(Listener::address)
     }
 
-    /// Cuts a connection that hasn't sent the HTTP/2 preface within `timeout`,
-    /// in place of 10 seconds.
+    /// Waits for peers no longer than this.
     #[must_use]
-    pub fn with_preface_timeout(mut self, timeout: Duration) -> Self {
-        self.preface_timeout = timeout;
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -209,7 +209,7 @@ impl Bound {
         let max_connections = self.max_connections as usize;
         let admission = Admission {
             slots: Arc::new(Semaphore::new(max_connections)),
-            preface_timeout: self.preface_timeout,
+            patience: self.patience,
             cut: CancellationToken::new(),
         };
         let open = || max_connections - admission.slots.available_permits();
@@ -233,8 +233,9 @@ impl Bound {
             tokio::time::sleep(self.drain_timeout).await;
             warn!(connections = open(), "drain took too long: cutting");
             admission.cut.cancel();
-            // The transport ends by itself now, within a moment.
-            std::future::pending().await
+            // The transport ends by itself now. What doesn't is left to the
+            // end of the runtime: no peer decides how long a drain takes.
+            tokio::time::sleep(CUT_GRACE).await;
         };
         let serving = transport(self.max_streams)
             .layer(tower::layer::layer_fn(move |calls| {

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{connection::Connection, listener::Listener};
+use super::{connection::Connection, listener::Listener, patience::Patience};
 
 /// Out of file descriptors or buffers, the next accept would fail as well
 /// until some connection has gone.
@@ -23,7 +23,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Admission {
     /// One permit for each connection there may be.
     pub(super) slots: Arc<Semaphore>,
-    pub(super) preface_timeout: Duration,
+    pub(super) patience: Patience,
     /// Cuts every connection.
     pub(super) cut: CancellationToken,
 }
@@ -59,12 +59,7 @@ pub(super) async fn run(
             }
             continue;
         };
-        let connection = Connection::new(
-            io,
-            slot,
-            admission.preface_timeout,
-            admission.cut.child_token(),
-        );
+        let connection = Connection::new(io, slot, admission.patience, admission.cut.child_token());
         if accepted.send(connection).await.is_err() {
             return;
         }

@@ -1,6 +1,6 @@
 //! An accepted connection, as tonic reads and writes it: holds its place among
 //! the connections there may be, and ends when its peer stays silent at the
-//! start or the server cuts it.
+//! start, takes nothing of what it is sent, or the server cuts it.
 
 use std::{
     future::Future,
@@ -19,6 +19,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use super::patience::Patience;
+
 /// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
 
@@ -35,6 +37,9 @@ pub(super) struct Connection {
     io: Io,
     /// Until the preface is there: how much of it is missing, and the time-out.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    /// While the peer takes nothing: the time-out.
+    stall: Option<Pin<Box<Sleep>>>,
+    write_timeout: Duration,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: OwnedSemaphorePermit,
 }
@@ -43,30 +48,54 @@ impl Connection {
     pub(super) fn new(
         io: Io,
         slot: OwnedSemaphorePermit,
-        preface_timeout: Duration,
+        patience: Patience,
         cut: CancellationToken,
     ) -> Self {
         Self {
             io,
-            preface: Some((PREFACE_LEN, Box::pin(sleep(preface_timeout)))),
+            preface: Some((PREFACE_LEN, Box::pin(sleep(patience.preface)))),
+            stall: None,
+            write_timeout: patience.write,
             cut: Box::pin(cut.cancelled_owned()),
             _slot: slot,
         }
     }
 
-    /// Asked only when there's nothing to read, so that a busy connection pays
+    /// Whether to end instead of waiting for the peer, which `timeout` bounds.
+    ///
+    /// Asked only when there's nothing to do, so that a busy connection pays
     /// nothing for it; the task is woken when the answer changes.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.cut.as_mut().poll(cx).is_ready() {
+    fn poll_end(
+        cut: &mut Pin<Box<WaitForCancellationFutureOwned>>,
+        timeout: Option<&mut Pin<Box<Sleep>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Error> {
+        if cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(ErrorKind::ConnectionAborted.into());
         }
-        match &mut self.preface {
-            Some((_, timeout)) => timeout
+        match timeout {
+            Some(timeout) => timeout
                 .as_mut()
                 .poll(cx)
                 .map(|()| ErrorKind::TimedOut.into()),
             None => Poll::Pending,
         }
+    }
+
+    /// Passes on what came of a write. While one waits, nothing is read, so
+    /// this has to notice the end as well.
+    fn after_write(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if polled.is_ready() {
+            self.stall = None;
+            return polled;
+        }
+        let timeout = self.write_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        Self::poll_end(&mut self.cut, Some(stall), cx).map(Err)
     }
 
     fn count_preface(&mut self, read: usize) {
@@ -91,7 +120,8 @@ impl AsyncRead for Connection {
             Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
         };
         if polled.is_pending() {
-            return this.poll_end(cx).map(Err);
+            let timeout = this.preface.as_mut().map(|(_, timeout)| timeout);
+            return Self::poll_end(&mut this.cut, timeout, cx).map(Err);
         }
         if this.preface.is_some() {
             this.count_preface(buffer.filled().len() - before);
@@ -106,10 +136,12 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let polled = match &mut this.io {
             Io::Tcp(io) => Pin::new(io).poll_write(cx, bytes),
             Io::Unix(io) => Pin::new(io).poll_write(cx, bytes),
-        }
+        };
+        this.after_write(polled, cx)
     }
 
     fn poll_write_vectored(
@@ -117,16 +149,19 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let polled = match &mut this.io {
             Io::Tcp(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Io::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
-        }
+        };
+        this.after_write(polled, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
+    // Sockets have nothing to flush, and shut down without waiting.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().io {
             Io::Tcp(io) => Pin::new(io).poll_flush(cx),

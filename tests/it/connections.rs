@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use credcache::server;
+use credcache::server::{self, Patience};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::fixture::{RawClient, Running, config, until_served, within};
+use crate::fixture::{DeafClient, RawClient, Running, config, until_served, within};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -16,8 +16,13 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
     let config = config("");
     let bound = server::bind(&config).await.unwrap();
-    let bound = bound.with_preface_timeout(Duration::from_millis(50));
-    let server = Running::run(bound, &config);
+    let server = Running::run(
+        bound.with_patience(Patience {
+            preface: Duration::from_millis(50),
+            ..Patience::default()
+        }),
+        &config,
+    );
     let mut speaking = RawClient::connect(server.address).await;
     assert_eq!(speaking.check().await.unwrap(), 1);
     for sent in [0, 1, PREFACE.len() - 1] {
@@ -40,5 +45,21 @@ async fn connection_above_the_limit_is_closed_until_another_has_gone() {
     assert_eq!(received, b"", "a served connection begins with SETTINGS");
     assert_eq!(first.check().await.unwrap(), 1);
     first.connection.abort();
+    until_served(server.address).await;
+}
+
+#[tokio::test]
+async fn connection_whose_peer_never_reads_is_cut_and_frees_its_place() {
+    let config = config("limits.max_connections = 1");
+    let bound = server::bind(&config).await.unwrap();
+    let server = Running::run(
+        bound.with_patience(Patience {
+            write: Duration::from_millis(50),
+            ..Patience::default()
+        }),
+        &config,
+    );
+    let mut deaf = DeafClient::connect(server.address).await;
+    within(deaf.flood_until_cut()).await;
     until_served(server.address).await;
 }

@@ -11,7 +11,9 @@ use tonic::{Code, Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use crate::fixture::{CHECK, EMPTY_MESSAGE, RawClient, Running, config, serving_status, within};
+use crate::fixture::{
+    CHECK, DeafClient, EMPTY_MESSAGE, RawClient, Running, config, serving_status, within,
+};
 
 const NOT_SERVING: u8 = 2;
 const PUT: &str = "/credcache.v1.CredentialCacheService/Put";
@@ -54,6 +56,16 @@ async fn call_that_never_ends_is_cut_after_the_drain_timeout() {
     assert_eq!(client.check().await.unwrap(), 1);
     within(server.shut_down()).await.unwrap().unwrap();
     assert!(within(response).await.is_err());
+}
+
+#[tokio::test]
+async fn drain_ends_though_a_client_never_reads() {
+    let server = Running::start(&config("shutdown.drain_timeout = '20ms'")).await;
+    let mut deaf = DeafClient::connect(server.address).await;
+    within(deaf.flood_until_blocked()).await;
+    within(server.shut_down()).await.unwrap().unwrap();
+    // Cut as well, not only left to the end of the runtime.
+    within(deaf.flood_until_cut()).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! by hand, and the clients of it.
 
 mod binary;
+mod deaf_client;
 mod manual_time;
 mod raw_client;
 
@@ -24,6 +25,7 @@ use tonic::{
 
 pub(crate) use self::{
     binary::{Server, credcache},
+    deaf_client::DeafClient,
     manual_time::{ManualTime, START},
     raw_client::{CHECK, EMPTY_MESSAGE, RawClient, framed, serving_status, until_served},
 };

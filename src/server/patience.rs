@@ -1,0 +1,23 @@
+//! How long peers are waited for, where they alone decide how long it takes.
+
+use std::time::Duration;
+
+/// The time-outs of the shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the connection to the end of the HTTP/2 preface: over a mesh it
+    /// takes one round trip.
+    pub preface: Duration,
+    /// For the peer to take any of what is to be written. Pings don't find a
+    /// peer that sends and never reads: they are behind what it doesn't read.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            preface: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+        }
+    }
+}
