@@ -250,7 +250,11 @@ impl Bound {
             outcome = serving => outcome?,
             () = bound_drain => {}
         }
-        info!("drained");
+        if admission.cut.is_cancelled() {
+            warn!(left = open(), "drain was cut short");
+        } else {
+            info!("drained");
+        }
         Ok(())
     }
 }

@@ -62,6 +62,20 @@ async fn second_signal_ends_the_drain_at_once() {
 }
 
 #[tokio::test]
+async fn drain_that_was_cut_short_is_not_logged_as_done() {
+    let mut server = Server::start(&["--drain-timeout", "20ms"]);
+    let log = server.collect_log();
+    let mut client = RawClient::connect(server.listening_on().parse().unwrap()).await;
+    let (_response, _body) = client.begin(CHECK, &[]).await.unwrap();
+    assert_eq!(client.check().await.unwrap(), 1);
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+    let log = log.join().unwrap();
+    assert!(log.contains("drain was cut short"), "{log}");
+    assert!(!log.contains("drained"), "{log}");
+}
+
+#[tokio::test]
 async fn server_without_file_descriptors_goes_on_when_it_has_some_again() {
     let mut server = Server::with_descriptors("ulimit -n 32");
     let address: SocketAddr = server.listening_on().parse().unwrap();
