@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
 };
 use failure::Failure;
+pub(crate) use failure::refuse_unbuilt;
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };

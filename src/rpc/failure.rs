@@ -11,6 +11,16 @@ use crate::cache::PutError;
 /// The `domain` of every ErrorInfo.
 pub(crate) const DOMAIN: &str = "credcache";
 
+/// The methods whose answer is always [`Failure::NotBuilt`].
+const NOT_BUILT: [&str; 4] = ["BatchGet", "BatchPut", "AbandonLease", "Watch"];
+
+/// The answer to a method of the contract that isn't built. It needs no
+/// message, of which one of 4 MiB may take a gigabyte to decode.
+pub(crate) fn refuse_unbuilt(method: &str) -> Option<Status> {
+    let method = NOT_BUILT.into_iter().find(|name| *name == method)?;
+    Some(Failure::NotBuilt(method).into())
+}
+
 /// Why a call was refused.
 #[derive(Debug, Error)]
 pub(super) enum Failure {

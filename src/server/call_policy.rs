@@ -1,6 +1,6 @@
 //! What holds for every call, whatever its method: it is gRPC, the caller's
-//! deadline is kept, nothing begins once the drain has, and transport errors
-//! carry the codes of the contract.
+//! deadline is kept, nothing begins once the drain has, what isn't built is
+//! refused unread, and transport errors carry the codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
 //! to keep it itself.
@@ -19,7 +19,7 @@ use tonic::{Code, Status, body::Body};
 use tower::Service;
 
 use super::{drain::Draining, refusal::Refusal};
-use crate::rpc::proto::credential_cache_service_server::SERVICE_NAME;
+use crate::rpc::{self, proto::credential_cache_service_server::SERVICE_NAME};
 
 /// The service that holds `calls` to it.
 #[derive(Clone, Debug)]
@@ -31,6 +31,20 @@ pub(super) struct CallPolicy<S> {
 impl<S> CallPolicy<S> {
     pub(super) fn new(calls: S, draining: Draining) -> Self {
         Self { calls, draining }
+    }
+
+    /// The answer to a call that isn't to be handed on.
+    fn refuse(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if let Err(status) = speaks_grpc(request) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            return Some(response);
+        }
+        let method = cache_method(request.uri().path())?;
+        if self.draining.has_begun() {
+            return Some(respond(Refusal::Draining));
+        }
+        rpc::refuse_unbuilt(method).map(Status::into_http)
     }
 }
 
@@ -47,11 +61,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if let Err(status) = speaks_grpc(&request) {
-            return Call::NotGrpc { status };
-        }
-        if self.draining.has_begun() && is_cache_call(request.uri().path()) {
-            return Call::Refused;
+        if let Some(response) = self.refuse(&request) {
+            return Call::Refused {
+                response: Some(response),
+            };
         }
         let timeout = timeout(request.headers());
         Call::Running {
@@ -65,10 +78,9 @@ pin_project! {
     /// A call on its way; allocates nothing.
     #[project = Project]
     pub(super) enum Call<F> {
-        NotGrpc {
-            status: StatusCode,
+        Refused {
+            response: Option<Response<Body>>,
         },
-        Refused,
         Running {
             #[pin]
             call: F,
@@ -86,12 +98,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (call, deadline) = match self.project() {
-            Project::NotGrpc { status } => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = *status;
-                return Poll::Ready(Ok(response));
+            Project::Refused { response } => {
+                return response
+                    .take()
+                    .map_or(Poll::Pending, |it| Poll::Ready(Ok(it)));
             }
-            Project::Refused => return Poll::Ready(Ok(respond(Refusal::Draining))),
             Project::Running { call, deadline } => (call, deadline),
         };
         if let Poll::Ready(Ok(response)) = call.poll(cx) {
@@ -152,10 +163,11 @@ fn speaks_grpc(request: &Request<Body>) -> Result<(), StatusCode> {
     }
 }
 
-fn is_cache_call(path: &str) -> bool {
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(SERVICE_NAME))
-        .is_some_and(|method| method.starts_with('/'))
+/// Which method of the cache the path names.
+fn cache_method(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?
+        .strip_prefix(SERVICE_NAME)?
+        .strip_prefix('/')
 }
 
 /// The caller's `grpc-timeout`: at most 8 digits and a unit. A malformed one
