@@ -20,7 +20,10 @@ fn put(key: &str, ttl: Duration) -> Put {
 }
 
 fn put_in(namespace: &str, key: &str, ttl: Duration) -> Put {
-    Put::new(namespace, key, Secret::new("token"), Lifetime::Ttl(ttl))
+    // Absolute, by the clock that the server starts with: of a relative lifetime
+    // the client takes off the time that really passed.
+    let end = Lifetime::ExpiresAt(std::time::UNIX_EPOCH + START + ttl);
+    Put::new(namespace, key, Secret::new("token"), end)
 }
 
 async fn stored(client: &Client, put: Put) -> Stored {
