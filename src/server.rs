@@ -16,6 +16,7 @@ mod patience;
 mod reclaimer;
 mod reflection;
 mod refusal;
+mod request_body;
 mod signals;
 mod unix_socket;
 
@@ -239,7 +240,7 @@ impl Bound {
         };
         let serving = transport(self.max_streams)
             .layer(tower::layer::layer_fn(move |calls| {
-                CallPolicy::new(calls, draining.clone())
+                CallPolicy::new(calls, draining.clone(), self.patience.request)
             }))
             .add_routes(routes)
             .serve_with_incoming_shutdown(

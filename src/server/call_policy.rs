@@ -1,5 +1,5 @@
 //! What holds for every call, whatever its method: it is gRPC, the caller's
-//! deadline is kept, nothing begins once the drain has, what isn't built is
+//! deadline is kept, its message comes whole within a time, nothing begins once the drain has, what isn't built is
 //! refused unread, and transport errors carry the codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
-use super::{drain::Draining, refusal::Refusal};
+use super::{drain::Draining, refusal::Refusal, request_body::timely};
 use crate::rpc::{self, proto::credential_cache_service_server::SERVICE_NAME};
 
 /// The service that holds `calls` to it.
@@ -26,11 +26,16 @@ use crate::rpc::{self, proto::credential_cache_service_server::SERVICE_NAME};
 pub(super) struct CallPolicy<S> {
     calls: S,
     draining: Draining,
+    request_timeout: Duration,
 }
 
 impl<S> CallPolicy<S> {
-    pub(super) fn new(calls: S, draining: Draining) -> Self {
-        Self { calls, draining }
+    pub(super) fn new(calls: S, draining: Draining, request_timeout: Duration) -> Self {
+        Self {
+            calls,
+            draining,
+            request_timeout,
+        }
     }
 
     /// The answer to a call that isn't to be handed on.
@@ -67,6 +72,7 @@ where
             };
         }
         let timeout = timeout(request.headers());
+        let request = request.map(|body| timely(body, self.request_timeout));
         Call::Running {
             call: self.calls.call(request),
             deadline: timeout.map(tokio::time::sleep),
@@ -75,7 +81,7 @@ where
 }
 
 pin_project! {
-    /// A call on its way; allocates nothing.
+    /// A call on its way, or its answer.
     #[project = Project]
     pub(super) enum Call<F> {
         Refused {
@@ -205,7 +211,7 @@ mod tests {
         let calls = service_fn(|_| async { Ok(Response::new(Body::empty())) });
         let request = Request::post(path).header(CONTENT_TYPE, "application/grpc");
         let request = request.body(Body::empty()).unwrap();
-        let policy = CallPolicy::new(calls, draining.clone());
+        let policy = CallPolicy::new(calls, draining.clone(), Duration::from_secs(30));
         let response = policy.oneshot(request).await.unwrap();
         Status::from_header_map(response.headers())
     }

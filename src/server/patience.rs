@@ -11,6 +11,9 @@ pub struct Patience {
     /// For the peer to take any of what is to be written. Pings don't find a
     /// peer that sends and never reads: they are behind what it doesn't read.
     pub write: Duration,
+    /// From a request's headers to the end of its body, whatever deadline the
+    /// caller set. How long the answer takes is not meant.
+    pub request: Duration,
 }
 
 impl Default for Patience {
@@ -18,6 +21,7 @@ impl Default for Patience {
         Self {
             preface: Duration::from_secs(10),
             write: Duration::from_secs(30),
+            request: Duration::from_secs(30),
         }
     }
 }

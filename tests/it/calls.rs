@@ -1,6 +1,9 @@
 //! What holds for every call: deadlines, message sizes, unknown methods.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use credcache::server::{self, Patience};
 use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -9,7 +12,18 @@ use crate::fixture::{CHECK, RawClient, Running, config, within};
 
 /// The status of an answer that is nothing but one.
 async fn refusal(path: &str, headers: &[(&'static str, &str)], sent: &'static [u8]) -> Status {
-    let server = Running::start(&config("")).await;
+    refusal_within(Patience::default(), path, headers, sent).await
+}
+
+async fn refusal_within(
+    patience: Patience,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    sent: &'static [u8],
+) -> Status {
+    let config = config("");
+    let bound = server::bind(&config).await.unwrap();
+    let server = Running::run(bound.with_patience(patience), &config);
     let mut client = RawClient::connect(server.address).await;
     let (response, mut body) = client.begin(path, headers).await.unwrap();
     // The body stays open: the server must not wait for its end.
@@ -32,6 +46,25 @@ async fn passed_deadline_is_answered_as_such() {
         reason(&status),
         ("credcache".into(), "DEADLINE_EXCEEDED".into())
     );
+}
+
+#[tokio::test]
+async fn message_that_stops_coming_is_not_awaited_for_ever() {
+    let patience = Patience {
+        request: Duration::from_millis(50),
+        ..Patience::default()
+    };
+    let headers: [&[_]; 2] = [&[], &[("grpc-timeout", "1H")]];
+    for headers in headers {
+        // All but the last byte of a message, and all but the end of the body.
+        for sent in [&[0, 0, 0, 0, 2, 10][..], &[0, 0, 0, 0, 0]] {
+            let path = "/credcache.v1.CredentialCacheService/Put";
+            let status = refusal_within(patience, path, headers, sent).await;
+            assert_eq!(status.code(), Code::DeadlineExceeded);
+            let expected = ("credcache".into(), "DEADLINE_EXCEEDED".into());
+            assert_eq!(reason(&status), expected);
+        }
+    }
 }
 
 #[tokio::test]
