@@ -1,8 +1,11 @@
 //! Takes back the memory of expired credentials, on a thread of its own so
-//! that no call waits for it. Nothing but memory depends on it.
+//! that no call waits for it. Nothing but memory depends on it, and that
+//! enough for the process not to outlive it.
 
 use std::{
     io,
+    panic::{self, AssertUnwindSafe},
+    process,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -10,6 +13,8 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use tracing::error;
 
 use crate::{cache::Cache, clock::Clock};
 
@@ -34,8 +39,17 @@ impl Reclaimer {
         let thread = thread::Builder::new()
             .name("reclaimer".into())
             .spawn(move || {
-                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    cache.reclaim(clock.now());
+                let reclaim = AssertUnwindSafe(|| {
+                    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                        cache.reclaim(clock.now());
+                    }
+                });
+                // Without it expired secrets would stay in memory unnoticed,
+                // and who knows what it was in the middle of: a restart loses
+                // no more than a cache may.
+                if panic::catch_unwind(reclaim).is_err() {
+                    error!("nothing takes back expired credentials any more: aborting");
+                    process::abort();
                 }
             })?;
         Ok(Self {
@@ -49,7 +63,7 @@ impl Drop for Reclaimer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has panicked if this fails, and said so.
+            // Can't fail: a panic would have ended the process.
             let _ = thread.join();
         }
     }
