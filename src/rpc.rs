@@ -202,7 +202,7 @@ impl Service {
             .clone()
             .acquire_owned()
             .await
-            .map_err(|_| Failure::Broken)?;
+            .map_err(|_| Failure::broken("the queue is closed"))?;
         let run = move || {
             let done = run();
             drop(permit);
@@ -210,6 +210,6 @@ impl Service {
         };
         tokio::task::spawn_blocking(run)
             .await
-            .map_err(|_| Failure::Broken)
+            .map_err(|_| Failure::broken("a blocking task panicked or wasn't run"))
     }
 }

@@ -5,6 +5,7 @@
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::error;
 
 use crate::cache::PutError;
 
@@ -34,6 +35,15 @@ pub(super) enum Failure {
     NotBuilt(&'static str),
     #[error("the server failed to finish the call")]
     Broken,
+}
+
+impl Failure {
+    /// A call that can't be finished, which is a fault of the server: the log
+    /// has to tell why, for the caller isn't told.
+    pub(super) fn broken(why: &'static str) -> Self {
+        error!(why, "a call is broken");
+        Self::Broken
+    }
 }
 
 /// A field that breaks a rule, and which one.
