@@ -8,7 +8,7 @@ use credcache::{
     server, telemetry,
 };
 use tokio::runtime::{Builder, Runtime};
-use tracing::{error, info};
+use tracing::{Level, enabled, error, info};
 
 /// Gives the memory that expired credentials leave back to the system.
 #[global_allocator]
@@ -47,6 +47,9 @@ fn serve(args: &ServeArgs) -> ExitCode {
     match runtime.block_on(server::serve(&config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if !enabled!(Level::ERROR) {
+                return fail(EXIT_SOFTWARE, &error);
+            }
             error!(%error, "not serving");
             ExitCode::from(EXIT_SOFTWARE)
         }
@@ -71,7 +74,7 @@ fn call(command: ClientCommand) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "there is no log yet")]
+#[expect(clippy::print_stderr, reason = "where there is no log")]
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
     eprintln!("credcache: {error}");
     ExitCode::from(code)

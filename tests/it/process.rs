@@ -139,10 +139,14 @@ fn checked_configuration_is_printed_as_toml() {
 }
 
 #[test]
-fn address_that_is_taken_ends_with_70() {
+fn address_that_is_taken_ends_with_70_and_is_told_once_at_any_level() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["serve", "--listen", &address]);
-    assert_eq!(output.status.code(), Some(70));
-    assert!(output.stdout.is_empty());
+    for level in ["off", "error"] {
+        let output = run(&["serve", "--listen", &address, "--log-level", level]);
+        assert_eq!(output.status.code(), Some(70));
+        assert!(output.stdout.is_empty());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.matches(&address).count(), 1, "{stderr}");
+    }
 }
