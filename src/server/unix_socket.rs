@@ -2,11 +2,11 @@
 //! from the dead but not from the living, and removed at the end.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, ErrorKind},
     os::{
         fd::OwnedFd,
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -24,6 +24,7 @@ pub(super) struct SocketFile {
     path: PathBuf,
     /// Device and inode: who has replaced the file meanwhile keeps theirs.
     identity: (u64, u64),
+    _lock: File,
 }
 
 /// Listens on `path`.
@@ -32,6 +33,7 @@ pub(super) struct SocketFile {
 /// When somebody listens there already, or something else than a socket has
 /// the name.
 pub(super) async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let lock = lock(path)?;
     remove_stale(path).await?;
     let socket = with_owner_only(Socket::new(Domain::UNIX, Type::STREAM, None)?);
     socket.bind(&SockAddr::unix(path)?)?;
@@ -39,11 +41,36 @@ pub(super) async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path)?,
+        _lock: lock,
     };
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let listener = UnixListener::from_std(OwnedFd::from(socket).into())?;
     Ok((listener, file))
+}
+
+/// Locks `PATH.lock` for as long as the file is open: of two servers that start
+/// on one stale socket only one may remove it, or the second would remove the
+/// first one's. The lock's file stays, for who removes it can't know whether
+/// somebody else is about to lock it.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(OWNER_ONLY)
+        .open(name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(taken()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn taken() -> io::Error {
+    io::Error::new(ErrorKind::AddrInUse, "another process listens there")
 }
 
 /// Linux gives the file the mode of the socket it is bound to, so that there's
@@ -70,10 +97,7 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
         // With a full backlog it would block, but lives.
-        _ => Err(io::Error::new(
-            ErrorKind::AddrInUse,
-            "another process listens there",
-        )),
+        _ => Err(taken()),
     }
 }
 

@@ -49,6 +49,28 @@ async fn socket_of_a_dead_server_is_taken_over() {
 }
 
 #[tokio::test]
+async fn socket_of_a_dead_server_is_left_to_who_is_taking_it_over() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("c.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let lock = fs::File::create(directory.path().join("c.sock.lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(refusal(bind(&path).await), ErrorKind::AddrInUse);
+    assert!(path.exists());
+    drop(lock);
+    bind(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn living_server_keeps_its_lock() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("c.sock");
+    let _bound = bind(&path).await.unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(refusal(bind(&path).await), ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
 async fn only_the_owner_may_connect_to_the_socket() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("c.sock");
@@ -72,7 +94,7 @@ async fn socket_that_replaced_ours_is_not_removed() {
     let path = directory.path().join("c.sock");
     let ours = bind(&path).await.unwrap();
     fs::remove_file(&path).unwrap();
-    let _theirs = bind(&path).await.unwrap();
+    let _theirs = std::os::unix::net::UnixListener::bind(&path).unwrap();
     drop(ours);
     assert!(path.exists());
 }
