@@ -4,12 +4,14 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     process::Output,
+    time::Duration,
 };
 
+use credcache_client::{Client, Lifetime, Put, Secret};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::fixture::{CHECK, RawClient, Server, credcache, until_served};
+use crate::fixture::{CHECK, RawClient, Server, credcache, entries, until_served, within};
 
 fn run(args: &[&str]) -> Output {
     credcache(args).output().unwrap()
@@ -149,4 +151,26 @@ fn address_that_is_taken_ends_with_70_and_is_told_once_at_any_level() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(stderr.matches(&address).count(), 1, "{stderr}");
     }
+}
+
+#[tokio::test]
+async fn server_takes_back_what_has_expired_though_nobody_asks_for_it() {
+    let mut server = Server::start(&[]);
+    let client = within(Client::connect(&server.listening_on()))
+        .await
+        .unwrap();
+    let lifetime = Lifetime::Ttl(Duration::from_secs(1));
+    let put = Put::new("aws", "key", Secret::new("token"), lifetime);
+    within(client.put(put)).await.unwrap();
+    let stats = within(async {
+        loop {
+            let stats = client.stats(None).await.unwrap();
+            if entries(&stats) == 0 {
+                return stats;
+            }
+        }
+    })
+    .await;
+    let expirations: u64 = stats.tiers.iter().map(|tier| tier.expirations).sum();
+    assert_eq!(expirations, 1);
 }
