@@ -27,7 +27,8 @@ use proto::credential_cache_service_server::{
 };
 use request::Invalidate;
 
-/// The largest request, in bytes: what the contract allows.
+/// The largest request, in bytes: what the contract allows. Batches will need
+/// it; no other message comes near `limits.max_value` and 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How many invalidations of more than one key run at once: each keeps a core
 /// busy, so more would starve the Gets; fewer would let one that matches little

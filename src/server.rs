@@ -1,9 +1,9 @@
 //! The shell around the rpcs: listeners, connection limits, health,
 //! reflection, and the end of it all.
 //!
-//! Guarantees that accepting never stops before shutdown, that a silent peer
-//! costs a connection for seconds only, and that a drain ends in bounded time.
-//! What the calls mean is `rpc`'s.
+//! Guarantees that accepting never stops before shutdown, that a peer who says
+//! or takes nothing costs a connection for seconds only, and that a drain ends
+//! in bounded time. What the calls mean is `rpc`'s.
 
 mod accept;
 mod call_policy;
