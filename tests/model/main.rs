@@ -15,9 +15,12 @@
     reason = "a test says what it expected"
 )]
 
+mod draw;
 mod reference;
+mod seen;
 mod steps;
 
+use seen::Seen;
 use steps::Episode;
 
 const STEPS: u64 = 1_200_000;
@@ -28,11 +31,11 @@ fn cache_never_answers_what_the_reference_does_not_hold() {
     let steps = setting("CREDCACHE_MODEL_STEPS", STEPS);
     let first_seed = setting("CREDCACHE_MODEL_SEED", 1);
     let episodes = steps.div_ceil(STEPS_PER_EPISODE);
-    let mut seen = steps::Seen::default();
+    let mut seen = Seen::default();
     for seed in first_seed..first_seed + episodes {
         Episode::new(seed).run(STEPS_PER_EPISODE, &mut seen);
     }
-    println!("{} steps: {seen:?}", episodes * STEPS_PER_EPISODE);
+    println!("{} steps: {seen}", episodes * STEPS_PER_EPISODE);
     seen.assert_everything_happened();
 }
 

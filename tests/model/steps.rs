@@ -9,42 +9,28 @@ use credcache::cache::{
 };
 use fastrand::Rng;
 
-use crate::reference::{Clocks, Held, Reference, Selection, TIERS, nanos};
+use crate::{
+    draw::Draw,
+    reference::{Clocks, Held, Reference, Selection, TIERS, nanos},
+    seen::{Event, Seen},
+};
 
 const MAX_VALUE: usize = 256;
-const NAMESPACES: [&str; 3] = ["a", "ab", "b.c"];
 const SECOND: u64 = 1_000_000_000;
 
 pub(crate) struct Episode {
     cache: Cache,
     reference: Reference,
     clocks: Clocks,
-    rng: Rng,
+    draw: Draw,
     seed: u64,
     /// Whether the cache has room for everything.
     roomy: bool,
     /// Whether the wall clock steps by less than whole seconds. Reclaiming may
     /// then be up to a second late, so it is left out.
     fine_steps: bool,
-    keys: u64,
     /// Pushed out by the cache, and found to be so.
     noticed: u64,
-}
-
-/// How often each thing happened: a model that never gets there shows nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    hits: u64,
-    not_found: u64,
-    expired: u64,
-    too_short: u64,
-    stored: u64,
-    moved_tier: u64,
-    cut: u64,
-    refused: u64,
-    invalidated: u64,
-    reclaimed: u64,
-    pushed_out: u64,
 }
 
 /// Gauges and counters the steps compare.
@@ -55,43 +41,11 @@ struct Figures {
     expirations: u64,
 }
 
-impl Seen {
-    pub(crate) fn assert_everything_happened(&self) {
-        let Self {
-            hits,
-            not_found,
-            expired,
-            too_short,
-            stored,
-            moved_tier,
-            cut,
-            refused,
-            invalidated,
-            reclaimed,
-            pushed_out,
-        } = self;
-        for count in [
-            hits,
-            not_found,
-            expired,
-            too_short,
-            stored,
-            moved_tier,
-            cut,
-            refused,
-            invalidated,
-            reclaimed,
-            pushed_out,
-        ] {
-            assert!(*count > 0, "something never happened: {self:?}");
-        }
-    }
-}
-
 impl Episode {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let roomy = rng.bool();
+        let fine_steps = rng.bool();
         let capacity = smallest_capacity(MAX_VALUE as u64) * if roomy { 64 } else { 1 };
         let specs = TIERS.map(|(name, max_ttl)| TierSpec {
             name: name.into(),
@@ -110,9 +64,8 @@ impl Episode {
                 boot: 1_000 * SECOND,
             },
             roomy,
-            fine_steps: rng.bool(),
-            keys: if roomy { 40 } else { 1_500 },
-            rng,
+            fine_steps,
+            draw: Draw { rng, roomy },
             seed,
             noticed: 0,
         }
@@ -120,7 +73,7 @@ impl Episode {
 
     pub(crate) fn run(mut self, steps: u64, seen: &mut Seen) {
         for step in 0..steps {
-            let what = self.rng.u32(0..100);
+            let what = self.draw.rng.u32(0..100);
             match what {
                 0..45 => self.put(seen),
                 45..85 => self.get(seen),
@@ -131,23 +84,25 @@ impl Episode {
             }
             self.check_figures(step);
         }
-        seen.pushed_out += self.figures().evictions;
+        seen.add(Event::PushedOut, self.figures().evictions);
     }
 
     fn put(&mut self, seen: &mut Seen) {
-        let name = self.name();
-        let value: Vec<u8> = (0..self.rng.usize(0..=MAX_VALUE))
-            .map(|_| self.rng.u8(..))
+        let name = self.draw.name();
+        let value: Vec<u8> = (0..self.draw.rng.usize(0..=MAX_VALUE))
+            .map(|_| self.draw.rng.u8(..))
             .collect();
-        let tags: Vec<String> = (0..self.rng.usize(0..3)).map(|_| self.tag()).collect();
-        let length = Duration::from_nanos(self.lifetime());
-        let lifetime = match self.rng.u8(0..2) {
+        let tags: Vec<String> = (0..self.draw.rng.usize(0..3))
+            .map(|_| self.draw.tag())
+            .collect();
+        let length = Duration::from_nanos(self.draw.lifetime());
+        let lifetime = match self.draw.rng.u8(0..2) {
             0 => Lifetime::For(length),
             _ => Lifetime::Until(WallTime::from_unix(
                 Duration::from_nanos(self.clocks.wall) + length,
             )),
         };
-        let tier = self.tier();
+        let tier = self.draw.tier();
         let precondition = self.precondition(&name);
 
         let before = self.figures();
@@ -204,15 +159,15 @@ impl Episode {
                     "{}",
                     self.seed
                 );
-                seen.stored += 1;
-                seen.cut += u64::from(kept < nanos(length));
+                seen.add(Event::Stored, 1);
+                seen.add(Event::CutToTier, u64::from(kept < nanos(length)));
                 if let Some(old) = self.reference.held.insert(name, held) {
-                    seen.moved_tier += u64::from(old.tier != expected_tier);
+                    seen.add(Event::MovedTier, u64::from(old.tier != expected_tier));
                 }
             }
             (Err(refusal), Err(expected)) => {
                 assert_eq!(refusal, expected, "{}", self.seed);
-                seen.refused += 1;
+                seen.add(Event::Refused, 1);
             }
             (Err(refusal), Ok(())) => {
                 let pushed_out = matches!(precondition, Some(Precondition::Version(_)));
@@ -224,8 +179,12 @@ impl Episode {
     }
 
     fn get(&mut self, seen: &mut Seen) {
-        let name = self.name();
-        let min_ttl = if self.rng.bool() { 0 } else { self.length() };
+        let name = self.draw.name();
+        let min_ttl = if self.draw.rng.bool() {
+            0
+        } else {
+            self.draw.length()
+        };
         let answer = self
             .cache
             .get(parsed(&name), Duration::from_nanos(min_ttl), || {
@@ -254,7 +213,7 @@ impl Episode {
                     "{}: refresh before half",
                     self.seed
                 );
-                seen.hits += 1;
+                seen.add(Event::Hit, 1);
             }
             (
                 Lookup::Miss(MissReason::NotFound),
@@ -266,11 +225,12 @@ impl Episode {
             }
             (Lookup::Miss(reason), Err(expected)) => {
                 assert_eq!(reason, expected, "{}", self.seed);
-                *match reason {
-                    MissReason::NotFound => &mut seen.not_found,
-                    MissReason::Expired => &mut seen.expired,
-                    MissReason::TtlTooShort => &mut seen.too_short,
-                } += 1;
+                let event = match reason {
+                    MissReason::NotFound => Event::NotFound,
+                    MissReason::Expired => Event::Expired,
+                    MissReason::TtlTooShort => Event::TooShort,
+                };
+                seen.add(event, 1);
             }
             (Lookup::Miss(reason), Ok(_)) => {
                 panic!("{}: {reason:?} of a live credential", self.seed)
@@ -279,18 +239,19 @@ impl Episode {
     }
 
     fn invalidate(&mut self, seen: &mut Seen) {
-        let (namespace, key) = self.name();
+        let (namespace, key) = self.draw.name();
         let if_version = self
+            .draw
             .rng
             .bool()
             .then(|| self.some_version(&(namespace.clone(), key.clone())));
-        let (selection, if_version) = match self.rng.u8(0..80) {
+        let (selection, if_version) = match self.draw.rng.u8(0..80) {
             0..32 => (Selection::Key(key), if_version),
             32..52 => (
-                Selection::Prefix(key[..self.rng.usize(1..=key.len())].into()),
+                Selection::Prefix(key[..self.draw.rng.usize(1..=key.len())].into()),
                 None,
             ),
-            52..79 => (Selection::Tag(self.tag()), None),
+            52..79 => (Selection::Tag(self.draw.tag()), None),
             _ => (Selection::All, None),
         };
         let target = match &selection {
@@ -327,7 +288,7 @@ impl Episode {
             self.seed
         );
         self.notice(live - answer.removed + ended - expired);
-        seen.invalidated += answer.removed;
+        seen.add(Event::Invalidated, answer.removed);
     }
 
     fn reclaim(&mut self, seen: &mut Seen) {
@@ -339,19 +300,19 @@ impl Episode {
             self.seed
         );
         self.notice(ended - reclaimed);
-        seen.reclaimed += reclaimed;
+        seen.add(Event::Reclaimed, reclaimed);
     }
 
     /// Lets time pass in one of the ways it does, often to the very edge of a
     /// lifetime.
     fn pass_time(&mut self) {
-        let length = self.length();
+        let length = self.draw.length();
         let step = if self.fine_steps {
             length
         } else {
             length / SECOND * SECOND
         };
-        match self.rng.u8(0..10) {
+        match self.draw.rng.u8(0..10) {
             0 => self.clocks.wall += step,
             1 => self.clocks.wall -= step,
             2..8 => {
@@ -359,9 +320,11 @@ impl Episode {
                 self.clocks.boot += length / 4096;
             }
             _ => {
-                let name = self.name();
+                let name = self.draw.name();
                 if let Some(held) = self.reference.held.get(&name) {
-                    let edge = held.left(self.clocks).saturating_sub(self.rng.u64(0..2));
+                    let edge = held
+                        .left(self.clocks)
+                        .saturating_sub(self.draw.rng.u64(0..2));
                     self.clocks.wall += edge;
                     self.clocks.boot += edge;
                 }
@@ -420,57 +383,15 @@ impl Episode {
         self.noticed += pushed_out;
     }
 
-    fn name(&mut self) -> (String, String) {
-        let namespace = NAMESPACES[self.rng.usize(0..NAMESPACES.len())];
-        // Short ones among them, so that prefixes and namespaces can be
-        // mistaken for keys: ("a", "b…") and ("ab", "…").
-        let number = self.rng.u64(0..self.keys);
-        let key = match number % 3 {
-            0 => format!("b{number}"),
-            1 => format!("{number}"),
-            _ => format!("bb/{number}"),
-        };
-        (namespace.into(), key)
-    }
-
-    fn tag(&mut self) -> String {
-        format!("tag{}", self.rng.u8(0..5))
-    }
-
-    /// A length of time above zero: from a nanosecond to beyond the longest
-    /// tier, all orders alike.
-    fn length(&mut self) -> u64 {
-        let most = 1_u64 << self.rng.u32(1..44);
-        self.rng.u64(1..=most)
-    }
-
-    /// In a tight cache mostly one and the same, so that it fills.
-    fn tier(&mut self) -> Option<usize> {
-        match self.rng.u8(0..8) {
-            0..2 => Some(self.rng.usize(0..TIERS.len())),
-            2..7 if !self.roomy => Some(TIERS.len() - 1),
-            _ => None,
-        }
-    }
-
-    /// Now and then as short as it gets, mostly such that it outlives some steps.
-    fn lifetime(&mut self) -> u64 {
-        if self.rng.u8(0..8) == 0 {
-            return self.length();
-        }
-        let most = 1_u64 << self.rng.u32(30..44);
-        self.rng.u64(1..=most)
-    }
-
     fn some_version(&mut self, name: &(String, String)) -> u64 {
         match self.reference.held.get(name) {
-            Some(held) if self.rng.u8(0..4) > 0 => held.version,
-            _ => self.rng.u64(1..=self.reference.revision + 1),
+            Some(held) if self.draw.rng.u8(0..4) > 0 => held.version,
+            _ => self.draw.rng.u64(1..=self.reference.revision + 1),
         }
     }
 
     fn precondition(&mut self, name: &(String, String)) -> Option<Precondition> {
-        match self.rng.u8(0..10) {
+        match self.draw.rng.u8(0..10) {
             0 => Some(Precondition::Absent),
             1 => Revision::from_wire(self.some_version(name)).map(Precondition::Version),
             _ => None,
