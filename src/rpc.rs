@@ -17,11 +17,11 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    cache::{Cache, WallTime},
+    cache::{Cache, Invalidated, Target, WallTime},
     clock::Clock,
 };
 use failure::Failure;
-pub(crate) use failure::refuse_unbuilt;
+pub(crate) use failure::{DOMAIN, refuse_unbuilt};
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
@@ -122,27 +122,17 @@ impl CredentialCacheService for Service {
         request: Request<proto::InvalidateRequest>,
     ) -> Result<Response<proto::InvalidateResponse>, Status> {
         let request = request.into_inner();
-        let is_wide = !matches!(
-            request.target,
-            Some(proto::invalidate_request::Target::Key(_))
-        );
-        if is_wide {
-            // What is to be refused needn't queue for that.
-            request::invalidate(&request)?;
-        }
-        let service = self.clone();
-        let run = move || {
-            let Invalidate { namespace, target } = request::invalidate(&request)?;
-            Ok::<_, Failure>(
-                service
-                    .cache
-                    .invalidate(namespace, target, service.clock.now()),
-            )
-        };
-        let invalidated = if is_wide {
-            self.run_wide(run).await??
-        } else {
-            run()?
+        let invalidate = request::invalidate(&request)?;
+        let invalidated = match invalidate.target {
+            Target::Key { .. } => self.invalidate_now(&invalidate),
+            Target::Prefix(_) | Target::Tag(_) | Target::All => {
+                let service = self.clone();
+                // Parsed anew there: what was parsed here borrows the request.
+                self.run_wide(move || {
+                    request::invalidate(&request).map(|parsed| service.invalidate_now(&parsed))
+                })
+                .await??
+            }
         };
         Ok(Response::new(response::invalidate(invalidated)))
     }
@@ -192,6 +182,11 @@ impl CredentialCacheService for Service {
 }
 
 impl Service {
+    fn invalidate_now(&self, invalidate: &Invalidate<'_>) -> Invalidated {
+        self.cache
+            .invalidate(invalidate.namespace, invalidate.target, self.clock.now())
+    }
+
     /// Runs what may take as long as a million credentials take, away from the
     /// threads that serve others.
     async fn run_wide<T: Send + 'static>(

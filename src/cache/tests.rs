@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{entry::Entry, time::Deadline, *};
 
 const LIMITS: Limits = Limits {
     max_value: 64,
@@ -18,6 +18,14 @@ fn cache() -> Cache {
     Cache::new(vec![tier], LIMITS).expect("a valid tier")
 }
 
+fn contents() -> Contents {
+    Contents {
+        value: LIMITS.value(b"value").expect("within the limit"),
+        tags: Tags::new([Tag::parse("tag").expect("a tag")]).expect("few"),
+        attributes: Attributes::default(),
+    }
+}
+
 fn put(
     cache: &Cache,
     namespace: &str,
@@ -29,17 +37,13 @@ fn put(
             namespace: NamespaceName::parse(namespace).expect("a namespace"),
             key: Key::parse(key).expect("a key"),
         },
-        contents: Contents {
-            value: LIMITS.value(b"value").expect("within the limit"),
-            tags: Tags::new([Tag::parse("tag").expect("a tag")]).expect("few"),
-            attributes: Attributes::default(),
-        },
+        contents: contents(),
         lifetime: Lifetime::For(Duration::from_secs(60)),
         refresh_before: None,
         tier: None,
         precondition,
     };
-    cache.put(put, Now::EPOCH)
+    cache.put(put, Now::default())
 }
 
 #[test]
@@ -71,7 +75,7 @@ fn what_is_put_during_an_invalidation_stays() {
             .all(|entry| entry.version < revision)
     );
 
-    let removed = cache.remove_everywhere(Now::EPOCH, |index, after| {
+    let removed = cache.remove_everywhere(Now::default(), |index, after| {
         index.with_prefix(id, "key", revision, after)
     });
     assert_eq!(removed.live, old.len() as u64);
@@ -82,11 +86,74 @@ fn what_is_put_during_an_invalidation_stays() {
 }
 
 #[test]
+fn credentials_put_together_are_not_to_be_fetched_together() {
+    let cache = cache();
+    let mut leads = std::collections::BTreeSet::new();
+    for nth in 0..200 {
+        let key = format!("key{nth}");
+        put(&cache, "a", &key, None).expect("room");
+        let name = Name {
+            namespace: NamespaceName::parse("a").expect("a namespace"),
+            key: Key::parse(&key).expect("a key"),
+        };
+        let Lookup::Hit(hit) = cache.get(name, Duration::ZERO, Now::default) else {
+            panic!("just put");
+        };
+        assert_eq!(hit.ttl(), Duration::from_secs(60), "the end isn't jittered");
+        leads.insert(hit.expires_at().since_unix() - hit.refresh_at().since_unix());
+    }
+    assert!(leads.len() > 50, "{} different leads", leads.len());
+    let (least, most) = (leads.first().expect("some"), leads.last().expect("some"));
+    assert!(
+        *most <= *least * 11 / 10 + Duration::from_nanos(1),
+        "by up to 10 %"
+    );
+}
+
+#[test]
+fn names_of_one_hash_stay_apart() {
+    let tier = TierSpec {
+        name: "one".into(),
+        max_ttl: Duration::from_secs(60),
+        capacity: smallest_capacity(LIMITS.max_value),
+    };
+    let tier = Tier::new(TierId::new(0), tier, largest_entry(LIMITS.max_value));
+    let namespaces = Namespaces::new(2, 1);
+    // The same text, divided in another way.
+    let names = [("ab", "cd"), ("a", "bcd")].map(|(namespace, key)| Name {
+        namespace: NamespaceName::parse(namespace).expect("a namespace"),
+        key: Key::parse(key).expect("a key"),
+    });
+    let revisions = Revisions::default();
+    for name in names {
+        let entry = Entry {
+            hash: 7,
+            namespace: namespaces.find_or_create(name.namespace).expect("room"),
+            key: name.key.as_str().into(),
+            contents: contents(),
+            deadline: Deadline::after(Now::default(), Duration::from_secs(60)),
+            refresh_lead: Duration::ZERO,
+            version: revisions.next(),
+            weight: 1,
+            tier: tier.id,
+        };
+        assert!(tier.get(7, name).is_none(), "another name's");
+        assert!(
+            tier.insert(entry.into()).is_empty(),
+            "replaced another name"
+        );
+    }
+    for name in names {
+        assert!(tier.get(7, name).is_some_and(|entry| entry.is_named(name)));
+    }
+}
+
+#[test]
 fn put_that_is_refused_makes_no_record_of_its_namespace() {
     let cache = cache();
     put(&cache, "empty", "key", None).expect("room");
     let namespace = NamespaceName::parse("empty").expect("a namespace");
-    cache.invalidate(namespace, Target::All, Now::EPOCH);
+    cache.invalidate(namespace, Target::All, Now::default());
     let version = Revision::from_wire(1);
     for nth in 0..10 {
         let refused = put(

@@ -27,14 +27,6 @@ pub struct Now {
     pub boot: BootTime,
 }
 
-impl Now {
-    /// The first instant of both clocks.
-    pub const EPOCH: Self = Self {
-        wall: WallTime(0),
-        boot: BootTime(0),
-    };
-}
-
 /// How long a credential is to live, as a Put states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {

@@ -5,6 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::rpc::DOMAIN;
+
 /// A client that is told to go elsewhere may come back after this long: a
 /// restart takes about that.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ impl From<Refusal> for Status {
                 "a message can't be read: it is incomplete, badly framed or of another type",
             ),
         };
-        let mut details = ErrorDetails::with_error_info(reason, "credcache", HashMap::new());
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
         if matches!(refusal, Refusal::Draining) {
             details.set_retry_info(Some(RETRY_AFTER));
         }

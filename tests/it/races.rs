@@ -21,7 +21,9 @@ const LIMITS: Limits = Limits {
     max_namespaces: 4,
 };
 /// The clocks stand still: nothing here is about time.
-const NOW: Now = Now::EPOCH;
+fn now() -> Now {
+    Now::default()
+}
 
 fn cache(capacity_factor: u64) -> Cache {
     let tiers = TIERS.map(|(name, secs)| TierSpec {
@@ -62,12 +64,12 @@ fn put(
         tier: None,
         precondition,
     };
-    cache.put(put, NOW)
+    cache.put(put, now())
 }
 
 /// The version a Get finds.
 fn version(cache: &Cache, key: &str) -> Option<u64> {
-    match cache.get(name(key), Duration::ZERO, || NOW) {
+    match cache.get(name(key), Duration::ZERO, now) {
         Lookup::Hit(hit) => {
             assert_eq!(hit.value().as_ref(), key.as_bytes(), "another key's value");
             Some(hit.version().number())
@@ -187,7 +189,7 @@ fn no_get_finds_what_was_put_before_an_answered_invalidation() {
         }
         let mut removed = 0;
         for round in 0..3_000 {
-            let answer = cache.invalidate(namespace(), targets[round % targets.len()], NOW);
+            let answer = cache.invalidate(namespace(), targets[round % targets.len()], now());
             removed += answer.removed;
             for nth in 0..KEYS {
                 if let Some(found) = version(&cache, &format!("key{nth}")) {
@@ -220,7 +222,7 @@ fn index_and_tiers_agree_after_a_storm_of_evictions() {
                                 key,
                                 if_version: None,
                             };
-                            cache.invalidate(namespace(), target, NOW);
+                            cache.invalidate(namespace(), target, now());
                         }
                         nth => drop(put(cache, &key, TIERS[usize::from(nth % 2)].1, None).unwrap()),
                     }
