@@ -16,6 +16,7 @@
 )]
 
 mod draw;
+mod figures;
 mod reference;
 mod seen;
 mod steps;

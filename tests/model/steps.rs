@@ -11,6 +11,7 @@ use fastrand::Rng;
 
 use crate::{
     draw::Draw,
+    figures::Figures,
     reference::{Clocks, Held, Reference, Selection, TIERS, nanos},
     seen::{Event, Seen},
 };
@@ -31,14 +32,6 @@ pub(crate) struct Episode {
     fine_steps: bool,
     /// Pushed out by the cache, and found to be so.
     noticed: u64,
-}
-
-/// Gauges and counters the steps compare.
-#[derive(Clone, Copy, Default)]
-struct Figures {
-    entries: u64,
-    evictions: u64,
-    expirations: u64,
 }
 
 impl Episode {
@@ -84,7 +77,7 @@ impl Episode {
             }
             self.check_figures(step);
         }
-        seen.add(Event::PushedOut, self.figures().evictions);
+        seen.add(Event::PushedOut, Figures::of(&self.cache).evictions);
     }
 
     fn put(&mut self, seen: &mut Seen) {
@@ -105,7 +98,7 @@ impl Episode {
         let tier = self.draw.tier();
         let precondition = self.precondition(&name);
 
-        let before = self.figures();
+        let before = Figures::of(&self.cache);
         let contents = Contents {
             value: self.cache.limits().value(&value).expect("within the limit"),
             tags: Tags::new(tags.iter().map(|tag| Tag::parse(tag).expect("a tag"))).expect("few"),
@@ -122,7 +115,7 @@ impl Episode {
             },
             self.clocks.now(),
         );
-        let figures = self.figures();
+        let figures = Figures::of(&self.cache);
 
         let (kept, expected_tier) =
             Reference::route(lifetime, tier, self.clocks).expect("every length is above zero");
@@ -265,12 +258,12 @@ impl Episode {
             Selection::Tag(tag) => Target::Tag(Tag::parse(tag).expect("a tag")),
             Selection::All => Target::All,
         };
-        let before = self.figures();
+        let before = Figures::of(&self.cache);
         let namespace_name = NamespaceName::parse(&namespace).expect("a namespace");
         let answer = self
             .cache
             .invalidate(namespace_name, target, self.clocks.now());
-        let expired = self.figures().expirations - before.expirations;
+        let expired = Figures::of(&self.cache).expirations - before.expirations;
 
         let (live, ended) =
             self.reference
@@ -333,7 +326,7 @@ impl Episode {
     }
 
     fn check_figures(&self, step: u64) {
-        let figures = self.figures();
+        let figures = Figures::of(&self.cache);
         let missing = self.reference.held.len() as u64 - figures.entries;
         assert_eq!(
             missing,
@@ -361,17 +354,6 @@ impl Episode {
             self.seed
         );
         assert!(counts.of(Count::Puts) >= figures.entries, "{}", self.seed);
-    }
-
-    fn figures(&self) -> Figures {
-        let counts = self.cache.counts(None);
-        self.cache
-            .tiers()
-            .fold(Figures::default(), |sum, (tier, _)| Figures {
-                entries: sum.entries + counts.of_tier(tier, TierCount::Entries),
-                evictions: sum.evictions + counts.of_tier(tier, TierCount::Evictions),
-                expirations: sum.expirations + counts.of_tier(tier, TierCount::Expirations),
-            })
     }
 
     fn notice(&mut self, pushed_out: u64) {

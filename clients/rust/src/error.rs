@@ -43,7 +43,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The server's stable reason, such as `UNKNOWN_TIER`, if it named one.
+    /// The server's stable reason, such as `KEY_LIVE`, if it named one.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.reason.as_deref(),
