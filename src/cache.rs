@@ -15,33 +15,44 @@
 
 mod counters;
 mod entry;
+mod flights;
 mod get;
 mod index;
 mod invalidate;
+mod jitter;
+mod lease;
+mod ledger;
+mod limits;
 mod name;
 mod namespaces;
 mod put;
 mod refresh;
 mod remove;
 mod revision;
+mod revoked;
 mod secret;
+mod stripe;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod tier_spec;
 mod time;
+mod watch;
 
 use std::{fmt, hash::BuildHasher};
 
-use parking_lot::Mutex;
 use thiserror::Error;
 
 pub use counters::{Count, Counts, TierCount};
 pub use entry::{
     ATTRIBUTE_OVERHEAD, Attributes, Contents, ENTRY_OVERHEAD, TAG_OVERHEAD, Tags, TooMuch,
 };
-pub use get::{Hit, Lookup, MissReason, SharedValue};
-pub use invalidate::{Invalidated, Target};
+pub use flights::{Waiting, Woken};
+pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
+pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, Target};
+pub use lease::{Answer, Ask, LONGEST_GATE, Lease, LeaseError, LeaseLost, Token};
+pub use ledger::Change;
+pub use limits::{LARGEST_VALUE, Limits, ValueTooLarge};
 pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
@@ -50,10 +61,12 @@ pub use revision::Revision;
 pub use secret::Secret;
 pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
+pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
-use index::Index;
+use flights::Places;
+use ledger::Ledger;
 use namespaces::Namespaces;
-use revision::Revisions;
+use stripe::Stripe;
 use tier::Tier;
 
 /// How many parts the names are divided into for changing them. Enough that
@@ -69,26 +82,18 @@ pub const MAX_ATTRIBUTES: usize = 16;
 pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
 /// The most tiers a cache may have.
 pub const MAX_TIERS: usize = 16;
-/// The largest value that [`Limits`] may allow, in bytes: a message of 4 MiB
-/// must always hold it with its tags and attributes.
-pub const LARGEST_VALUE: u64 = 1024 * 1024;
-
-/// What a cache is bounded by besides the capacity of its tiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest value, in bytes; at most [`LARGEST_VALUE`].
-    pub max_value: u64,
-    /// How many namespaces can hold something at a time.
-    pub max_namespaces: u32,
-}
-
 /// A cache of credentials. See the module documentation for what it promises.
 pub struct Cache {
     /// Shortest `max_ttl` first.
     tiers: Box<[Tier]>,
-    stripes: Box<[Mutex<Index>]>,
+    stripes: Box<[Stripe]>,
+    ledger: Ledger,
     namespaces: Namespaces,
-    revisions: Revisions,
+    /// Of keys with a lease or a gate.
+    leases: Places,
+    /// Of those who wait for a lease.
+    waiters: Places,
+    watchers: Places,
     hasher: foldhash::quality::RandomState,
     limits: Limits,
 }
@@ -144,8 +149,11 @@ impl Cache {
                 .zip(specs)
                 .map(|(id, spec)| Tier::new(id, spec, largest_entry(limits.max_value)))
                 .collect(),
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            revisions: Revisions::default(),
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            ledger: Ledger::new(&limits),
+            leases: Places::new(limits.max_leases),
+            waiters: Places::new(limits.max_waiters),
+            watchers: Places::new(limits.max_watchers),
             hasher: foldhash::quality::RandomState::default(),
             limits,
         })
@@ -177,7 +185,7 @@ impl Cache {
 
     /// The number of the latest change; 0 before the first.
     pub fn revision(&self) -> u64 {
-        self.revisions.latest()
+        self.ledger.latest()
     }
 
     /// How many namespaces there is a record of.
@@ -196,7 +204,7 @@ impl Cache {
     }
 
     /// By bits of the hash that quick_cache and its tables don't use.
-    fn stripe(&self, hash: u64) -> &Mutex<Index> {
+    fn stripe(&self, hash: u64) -> &Stripe {
         &self.stripes[(hash >> 48) as usize % STRIPES]
     }
 }
@@ -214,30 +222,6 @@ fn largest_entry(max_value: u64) -> u64 {
     let attributes = MAX_ATTRIBUTES * (ATTRIBUTE_OVERHEAD + 2 * 16) + MAX_ATTRIBUTE_BYTES * 5 / 4;
     let fixed = (ENTRY_OVERHEAD + MAX_KEY + tags + attributes) as u64;
     fixed + entry::allocated(max_value)
-}
-
-impl Limits {
-    /// Copies a value out of the caller's buffer, if it is within the limit.
-    ///
-    /// # Errors
-    /// The value is larger than `max_value`.
-    pub fn value(&self, value: &[u8]) -> Result<Secret, ValueTooLarge> {
-        if value.len() as u64 > self.max_value {
-            return Err(ValueTooLarge {
-                len: value.len(),
-                max: self.max_value,
-            });
-        }
-        Ok(Secret::copy_from(value))
-    }
-}
-
-/// A value over the limit.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be at most {max} bytes, is {len}")]
-pub struct ValueTooLarge {
-    len: usize,
-    max: u64,
 }
 
 impl fmt::Debug for Cache {

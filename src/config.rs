@@ -50,10 +50,8 @@ pub struct Config {
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest value, in bytes.
-    pub max_value: u64,
-    /// How many namespaces the server keeps a record of.
-    pub max_namespaces: u32,
+    /// What the cache holds and remembers.
+    pub cache: cache::Limits,
     /// How many connections may be open at once, over all listeners.
     pub max_connections: u32,
     /// How many calls one connection may have in flight.
@@ -76,17 +74,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-impl Limits {
-    /// Those that are the cache's.
-    #[must_use]
-    pub fn of_cache(&self) -> cache::Limits {
-        cache::Limits {
-            max_value: self.max_value,
-            max_namespaces: self.max_namespaces,
-        }
-    }
 }
 
 impl Config {

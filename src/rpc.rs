@@ -6,18 +6,22 @@
 
 mod failure;
 mod fields;
+mod get;
 pub mod proto;
 mod request;
 mod response;
+mod timeout;
+mod watch;
 
 use std::{pin::Pin, sync::Arc};
 
 use tokio::sync::Semaphore;
 use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    cache::{Cache, Invalidated, Target, WallTime},
+    cache::{Cache, Invalidate, Invalidated, Target, WallTime},
     clock::Clock,
 };
 use failure::Failure;
@@ -25,10 +29,12 @@ pub(crate) use failure::{DOMAIN, refuse_unbuilt};
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
-use request::Invalidate;
+use request::AbandonLease;
+pub(crate) use timeout::timeout;
+use watch::Events;
 
-/// The largest request, in bytes: what the contract allows. Batches will need
-/// it; no other message comes near `limits.max_value` and 32 KiB more.
+/// The largest request, in bytes: what the contract allows. Batches need it; no
+/// other message comes near `limits.max_value` and 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How many invalidations of more than one key run at once: each keeps a core
 /// busy, so more would starve the Gets; fewer would let one that matches little
@@ -44,6 +50,7 @@ pub struct Service {
     /// Callers queue here, where one that goes away leaves the queue, and not in
     /// the runtime's queue of blocking tasks, where it would stay.
     wide: Arc<Semaphore>,
+    ending: CancellationToken,
 }
 
 /// Which run of the server this is.
@@ -83,7 +90,15 @@ impl Service {
             clock,
             instance: Arc::new(instance),
             wide: Arc::new(Semaphore::new(WIDE_AT_ONCE)),
+            ending: CancellationToken::new(),
         }
+    }
+
+    /// Cancelled when the drain begins: calls that would go on for as long as
+    /// they may, waiting Gets and Watches, end then.
+    #[must_use]
+    pub fn ending(&self) -> CancellationToken {
+        self.ending.clone()
     }
 
     /// As tonic wants it.
@@ -99,10 +114,15 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::GetRequest>,
     ) -> Result<Response<proto::GetResponse>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let get = request::get(&request)?;
-        let lookup = self.cache.get(get.name, get.min_ttl, || self.clock.now());
-        Ok(Response::new(response::get(&self.cache, lookup)))
+        let (lookup, lease) = if get.acquire_lease || !get.wait.is_zero() {
+            self.look_or_wait(get, metadata.as_ref()).await?
+        } else {
+            let now = || self.clock.now();
+            (self.cache.get(get.name, get.min_ttl, now), None)
+        };
+        Ok(Response::new(response::get(&self.cache, lookup, lease)))
     }
 
     async fn put(
@@ -122,14 +142,15 @@ impl CredentialCacheService for Service {
         request: Request<proto::InvalidateRequest>,
     ) -> Result<Response<proto::InvalidateResponse>, Status> {
         let request = request.into_inner();
-        let invalidate = request::invalidate(&request)?;
+        let now = self.clock.now();
+        let invalidate = request::invalidate(&request, now)?;
         let invalidated = match invalidate.target {
-            Target::Key { .. } => self.invalidate_now(&invalidate),
+            Target::Key { .. } => self.invalidate_now(invalidate),
             Target::Prefix(_) | Target::Tag(_) | Target::All => {
                 let service = self.clone();
                 // Parsed anew there: what was parsed here borrows the request.
                 self.run_wide(move || {
-                    request::invalidate(&request).map(|parsed| service.invalidate_now(&parsed))
+                    request::invalidate(&request, now).map(|parsed| service.invalidate_now(parsed))
                 })
                 .await??
             }
@@ -166,25 +187,42 @@ impl CredentialCacheService for Service {
 
     async fn abandon_lease(
         &self,
-        _: Request<proto::AbandonLeaseRequest>,
+        request: Request<proto::AbandonLeaseRequest>,
     ) -> Result<Response<proto::AbandonLeaseResponse>, Status> {
-        Err(Failure::NotBuilt("AbandonLease").into())
+        let request = request.into_inner();
+        let AbandonLease {
+            name,
+            token,
+            retry_after,
+        } = request::abandon_lease(&request)?;
+        self.cache
+            .abandon_lease(name, token, retry_after, self.clock.now())
+            .map_err(Failure::from)?;
+        Ok(Response::new(proto::AbandonLeaseResponse {}))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<proto::WatchResponse, Status>> + Send>>;
 
     async fn watch(
         &self,
-        _: Request<proto::WatchRequest>,
+        request: Request<proto::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Failure::NotBuilt("Watch").into())
+        let (metadata, _, request) = request.into_parts();
+        let watch = request::watch(&request, self.instance.id())?;
+        let watcher = self.cache.clone().watch(watch.namespace, watch.from);
+        let events = Events::new(
+            watcher.map_err(Failure::from)?,
+            self.instance.clone(),
+            metadata.as_ref(),
+            self.ending(),
+        );
+        Ok(Response::new(Box::pin(events)))
     }
 }
 
 impl Service {
-    fn invalidate_now(&self, invalidate: &Invalidate<'_>) -> Invalidated {
-        self.cache
-            .invalidate(invalidate.namespace, invalidate.target, self.clock.now())
+    fn invalidate_now(&self, invalidate: Invalidate<'_>) -> Invalidated {
+        self.cache.invalidate(invalidate, self.clock.now())
     }
 
     /// Runs what may take as long as a million credentials take, away from the

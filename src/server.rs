@@ -105,7 +105,7 @@ pub enum ServeError {
 /// # Errors
 /// When it can't start. A drain that took too long is none.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let (cache, _reclaimer) = cache(config)?;
+    let (app, _reclaimer) = app(config)?;
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
@@ -122,26 +122,41 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         warn!(signal, "ending at once");
     };
     tokio::select! {
-        outcome = bound.run(cache, stop.cancelled()) => outcome,
+        outcome = bound.run(app, stop.cancelled()) => outcome,
         () = signalled => Ok(()),
     }
 }
 
-/// The cache as configured, empty and on the system's clocks, as
-/// [`Bound::run`] serves it, and what takes back the memory of its expired
+/// What [`Bound::run`] serves.
+#[derive(Debug)]
+pub struct App {
+    routes: Routes,
+    /// Cancelled when the drain begins.
+    ending: CancellationToken,
+}
+
+impl From<Service> for App {
+    fn from(service: Service) -> Self {
+        Self {
+            ending: service.ending(),
+            routes: Routes::new(service.into_server()),
+        }
+    }
+}
+
+/// The cache as configured, empty and on the system's clocks, and what takes back the memory of its expired
 /// credentials for as long as it is kept.
 ///
 /// # Errors
 /// When the tiers can't be, or the system has no thread or random bytes to
 /// give.
-pub fn cache(config: &Config) -> Result<(Routes, Reclaimer), ServeError> {
+pub fn app(config: &Config) -> Result<(App, Reclaimer), ServeError> {
     let clock = Arc::new(Clock::System);
-    let cache = Cache::new(config.tiers.clone(), config.limits.of_cache())?;
+    let cache = Cache::new(config.tiers.clone(), config.limits.cache)?;
     let cache = Arc::new(cache);
     let reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
     let instance = Instance::new(clock.now().wall)?;
-    let service = Service::new(cache, clock, instance);
-    Ok((Routes::new(service.into_server()), reclaimer))
+    Ok((Service::new(cache, clock, instance).into(), reclaimer))
 }
 
 /// Binds every configured address, or none.
@@ -191,7 +206,7 @@ impl Bound {
         self
     }
 
-    /// Serves `routes`, health and reflection until `shutdown`, then drains:
+    /// Serves `app`, health and reflection until `shutdown`, then drains:
     /// health says NOT_SERVING, the listeners close, calls in flight finish,
     /// and what is left after the drain timeout is cut.
     ///
@@ -200,13 +215,9 @@ impl Bound {
     ///
     /// # Cancel safety
     /// Dropping it closes the listeners; connections end with the runtime.
-    pub async fn run(
-        self,
-        routes: Routes,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
+    pub async fn run(self, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (drain, draining) = Drain::new();
-        let routes = reflection::add_to(routes)?.add_service(health::service(draining.clone()));
+        let routes = reflection::add_to(app.routes)?.add_service(health::service(draining.clone()));
         let max_connections = self.max_connections as usize;
         let admission = Admission {
             slots: Arc::new(Semaphore::new(max_connections)),
@@ -225,6 +236,7 @@ impl Bound {
         let stop = async {
             shutdown.await;
             drain.begin();
+            app.ending.cancel();
             acceptors.shutdown().await;
             info!(connections = open(), "drain begins");
             drain_begins.cancel();

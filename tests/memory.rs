@@ -27,6 +27,7 @@ const VALUE: usize = 256;
 const LIMITS: Limits = Limits {
     max_value: 64 * 1024,
     max_namespaces: 16,
+    ..Limits::DEFAULT
 };
 
 /// The tests measure the whole process, so one runs at a time.
@@ -175,6 +176,8 @@ fn put_contents(cache: &Cache, number: u64, contents: Contents, ttl: Duration, n
         lifetime: Lifetime::For(ttl),
         refresh_before: None,
         tier: None,
+        issued_at: None,
+        lease: None,
         precondition: None,
     };
     cache.put(put, now).expect("a valid Put");

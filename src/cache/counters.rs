@@ -15,16 +15,34 @@ pub enum Count {
     NotFound,
     /// Gets that found a credential past its end.
     Expired,
+    /// Gets that found nothing, for it was invalidated.
+    Revoked,
     /// Gets that found less lifetime left than they asked for.
     TtlTooShort,
+    /// Gets that found somebody else fetching.
+    Pending,
     /// Credentials stored.
     Puts,
-    /// Puts refused by their precondition.
+    /// Puts refused by their precondition, a lost lease or a revocation.
     PutsRefused,
     /// Invalidations carried out.
     Invalidations,
     /// Credentials removed by them.
     Invalidated,
+    /// Leases granted.
+    LeasesGranted,
+    /// Leases filled by a Put.
+    LeasesFilled,
+    /// Leases given back.
+    LeasesAbandoned,
+    /// Leases that ran out.
+    LeasesExpired,
+    /// Leases lost to an invalidation.
+    LeasesRevoked,
+    /// Gets that waited for somebody else's fetch.
+    Waits,
+    /// Gets that wait now. Goes up and down.
+    Waiting,
 }
 
 /// What is counted for each tier. The first two go up and down with the index.
@@ -42,7 +60,7 @@ pub enum TierCount {
     Expirations,
 }
 
-const COUNTS: usize = Count::Invalidated as usize + 1;
+const COUNTS: usize = Count::Waiting as usize + 1;
 const TIER_COUNTS: usize = TierCount::Expirations as usize + 1;
 
 fn cell(count: Count) -> usize {
@@ -72,6 +90,10 @@ impl Tally {
 
     pub(super) fn add(&self, count: Count) {
         self.0[cell(count)].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn sub(&self, count: Count) {
+        self.0[cell(count)].fetch_sub(1, Relaxed);
     }
 
     #[inline]

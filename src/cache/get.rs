@@ -18,7 +18,17 @@ pub enum Lookup {
     /// A live credential.
     Hit(Hit),
     /// None, and why.
-    Miss(MissReason),
+    Miss(Miss),
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The reason, as far as it is still known.
+    pub reason: MissReason,
+    /// When to ask again: while somebody fetches it, and while no lease is
+    /// granted.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why a Get missed.
@@ -28,8 +38,12 @@ pub enum MissReason {
     NotFound,
     /// Its lifetime has ended.
     Expired,
+    /// It was invalidated.
+    Revoked,
     /// It is live, but for less than was asked.
     TtlTooShort,
+    /// Somebody is fetching it.
+    Pending,
 }
 
 /// A live credential, as it stood at the `now` of the Get.
@@ -49,31 +63,152 @@ impl Cache {
     /// come between the clocks and the judgement.
     pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: impl FnOnce() -> Now) -> Lookup {
         let hash = self.hash(name);
-        let Some(entry) = self.tiers.iter().find_map(|tier| tier.get(hash, name)) else {
-            self.namespaces
-                .tally(name.namespace, |tally| tally.add(Count::NotFound));
-            return Lookup::Miss(MissReason::NotFound);
+        let lookup = match self.find(hash, name) {
+            Some(entry) => judge(entry, min_ttl, now()),
+            None => Lookup::Miss(self.why_not(hash, name, now)),
         };
-        let tally = &entry.namespace.tally;
-        let now = now();
-        match entry.deadline.left(now) {
-            None => {
-                tally.add(Count::Expired);
-                Lookup::Miss(MissReason::Expired)
+        self.count(name, &lookup);
+        lookup
+    }
+
+    /// The live credential, if there is one that a caller who would refresh it
+    /// needn't refresh. What isn't found isn't counted: [`get_or_lease`] is what
+    /// to do next.
+    ///
+    /// [`get_or_lease`]: Self::get_or_lease
+    pub fn hit(
+        &self,
+        name: Name<'_>,
+        min_ttl: Duration,
+        would_refresh: bool,
+        now: impl FnOnce() -> Now,
+    ) -> Option<Hit> {
+        let entry = self.find(self.hash(name), name)?;
+        let lookup = judge(entry, min_ttl, now());
+        match &lookup {
+            Lookup::Hit(hit) if !(would_refresh && hit.is_due()) => self.count(name, &lookup),
+            _ => return None,
+        }
+        lookup.hit()
+    }
+
+    /// Looks a credential up for whoever holds its lease: nobody else fetches.
+    pub fn get_as_holder(
+        &self,
+        name: Name<'_>,
+        min_ttl: Duration,
+        now: impl FnOnce() -> Now,
+    ) -> Lookup {
+        let hash = self.hash(name);
+        let stripe = self.stripe(hash).lock();
+        let mut lookup = self.look(hash, name, min_ttl, now());
+        if let Lookup::Miss(miss) = &mut lookup {
+            miss.explain(stripe.revoked.contains(hash, name));
+        }
+        drop(stripe);
+        self.count(name, &lookup);
+        lookup
+    }
+
+    /// Looks a credential up, uncounted.
+    pub(super) fn look(&self, hash: u64, name: Name<'_>, min_ttl: Duration, now: Now) -> Lookup {
+        match self.find(hash, name) {
+            Some(entry) => judge(entry, min_ttl, now),
+            None => Lookup::Miss(MissReason::NotFound.into()),
+        }
+    }
+
+    pub(super) fn count(&self, name: Name<'_>, lookup: &Lookup) {
+        match lookup {
+            Lookup::Hit(hit) => {
+                let Entry {
+                    namespace, tier, ..
+                } = &*hit.entry;
+                namespace.tally.add_to_tier(*tier, TierCount::Hits);
             }
-            Some(left) if left < min_ttl => {
-                tally.add(Count::TtlTooShort);
-                Lookup::Miss(MissReason::TtlTooShort)
+            Lookup::Miss(miss) => {
+                let count = match miss.reason {
+                    MissReason::NotFound => Count::NotFound,
+                    MissReason::Expired => Count::Expired,
+                    MissReason::Revoked => Count::Revoked,
+                    MissReason::TtlTooShort => Count::TtlTooShort,
+                    MissReason::Pending => Count::Pending,
+                };
+                self.namespaces
+                    .tally(name.namespace, |tally| tally.add(count));
             }
-            Some(left) => {
-                tally.add_to_tier(entry.tier, TierCount::Hits);
-                let expires_at = entry.deadline.told(now, left);
-                Lookup::Hit(Hit {
-                    entry,
-                    ttl: left,
-                    expires_at,
-                })
-            }
+        }
+    }
+
+    fn find(&self, hash: u64, name: Name<'_>) -> Option<Arc<Entry>> {
+        self.tiers.iter().find_map(|tier| tier.get(hash, name))
+    }
+
+    /// What is known of a name that holds nothing.
+    fn why_not(&self, hash: u64, name: Name<'_>, now: impl FnOnce() -> Now) -> Miss {
+        let stripe = self.stripe(hash);
+        if !stripe.remembers() {
+            return MissReason::NotFound.into();
+        }
+        let stripe = stripe.lock();
+        if let Some(lease) = stripe.flights.lease(hash, name)
+            && let Some(retry_after) = lease.come_back(hash, now().boot)
+        {
+            return Miss::pending(retry_after);
+        }
+        let mut miss = Miss::from(MissReason::NotFound);
+        miss.explain(stripe.revoked.contains(hash, name));
+        miss
+    }
+}
+
+fn judge(entry: Arc<Entry>, min_ttl: Duration, now: Now) -> Lookup {
+    match entry.deadline.left(now) {
+        None => Lookup::Miss(MissReason::Expired.into()),
+        Some(left) if left < min_ttl => Lookup::Miss(MissReason::TtlTooShort.into()),
+        Some(left) => {
+            let expires_at = entry.deadline.told(now, left);
+            Lookup::Hit(Hit {
+                entry,
+                ttl: left,
+                expires_at,
+            })
+        }
+    }
+}
+
+impl Lookup {
+    /// The credential of a hit.
+    #[must_use]
+    pub fn hit(self) -> Option<Hit> {
+        match self {
+            Self::Hit(hit) => Some(hit),
+            Self::Miss(_) => None,
+        }
+    }
+}
+
+impl Miss {
+    /// Says why nothing is stored, if that is known.
+    pub(super) fn explain(&mut self, revoked: bool) {
+        if revoked && self.reason == MissReason::NotFound {
+            self.reason = MissReason::Revoked;
+        }
+    }
+
+    pub(super) fn pending(retry_after: Duration) -> Self {
+        Self {
+            reason: MissReason::Pending,
+            retry_after: Some(retry_after),
+        }
+    }
+}
+
+impl From<MissReason> for Miss {
+    fn from(reason: MissReason) -> Self {
+        Self {
+            reason,
+            retry_after: None,
         }
     }
 }
@@ -101,6 +236,12 @@ impl Hit {
     #[must_use]
     pub fn refresh_at(&self) -> WallTime {
         self.expires_at.before(self.entry.refresh_lead)
+    }
+
+    /// Whether it is time to fetch it anew.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.ttl <= self.entry.refresh_lead
     }
 
     /// The revision of the Put that stored it.

@@ -1,11 +1,15 @@
 //! Revoking credentials.
 
+use std::time::Duration;
+
 use super::{
     Cache,
     counters::Count,
+    ledger::Revocation,
     name::{Key, KeyPrefix, Name, NamespaceName, Tag},
+    remove::Removed,
     revision::Revision,
-    time::Now,
+    time::{Now, WallTime},
 };
 
 /// What to revoke.
@@ -26,6 +30,23 @@ pub enum Target<'a> {
     All,
 }
 
+/// A revocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Invalidate<'a> {
+    /// In which namespace.
+    pub namespace: NamespaceName<'a>,
+    /// What of it.
+    pub target: Target<'a>,
+    /// What was issued at or before is refused from now on; `None` for the
+    /// instant of the invalidation. Counts as [`LONGEST_AHEAD`] from now where
+    /// it is later.
+    pub issued_before: Option<WallTime>,
+}
+
+/// How far ahead of the wall clock `issued_before` may be: what clocks differ
+/// by, and no more, for it is held against every namespace if memory is short.
+pub const LONGEST_AHEAD: Duration = Duration::from_secs(300);
+
 /// What was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalidated {
@@ -37,53 +58,122 @@ pub struct Invalidated {
 
 impl Cache {
     /// Removes what matches. Once it returns, no Get finds a matching
-    /// credential whose version is below the answered revision.
+    /// credential whose version is below the answered revision, and no Put
+    /// stores one under a lease granted before, or one issued at or before
+    /// `issued_before` for as long as it could live.
+    ///
+    /// With a version, nothing happens unless the key holds just that.
     ///
     /// A large removal takes milliseconds, in steps between which Puts go on;
     /// Gets go on throughout.
-    pub fn invalidate(
-        &self,
-        namespace: NamespaceName<'_>,
-        target: Target<'_>,
-        now: Now,
-    ) -> Invalidated {
+    pub fn invalidate(&self, invalidate: Invalidate<'_>, now: Now) -> Invalidated {
+        let Invalidate {
+            namespace,
+            target,
+            issued_before,
+        } = invalidate;
         self.namespaces
             .tally(namespace, |tally| tally.add(Count::Invalidations));
+        let revocation = self.revocation(issued_before, now);
+        if let Target::Key {
+            key,
+            if_version: Some(version),
+        } = target
+        {
+            let name = Name { namespace, key };
+            return self.invalidate_version(name, version, revocation, now);
+        }
         // Before any stripe is looked at: a Put that isn't in the index by then
-        // takes a higher one.
-        let revision = self.revisions.next();
-        let Some(record) = self.namespaces.find(namespace) else {
-            return Invalidated {
-                removed: 0,
-                revision,
-            };
-        };
-        let id = record.id;
-        let removed = match target {
-            Target::Key { key, if_version } => {
-                let stripe = self.stripe(self.hash(Name { namespace, key }));
-                self.remove(stripe, now, |index| {
-                    let current = index.named(id, key.as_str());
-                    let matching = current.filter(|entry| {
-                        entry.version < revision
-                            && if_version.is_none_or(|only| entry.version == only)
-                    });
-                    matching.cloned().into_iter().collect()
-                })
-            }
-            Target::Prefix(prefix) => self.remove_everywhere(now, |index, after| {
-                index.with_prefix(id, prefix.as_str(), revision, after)
-            }),
-            Target::Tag(tag) => {
-                self.remove_everywhere(now, |index, _| index.tagged(id, tag.as_str(), revision))
-            }
-            Target::All => self.remove_everywhere(now, |index, after| {
-                index.with_prefix(id, "", revision, after)
-            }),
+        // takes a higher revision.
+        let entered = self
+            .ledger
+            .enter_invalidation(namespace, target, revocation);
+        let revision = entered.revision();
+        let removed = match self.namespaces.find(namespace) {
+            Some(record) => self.sweep(namespace, record.id, target, revision, now),
+            None => Removed::default(),
         };
         Invalidated {
             removed: removed.live,
             revision,
+        }
+    }
+
+    fn sweep(
+        &self,
+        namespace: NamespaceName<'_>,
+        id: u64,
+        target: Target<'_>,
+        before: Revision,
+        now: Now,
+    ) -> Removed {
+        match target {
+            Target::Key { key, .. } => {
+                let stripe = self.stripe(self.hash(Name { namespace, key }));
+                self.remove(stripe, now, |index| {
+                    let current = index.named(id, key.as_str());
+                    let matching = current.filter(|entry| entry.version < before);
+                    matching.cloned().into_iter().collect()
+                })
+            }
+            Target::Prefix(prefix) => self.remove_everywhere(now, |index, after| {
+                index.with_prefix(id, prefix.as_str(), before, after)
+            }),
+            Target::Tag(tag) => {
+                self.remove_everywhere(now, |index, _| index.tagged(id, tag.as_str(), before))
+            }
+            Target::All => {
+                self.remove_everywhere(now, |index, after| index.with_prefix(id, "", before, after))
+            }
+        }
+    }
+
+    /// Decides and enters it under the stripe's lock: else a Put in between
+    /// would be revoked in place of what it replaced.
+    fn invalidate_version(
+        &self,
+        name: Name<'_>,
+        version: Revision,
+        revocation: Revocation,
+        now: Now,
+    ) -> Invalidated {
+        let record = self.namespaces.find(name.namespace);
+        let mut entered = None;
+        let stripe = self.stripe(self.hash(name));
+        let removed = self.remove(stripe, now, |index| {
+            let current = record.and_then(|record| index.named(record.id, name.key.as_str()));
+            let Some(entry) = current.filter(|entry| entry.version == version) else {
+                return Vec::new();
+            };
+            let target = Target::Key {
+                key: name.key,
+                if_version: None,
+            };
+            let ledger = &self.ledger;
+            entered = Some(ledger.enter_invalidation(name.namespace, target, revocation));
+            vec![entry.clone()]
+        });
+        let revision = match &entered {
+            Some(entered) => entered.revision(),
+            None => self.ledger.enter_nothing(),
+        };
+        Invalidated {
+            removed: removed.live,
+            revision,
+        }
+    }
+
+    pub(super) fn revocation(&self, issued_before: Option<WallTime>, now: Now) -> Revocation {
+        let latest = now.wall.after(LONGEST_AHEAD);
+        let issued_before = issued_before.unwrap_or(now.wall).min(latest);
+        let longest = self
+            .tiers
+            .last()
+            .map_or(Duration::ZERO, |tier| tier.spec.max_ttl);
+        let ahead = now.wall.until(issued_before);
+        Revocation {
+            issued_before,
+            until: now.boot.after(ahead + longest),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Namespace {
     /// Never used twice, so entries of a forgotten record can't be taken for
     /// those of a later one with the same name.
     pub(super) id: u64,
-    pub(super) name: Box<str>,
+    pub(super) name: Arc<str>,
     pub(super) tally: Tally,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Namespaces {
 struct Registry {
     records: Vec<Arc<Namespace>>,
     /// Places in `records`.
-    by_name: HashMap<Box<str>, usize>,
+    by_name: HashMap<Arc<str>, usize>,
     next_id: u64,
     /// Where the search for an empty record goes on.
     hand: usize,

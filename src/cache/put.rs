@@ -8,7 +8,11 @@ use super::{
     Cache,
     counters::Count,
     entry::{Contents, Entry},
+    flights::{Flights, Over, Wakers},
     index::Departure,
+    jitter::jitter,
+    lease::{LeaseLost, Token},
+    ledger::Evidence,
     name::{Name, NamespaceName},
     namespaces::Namespace,
     refresh,
@@ -31,6 +35,10 @@ pub struct Put<'a> {
     pub refresh_before: Option<Duration>,
     /// The tier asked for; `None` for the smallest that covers the lifetime.
     pub tier: Option<TierId>,
+    /// When the issuer issued it.
+    pub issued_at: Option<WallTime>,
+    /// The lease under which it was fetched.
+    pub lease: Option<Token>,
     /// On which condition.
     pub precondition: Option<Precondition>,
 }
@@ -67,6 +75,13 @@ pub enum PutError {
     /// [`Precondition::Version`], and the name doesn't hold this version live.
     #[error("the key doesn't hold this version")]
     VersionDiffers,
+    /// The lease it was fetched under isn't the key's current one.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    /// It may have been revoked since its lease was granted, or since it was
+    /// issued.
+    #[error("revoked since it was fetched")]
+    Revoked,
     /// As many namespaces hold something as may.
     #[error("the server holds as many namespaces as it may")]
     TooManyNamespaces,
@@ -85,6 +100,8 @@ impl Cache {
             lifetime,
             refresh_before,
             tier,
+            issued_at,
+            lease,
             precondition,
         } = put;
         let asked = lifetime.left(now).ok_or(PutError::NoLifetime)?;
@@ -103,23 +120,34 @@ impl Cache {
         let key: Box<str> = name.key.as_str().into();
         let weight = u32::try_from(contents.weight(name.key)).unwrap_or(u32::MAX);
 
-        let mut index = self.stripe(hash).lock();
-        let current = index.named(namespace.id, &key).cloned();
+        let mut stripe = self.stripe(hash).lock();
+        let current = stripe.index.named(namespace.id, &key).cloned();
         let live = current.as_deref().filter(|entry| {
             !entry.deadline.passed(now) && self.tiers[entry.tier.index()].keeps(entry)
         });
-        if let Err(refusal) = check(precondition, live) {
+        let evidence = current_lease(&stripe.flights, hash, name, lease, now)
+            .map(|granted| Evidence { granted, issued_at });
+        let checked = check(precondition, live)
+            .and(evidence.map_err(PutError::from))
+            .inspect_err(|_| namespace.tally.add(Count::PutsRefused));
+        // The version is taken under the stripe's lock: within a name, versions
+        // are in the order of the Puts, and an invalidation with a higher
+        // revision finds this entry in the index.
+        let entered = self.ledger.enter_put(name, &contents.tags, checked?);
+        let Ok(entered) = entered else {
             namespace.tally.add(Count::PutsRefused);
-            return Err(refusal);
-        }
-
-        // Taken under the stripe's lock: within a name, versions are in the
-        // order of the Puts, and an invalidation with a higher revision finds
-        // this entry in the index.
-        let version = self.revisions.next();
+            let wakers = match lease {
+                Some(_) => self.give_up_lease(&mut stripe.flights, hash, name, now),
+                None => Wakers::default(),
+            };
+            drop(stripe);
+            wakers.wake();
+            return Err(PutError::Revoked);
+        };
+        let version = entered.revision();
         if let Some(current) = &current {
             let expired = current.deadline.passed(now);
-            index.remove(
+            stripe.index.remove(
                 current,
                 if expired {
                     Departure::Expired
@@ -134,6 +162,7 @@ impl Cache {
                 self.tiers[current.tier.index()].remove(current);
             }
         }
+        stripe.revoked.forget(hash, name);
         namespace.tally.add(Count::Puts);
         let entry = Arc::new(Entry {
             hash,
@@ -141,18 +170,26 @@ impl Cache {
             key,
             contents,
             deadline,
-            refresh_lead: refresh::lead(lifetime, refresh_before, jitter(hash, version)),
+            refresh_lead: refresh::lead(lifetime, refresh_before, jitter(hash, version.number())),
             version,
             weight,
             tier: tier.id,
         });
-        index.insert(&entry);
+        stripe.index.insert(&entry);
         let pushed_out = tier.insert(entry);
-        drop(index);
+        let flights = &mut stripe.flights;
+        let wakers = match lease {
+            Some(_) => flights.end(hash, name, Count::LeasesFilled, Over::Filled),
+            None => flights.tell(hash, name),
+        };
+        drop(stripe);
+        drop(entered);
+        wakers.wake();
 
         for gone in pushed_out {
             self.stripe(gone.hash)
                 .lock()
+                .index
                 .remove(&gone, Departure::Evicted);
         }
         Ok(Stored {
@@ -198,8 +235,21 @@ fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(),
     }
 }
 
-/// Differs from Put to Put, and needs no source of randomness.
-fn jitter(hash: u64, version: Revision) -> u8 {
-    let mixed = (hash ^ version.number()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed.to_be_bytes()[0]
+/// The revision that the lease was granted at, if it is the key's current one.
+fn current_lease(
+    flights: &Flights,
+    hash: u64,
+    name: Name<'_>,
+    lease: Option<Token>,
+    now: Now,
+) -> Result<Option<u64>, LeaseLost> {
+    let Some(token) = lease else {
+        return Ok(None);
+    };
+    let current = flights.lease(hash, name).ok_or(LeaseLost)?;
+    if current.token == token && now.boot < current.due {
+        Ok(Some(current.granted))
+    } else {
+        Err(LeaseLost)
+    }
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::{
     Cache,
     entry::Entry,
     index::{Batch, Departure, Index},
+    stripe::Stripe,
     time::Now,
 };
 
@@ -19,11 +18,14 @@ pub(super) struct Removed {
 }
 
 impl Cache {
-    /// Takes back the memory of all expired entries, and says of how many.
+    /// Takes back the memory of all that is over, and says of how many entries.
+    /// Leases whose time is over go to the next who waits.
     ///
-    /// Nothing depends on this for correctness. The cost is that of what has
-    /// expired, whatever the number of live entries.
+    /// Nothing else depends on this. The cost is that of what is over, whatever
+    /// the number of live entries.
     pub fn reclaim(&self, now: Now) -> u64 {
+        self.end_leases(now);
+        self.ledger.forget(now);
         self.remove_everywhere(now, |index, _| index.due(now)).all
     }
 
@@ -57,23 +59,26 @@ impl Cache {
     /// tiers. It is dropped, and its memory zeroed, after the lock is released.
     pub(super) fn remove(
         &self,
-        stripe: &Mutex<Index>,
+        stripe: &Stripe,
         now: Now,
         select: impl FnOnce(&Index) -> Vec<Arc<Entry>>,
     ) -> Removed {
-        let mut index = stripe.lock();
-        let selected = select(&index);
+        let mut stripe = stripe.lock();
+        let selected = select(&stripe.index);
         let mut live = 0;
         for entry in &selected {
             let why = match entry.deadline.left(now) {
                 Some(_) => Departure::Invalidated,
                 None => Departure::Expired,
             };
-            index.remove(entry, why);
+            stripe.index.remove(entry, why);
             self.tiers[entry.tier.index()].remove(entry);
-            live += u64::from(why == Departure::Invalidated);
+            if why == Departure::Invalidated {
+                stripe.revoked.remember(entry);
+                live += 1;
+            }
         }
-        drop(index);
+        drop(stripe);
         Removed {
             all: selected.len() as u64,
             live,

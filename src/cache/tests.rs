@@ -1,5 +1,9 @@
 //! What the parts of the core owe each other, seen from inside.
 
+mod leases;
+mod revocation;
+mod watching;
+
 use std::time::Duration;
 
 use super::{entry::Entry, time::Deadline, *};
@@ -7,15 +11,20 @@ use super::{entry::Entry, time::Deadline, *};
 const LIMITS: Limits = Limits {
     max_value: 64,
     max_namespaces: 2,
+    ..Limits::DEFAULT
 };
 
 fn cache() -> Cache {
+    with_limits(LIMITS)
+}
+
+fn with_limits(limits: Limits) -> Cache {
     let tier = TierSpec {
         name: "one".into(),
         max_ttl: Duration::from_secs(60),
         capacity: smallest_capacity(LIMITS.max_value) * 64,
     };
-    Cache::new(vec![tier], LIMITS).expect("a valid tier")
+    Cache::new(vec![tier], limits).expect("a valid tier")
 }
 
 fn contents() -> Contents {
@@ -26,6 +35,31 @@ fn contents() -> Contents {
     }
 }
 
+fn namespace(namespace: &str) -> NamespaceName<'_> {
+    NamespaceName::parse(namespace).expect("a namespace")
+}
+
+fn name<'a>(of: &'a str, key: &'a str) -> Name<'a> {
+    Name {
+        namespace: namespace(of),
+        key: Key::parse(key).expect("a key"),
+    }
+}
+
+/// A Put that states no more than it must.
+fn of<'a>(namespace: &'a str, key: &'a str) -> Put<'a> {
+    Put {
+        name: name(namespace, key),
+        contents: contents(),
+        lifetime: Lifetime::For(Duration::from_secs(60)),
+        refresh_before: None,
+        tier: None,
+        issued_at: None,
+        lease: None,
+        precondition: None,
+    }
+}
+
 fn put(
     cache: &Cache,
     namespace: &str,
@@ -33,15 +67,8 @@ fn put(
     precondition: Option<Precondition>,
 ) -> Result<Stored, PutError> {
     let put = Put {
-        name: Name {
-            namespace: NamespaceName::parse(namespace).expect("a namespace"),
-            key: Key::parse(key).expect("a key"),
-        },
-        contents: contents(),
-        lifetime: Lifetime::For(Duration::from_secs(60)),
-        refresh_before: None,
-        tier: None,
         precondition,
+        ..of(namespace, key)
     };
     cache.put(put, Now::default())
 }
@@ -55,7 +82,7 @@ fn what_is_put_during_an_invalidation_stays() {
     for key in &old {
         put(&cache, "a", key, None).expect("room");
     }
-    let revision = cache.revisions.next();
+    let revision = cache.ledger.enter_nothing();
     for key in &newer {
         put(&cache, "a", key, None).expect("room");
     }
@@ -68,7 +95,7 @@ fn what_is_put_during_an_invalidation_stays() {
     let tagged = cache
         .stripes
         .iter()
-        .map(|stripe| stripe.lock().tagged(id, "tag", revision));
+        .map(|stripe| stripe.lock().index.tagged(id, "tag", revision));
     assert!(
         tagged
             .flat_map(|batch| batch.entries)
@@ -124,7 +151,7 @@ fn names_of_one_hash_stay_apart() {
         namespace: NamespaceName::parse(namespace).expect("a namespace"),
         key: Key::parse(key).expect("a key"),
     });
-    let revisions = Revisions::default();
+    let revisions = revision::Revisions::default();
     for name in names {
         let entry = Entry {
             hash: 7,
@@ -153,7 +180,12 @@ fn put_that_is_refused_makes_no_record_of_its_namespace() {
     let cache = cache();
     put(&cache, "empty", "key", None).expect("room");
     let namespace = NamespaceName::parse("empty").expect("a namespace");
-    cache.invalidate(namespace, Target::All, Now::default());
+    let all = Invalidate {
+        namespace,
+        target: Target::All,
+        issued_before: None,
+    };
+    cache.invalidate(all, Now::default());
     let version = Revision::from_wire(1);
     for nth in 0..10 {
         let refused = put(

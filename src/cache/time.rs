@@ -60,11 +60,11 @@ impl WallTime {
         Duration::from_nanos(self.0)
     }
 
-    fn after(self, duration: Duration) -> Self {
+    pub(super) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
-    fn until(self, later: Self) -> Duration {
+    pub(super) fn until(self, later: Self) -> Duration {
         Duration::from_nanos(later.0.saturating_sub(self.0))
     }
 
@@ -82,11 +82,15 @@ impl BootTime {
         Self(nanos(since_boot))
     }
 
-    fn after(self, duration: Duration) -> Self {
+    pub(super) fn nanos(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
-    fn until(self, later: Self) -> Duration {
+    pub(super) fn until(self, later: Self) -> Duration {
         Duration::from_nanos(later.0.saturating_sub(self.0))
     }
 }

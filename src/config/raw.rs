@@ -117,7 +117,8 @@ impl Raw {
                 origin,
                 problem: problem.into(),
                 accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, \
-                          CREDCACHE_LIMITS_…, CREDCACHE_SHUTDOWN_…, CREDCACHE_LOG_…, in UTF-8",
+                          CREDCACHE_LIMITS_…, CREDCACHE_LEASES_…, \
+                          CREDCACHE_SHUTDOWN_…, CREDCACHE_LOG_…, in UTF-8",
             });
         }
     }
@@ -175,7 +176,7 @@ fn belongs_to_others(name: &str) -> bool {
 
 fn known_names() -> &'static str {
     "listen, insecure, [limits] max_value, max_namespaces, max_connections, max_streams, \
-     [shutdown] drain_timeout, [log] format, level, [[tier]] name, max_ttl, capacity"
+     max_leases, max_waiters, max_revocations, max_watchers, max_journal, [leases] ttl, [shutdown] drain_timeout, [log] format, level, [[tier]] name, max_ttl, capacity"
 }
 
 fn in_file(path: &str, problem: &str, accepts: &'static str) -> SettingError {

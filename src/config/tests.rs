@@ -58,7 +58,7 @@ fn nothing_typed_gives_the_documented_defaults() {
             ("12-hours", 43_200, capacity),
         ]
     );
-    assert_eq!(config.limits.max_value, 64 << 10);
+    assert_eq!(config.limits.cache.max_value, 64 << 10);
     assert_eq!(config.drain_timeout, Duration::from_secs(10));
     assert!(!config.insecure);
 }

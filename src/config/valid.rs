@@ -12,7 +12,7 @@ use super::{
     setting::Setting,
     value::{self, Problem},
 };
-use crate::cache::{LARGEST_VALUE, MAX_TIERS, TierSpec, smallest_capacity};
+use crate::cache::{self, LARGEST_VALUE, MAX_TIERS, TierSpec, smallest_capacity};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -23,6 +23,13 @@ const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
 const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=65_536;
 const CONNECTION_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
 const STREAM_BOUNDS: RangeInclusive<u32> = 1..=65_536;
+const LEASE_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
+/// One in each of the parts it is divided into.
+const REVOCATION_BOUNDS: RangeInclusive<u32> = 8..=10_000_000;
+/// Some events in each of the parts it is divided into.
+const JOURNAL_BOUNDS: RangeInclusive<u64> = 64 * KIB..=1024 * 1024 * MIB;
+const LEASE_TTL_BOUNDS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
 const DRAIN_BOUNDS: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 const MAX_TTL_BOUNDS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(10 * 31_557_600);
@@ -44,7 +51,7 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
     let insecure = reader.read(Setting::Insecure, value::boolean, || false);
     let limits = reader.limits();
     let config = Config {
-        tiers: reader.tiers(limits.max_value),
+        tiers: reader.tiers(limits.cache.max_value),
         limits,
         drain_timeout: reader.read(
             Setting::DrainTimeout,
@@ -91,20 +98,51 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self) -> Limits {
+        let default = cache::Limits::default();
         let mut number = |setting, bounds: RangeInclusive<u32>, default| {
             self.read(setting, |typed| value::number(typed, &bounds), || default)
         };
+        // A connection from each pod of the largest clusters, and far below the
+        // hard limit of open files that systemd and Docker give.
+        let max_connections = number(Setting::MaxConnections, CONNECTION_BOUNDS, 10_000);
+        let max_streams = number(Setting::MaxStreams, STREAM_BOUNDS, 512);
+        let max_namespaces = number(
+            Setting::MaxNamespaces,
+            NAMESPACE_BOUNDS,
+            default.max_namespaces,
+        );
+        let max_leases = number(Setting::MaxLeases, LEASE_BOUNDS, default.max_leases);
+        let max_waiters = number(Setting::MaxWaiters, LEASE_BOUNDS, default.max_waiters);
+        let max_revocations = number(
+            Setting::MaxRevocations,
+            REVOCATION_BOUNDS,
+            default.max_revocations,
+        );
+        let max_watchers = number(Setting::MaxWatchers, LEASE_BOUNDS, default.max_watchers);
+        let mut bytes = |setting, bounds: RangeInclusive<u64>, default| {
+            self.read(setting, |typed| value::size(typed, &bounds), || default)
+        };
+        let max_value = bytes(Setting::MaxValue, VALUE_BOUNDS, default.max_value);
+        let max_journal = bytes(Setting::MaxJournal, JOURNAL_BOUNDS, default.max_journal);
+        let lease_ttl = self.read(
+            Setting::LeaseTtl,
+            |typed| value::duration(typed, &LEASE_TTL_BOUNDS),
+            || default.lease_ttl,
+        );
         Limits {
-            max_namespaces: number(Setting::MaxNamespaces, NAMESPACE_BOUNDS, 4096),
-            // A connection from each pod of the largest clusters, and far below
-            // the hard limit of open files that systemd and Docker give.
-            max_connections: number(Setting::MaxConnections, CONNECTION_BOUNDS, 10_000),
-            max_streams: number(Setting::MaxStreams, STREAM_BOUNDS, 512),
-            max_value: self.read(
-                Setting::MaxValue,
-                |typed| value::size(typed, &VALUE_BOUNDS),
-                || 64 * KIB,
-            ),
+            cache: cache::Limits {
+                max_value,
+                max_namespaces,
+                lease_ttl,
+                max_leases,
+                max_waiters,
+                max_revocations,
+                max_watchers,
+                max_journal,
+                ..default
+            },
+            max_connections,
+            max_streams,
         }
     }
 

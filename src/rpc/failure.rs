@@ -2,18 +2,23 @@
 //!
 //! No message holds a key, a value or an attribute.
 
+use std::time::Duration;
+
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::error;
 
-use crate::cache::PutError;
+use crate::cache::{LeaseError, LeaseLost, PutError, TooManyWatchers};
 
 /// The `domain` of every ErrorInfo.
 pub(crate) const DOMAIN: &str = "credcache";
 
+/// When a call that was refused for the moment may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// The methods whose answer is always [`Failure::NotBuilt`].
-const NOT_BUILT: [&str; 4] = ["BatchGet", "BatchPut", "AbandonLease", "Watch"];
+const NOT_BUILT: [&str; 2] = ["BatchGet", "BatchPut"];
 
 /// The answer to a method of the contract that isn't built. It needs no
 /// message, of which one of 4 MiB may take a gigabyte to decode.
@@ -31,6 +36,18 @@ pub(super) enum Failure {
     SingleUse,
     #[error(transparent)]
     Put(#[from] PutError),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Abandon(#[from] LeaseLost),
+    #[error(transparent)]
+    Watch(#[from] TooManyWatchers),
+    /// The drain began while the call waited, or went on for as long as it
+    /// would.
+    #[error("the server is draining; safe to retry")]
+    Ending,
+    #[error("the deadline passed in the server")]
+    DeadlineExceeded,
     #[error("{0} is part of the contract, but not of this version of the server")]
     NotBuilt(&'static str),
     #[error("the server failed to finish the call")]
@@ -51,8 +68,6 @@ impl Failure {
 pub(super) struct Violation {
     pub(super) field: String,
     pub(super) rule: String,
-    /// The rule is only that this version of the server can't do it yet.
-    pub(super) unsupported: bool,
 }
 
 fn summary(violations: &[Violation]) -> String {
@@ -66,17 +81,25 @@ fn summary(violations: &[Violation]) -> String {
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         let (code, reason) = match &failure {
-            Failure::Invalid(violations) if violations.iter().all(|one| one.unsupported) => {
-                (Code::InvalidArgument, "FIELD_NOT_SUPPORTED")
-            }
             Failure::Invalid(_) => (Code::InvalidArgument, "INVALID_FIELD"),
             Failure::SingleUse => (Code::FailedPrecondition, "SINGLE_USE"),
             Failure::Put(PutError::NoLifetime) => (Code::InvalidArgument, "INVALID_FIELD"),
             Failure::Put(PutError::Exists) => (Code::AlreadyExists, "KEY_LIVE"),
             Failure::Put(PutError::VersionDiffers) => (Code::Aborted, "VERSION_DIFFERS"),
-            Failure::Put(PutError::TooManyNamespaces) => {
+            Failure::Put(PutError::LeaseLost(LeaseLost)) | Failure::Abandon(LeaseLost) => {
+                (Code::Aborted, "LEASE_LOST")
+            }
+            Failure::Put(PutError::Revoked) => (Code::Aborted, "REVOKED"),
+            Failure::Put(PutError::TooManyNamespaces)
+            | Failure::Lease(LeaseError::TooManyNamespaces) => {
                 (Code::ResourceExhausted, "TOO_MANY_NAMESPACES")
             }
+            Failure::Lease(LeaseError::TooManyLeases) => {
+                (Code::ResourceExhausted, "TOO_MANY_LEASES")
+            }
+            Failure::Watch(TooManyWatchers) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Failure::Ending => (Code::Unavailable, "DRAINING"),
+            Failure::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
             Failure::NotBuilt(_) => (Code::Unimplemented, "RPC_NOT_SUPPORTED"),
             Failure::Broken => (Code::Internal, "INTERNAL"),
         };
@@ -91,7 +114,18 @@ impl From<Failure> for Status {
             Failure::Put(PutError::NoLifetime) => {
                 details.add_bad_request_violation("lifetime", "must not be over");
             }
-            Failure::SingleUse | Failure::Put(_) | Failure::NotBuilt(_) | Failure::Broken => {}
+            // A lease is over in seconds.
+            Failure::Lease(LeaseError::TooManyLeases) | Failure::Ending => {
+                details.set_retry_info(Some(RETRY_AFTER));
+            }
+            Failure::SingleUse
+            | Failure::Put(_)
+            | Failure::Lease(_)
+            | Failure::Abandon(_)
+            | Failure::Watch(_)
+            | Failure::NotBuilt(_)
+            | Failure::DeadlineExceeded
+            | Failure::Broken => {}
         }
         Self::with_error_details(code, failure.to_string(), details)
     }

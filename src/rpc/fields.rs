@@ -8,8 +8,8 @@ use super::{
     proto::{self, invalidate_request, put_request},
 };
 use crate::cache::{
-    Attributes, Cache, Contents, Key, KeyPrefix, Lifetime, MAX_TAGS, Name, NamespaceName, Now,
-    Precondition, Revision, Secret, Tag, Tags, Target, TierId, WallTime,
+    Attributes, Cache, Contents, Key, KeyPrefix, LONGEST_AHEAD, Lifetime, MAX_TAGS, Name,
+    NamespaceName, Now, Precondition, Revision, Secret, Tag, Tags, Target, TierId, Token, WallTime,
 };
 
 /// The seconds a Timestamp may hold: the years 1 to 9999.
@@ -29,15 +29,10 @@ impl From<Fields> for Failure {
 }
 
 impl Fields {
-    pub(super) fn all_good(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn refuse<T>(&mut self, field: &str, rule: impl Display) -> Option<T> {
+    pub(super) fn refuse<T>(&mut self, field: &str, rule: impl Display) -> Option<T> {
         self.0.push(Violation {
             field: field.into(),
             rule: rule.to_string(),
-            unsupported: false,
         });
         None
     }
@@ -46,17 +41,6 @@ impl Fields {
         match parsed {
             Ok(parsed) => Some(parsed),
             Err(rule) => self.refuse(field, rule),
-        }
-    }
-
-    pub(super) fn unsupported(&mut self, field: &str, is_set: bool) {
-        if is_set {
-            let rule = "is not supported by this version of the server".into();
-            self.0.push(Violation {
-                field: field.into(),
-                rule,
-                unsupported: true,
-            });
         }
     }
 
@@ -138,6 +122,44 @@ impl Fields {
         match value {
             None => Some(None),
             Some(value) => self.check(field, duration(value)).map(Some),
+        }
+    }
+
+    pub(super) fn optional_timestamp(
+        &mut self,
+        field: &str,
+        value: Option<prost_types::Timestamp>,
+    ) -> Option<Option<WallTime>> {
+        match value {
+            None => Some(None),
+            Some(value) => self.check(field, timestamp(value)).map(Some),
+        }
+    }
+
+    pub(super) fn issued_before(
+        &mut self,
+        value: Option<prost_types::Timestamp>,
+        now: Now,
+    ) -> Option<Option<WallTime>> {
+        match self.optional_timestamp("issued_before", value)? {
+            Some(at) if at.since_unix() > now.wall.since_unix() + LONGEST_AHEAD => {
+                self.refuse("issued_before", "must be at most 5 minutes ahead")
+            }
+            issued_before => Some(issued_before),
+        }
+    }
+
+    pub(super) fn token(&mut self, token: &[u8]) -> Option<Token> {
+        match token.try_into() {
+            Ok(bits) => Some(Token::from_bytes(bits)),
+            Err(_) => self.refuse("lease", "must be the 16 bytes of a lease's token"),
+        }
+    }
+
+    pub(super) fn optional_token(&mut self, token: &[u8]) -> Option<Option<Token>> {
+        match token {
+            [] => Some(None),
+            token => self.token(token).map(Some),
         }
     }
 

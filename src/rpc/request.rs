@@ -3,30 +3,41 @@
 use std::time::Duration;
 
 use super::{failure::Failure, fields::Fields, proto};
-use crate::cache::{Cache, Name, NamespaceName, Now, Put, Target};
+use crate::cache::{Cache, Invalidate, Name, NamespaceName, Now, Put, Token, WatchFrom};
 
 /// What a Get asks.
 pub(super) struct Get<'a> {
     pub(super) name: Name<'a>,
     pub(super) min_ttl: Duration,
+    pub(super) acquire_lease: bool,
+    /// Zero for one that doesn't wait.
+    pub(super) wait: Duration,
 }
 
-/// What an Invalidate asks.
-pub(super) struct Invalidate<'a> {
+/// What an AbandonLease asks.
+pub(super) struct AbandonLease<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) token: Token,
+    pub(super) retry_after: Duration,
+}
+
+/// What a Watch asks.
+pub(super) struct Watch<'a> {
     pub(super) namespace: NamespaceName<'a>,
-    pub(super) target: Target<'a>,
+    pub(super) from: WatchFrom,
 }
 
 pub(super) fn get(request: &proto::GetRequest) -> Result<Get<'_>, Failure> {
     let mut fields = Fields::default();
     let name = fields.name(&request.namespace, &request.key);
     let min_ttl = fields.optional_duration("min_ttl", request.min_ttl);
-    fields.unsupported("acquire_lease", request.acquire_lease);
-    fields.unsupported("wait", request.wait.is_some());
-    match (name, min_ttl) {
-        (Some(name), Some(min_ttl)) if fields.all_good() => Ok(Get {
+    let wait = fields.optional_duration("wait", request.wait);
+    match (name, min_ttl, wait) {
+        (Some(name), Some(min_ttl), Some(wait)) => Ok(Get {
             name,
             min_ttl: min_ttl.unwrap_or_default(),
+            acquire_lease: request.acquire_lease,
+            wait: wait.unwrap_or_default(),
         }),
         _ => Err(fields.into()),
     }
@@ -44,9 +55,18 @@ pub(super) fn put<'a>(
     let refresh_before = fields.optional_duration("refresh_before", request.refresh_before);
     let tier = fields.tier(&request.tier, cache);
     let precondition = fields.precondition(request.precondition.as_ref());
-    fields.unsupported("issued_at", request.issued_at.is_some());
-    fields.unsupported("lease", !request.lease.is_empty());
-    match (name, contents, lifetime, refresh_before, tier, precondition) {
+    let issued_at = fields.optional_timestamp("issued_at", request.issued_at);
+    let lease = fields.optional_token(&request.lease);
+    match (
+        name,
+        contents,
+        lifetime,
+        refresh_before,
+        tier,
+        precondition,
+        issued_at,
+        lease,
+    ) {
         (
             Some(name),
             Some(contents),
@@ -54,7 +74,9 @@ pub(super) fn put<'a>(
             Some(refresh_before),
             Some(tier),
             Some(precondition),
-        ) if fields.all_good() => {
+            Some(issued_at),
+            Some(lease),
+        ) => {
             if request.single_use {
                 return Err(Failure::SingleUse);
             }
@@ -64,6 +86,8 @@ pub(super) fn put<'a>(
                 lifetime,
                 refresh_before,
                 tier,
+                issued_at,
+                lease,
                 precondition,
             })
         }
@@ -71,15 +95,57 @@ pub(super) fn put<'a>(
     }
 }
 
-pub(super) fn invalidate(request: &proto::InvalidateRequest) -> Result<Invalidate<'_>, Failure> {
+pub(super) fn invalidate(
+    request: &proto::InvalidateRequest,
+    now: Now,
+) -> Result<Invalidate<'_>, Failure> {
     let mut fields = Fields::default();
     let namespace = fields.check("namespace", NamespaceName::parse(&request.namespace));
     let target = fields.target(request);
-    fields.unsupported("issued_before", request.issued_before.is_some());
-    match (namespace, target) {
-        (Some(namespace), Some(target)) if fields.all_good() => {
-            Ok(Invalidate { namespace, target })
-        }
+    let issued_before = fields.issued_before(request.issued_before, now);
+    match (namespace, target, issued_before) {
+        (Some(namespace), Some(target), Some(issued_before)) => Ok(Invalidate {
+            namespace,
+            target,
+            issued_before,
+        }),
+        _ => Err(fields.into()),
+    }
+}
+
+pub(super) fn abandon_lease(
+    request: &proto::AbandonLeaseRequest,
+) -> Result<AbandonLease<'_>, Failure> {
+    let mut fields = Fields::default();
+    let name = fields.name(&request.namespace, &request.key);
+    let token = fields.token(&request.lease);
+    let retry_after = fields.optional_duration("retry_after", request.retry_after);
+    match (name, token, retry_after) {
+        (Some(name), Some(token), Some(retry_after)) => Ok(AbandonLease {
+            name,
+            token,
+            retry_after: retry_after.unwrap_or_default(),
+        }),
+        _ => Err(fields.into()),
+    }
+}
+
+/// `instance` is the id of the server that is asked.
+pub(super) fn watch<'a>(
+    request: &'a proto::WatchRequest,
+    instance: &str,
+) -> Result<Watch<'a>, Failure> {
+    let mut fields = Fields::default();
+    let namespace = fields.check("namespace", NamespaceName::parse(&request.namespace));
+    let from = match (request.instance_id.as_str(), request.start_revision) {
+        ("", 0) => Some(WatchFrom::Now),
+        ("", _) => fields.refuse("instance_id", "is required with start_revision"),
+        (id, _) if id != instance => Some(WatchFrom::Elsewhere),
+        (_, 0) => Some(WatchFrom::Now),
+        (_, revision) => Some(WatchFrom::After(revision)),
+    };
+    match (namespace, from) {
+        (Some(namespace), Some(from)) => Ok(Watch { namespace, from }),
         _ => Err(fields.into()),
     }
 }

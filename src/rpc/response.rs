@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::{Instance, proto};
 use crate::cache::{
-    Cache, Count, Counts, Hit, Invalidated, Lookup, MissReason, Stored, TierCount, TierId, WallTime,
+    Cache, Change, Count, Counts, Hit, Invalidated, Lease, Lookup, Miss, MissReason, Stored,
+    TierCount, TierId, WallTime,
 };
 
-pub(super) fn get(cache: &Cache, lookup: Lookup) -> proto::GetResponse {
+pub(super) fn get(cache: &Cache, lookup: Lookup, granted: Option<Lease>) -> proto::GetResponse {
     use proto::get_response::Outcome;
     let outcome = match lookup {
         Lookup::Hit(hit) => Outcome::Credential(credential(cache, &hit)),
@@ -17,7 +18,14 @@ pub(super) fn get(cache: &Cache, lookup: Lookup) -> proto::GetResponse {
     };
     proto::GetResponse {
         outcome: Some(outcome),
-        lease: None,
+        lease: granted.map(lease),
+    }
+}
+
+fn lease(lease: Lease) -> proto::Lease {
+    proto::Lease {
+        token: Bytes::copy_from_slice(lease.token.as_bytes()),
+        ttl: Some(duration(lease.ttl)),
     }
 }
 
@@ -37,15 +45,54 @@ fn credential(cache: &Cache, hit: &Hit) -> proto::Credential {
     }
 }
 
-fn miss(reason: MissReason) -> proto::Miss {
-    let reason = match reason {
+fn miss(miss: Miss) -> proto::Miss {
+    let reason = match miss.reason {
         MissReason::NotFound => proto::MissReason::NotFound,
         MissReason::Expired => proto::MissReason::Expired,
+        MissReason::Revoked => proto::MissReason::Revoked,
         MissReason::TtlTooShort => proto::MissReason::TtlTooShort,
+        MissReason::Pending => proto::MissReason::Pending,
     };
     proto::Miss {
         reason: reason.into(),
-        retry_after: None,
+        retry_after: miss.retry_after.map(duration),
+    }
+}
+
+pub(super) fn change(revision: u64, change: Change) -> proto::WatchResponse {
+    use proto::{invalidated::Target, watch_response::Event};
+    let target = match change {
+        Change::Replaced(key) => {
+            let key = String::from(&*key);
+            let version = revision;
+            let event = Event::Replaced(proto::Replaced { key, version });
+            return watch(event, revision);
+        }
+        Change::Key(key) => Target::Key(String::from(&*key)),
+        Change::Prefix(prefix) => Target::KeyPrefix(String::from(&*prefix)),
+        Change::Tag(tag) => Target::Tag(String::from(&*tag)),
+        Change::All => Target::All(true),
+    };
+    let target = Some(target);
+    watch(Event::Invalidated(proto::Invalidated { target }), revision)
+}
+
+pub(super) fn reset(instance: &Instance, revision: u64) -> proto::WatchResponse {
+    let instance_id = instance.id().into();
+    let reset = proto::Reset { instance_id };
+    watch(proto::watch_response::Event::Reset(reset), revision)
+}
+
+pub(super) fn heartbeat(instance: &Instance, revision: u64) -> proto::WatchResponse {
+    let instance_id = instance.id().into();
+    let heartbeat = proto::Heartbeat { instance_id };
+    watch(proto::watch_response::Event::Heartbeat(heartbeat), revision)
+}
+
+fn watch(event: proto::watch_response::Event, revision: u64) -> proto::WatchResponse {
+    proto::WatchResponse {
+        event: Some(event),
+        revision,
     }
 }
 
@@ -86,14 +133,23 @@ pub(super) fn stats(cache: &Cache, counts: &Counts, instance: &Instance) -> prot
         misses: Some(proto::MissCounts {
             not_found: counts.of(Count::NotFound),
             expired: counts.of(Count::Expired),
+            revoked: counts.of(Count::Revoked),
             ttl_too_short: counts.of(Count::TtlTooShort),
-            ..Default::default()
+            pending: counts.of(Count::Pending),
         }),
         puts: counts.of(Count::Puts),
         puts_refused: counts.of(Count::PutsRefused),
         invalidations: counts.of(Count::Invalidations),
         invalidated: counts.of(Count::Invalidated),
-        leases: Some(proto::LeaseStats::default()),
+        leases: Some(proto::LeaseStats {
+            granted: counts.of(Count::LeasesGranted),
+            filled: counts.of(Count::LeasesFilled),
+            abandoned: counts.of(Count::LeasesAbandoned),
+            expired: counts.of(Count::LeasesExpired),
+            revoked: counts.of(Count::LeasesRevoked),
+            waits: counts.of(Count::Waits),
+            waiting: counts.of(Count::Waiting),
+        }),
         revision: cache.revision(),
         tiers,
         namespaces: cache.namespaces() as u64,

@@ -18,10 +18,7 @@ use credcache_client::{
     Client, Stats, proto::credential_cache_service_client::CredentialCacheServiceClient,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
-use tonic::{
-    service::Routes,
-    transport::{Channel, Endpoint},
-};
+use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use self::{
     binary::{Server, credcache},
@@ -60,6 +57,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// The only time it knows.
     pub(crate) time: ManualTime,
+    cache: Arc<Cache>,
     shutdown: oneshot::Sender<()>,
     outcome: JoinHandle<Result<(), ServeError>>,
 }
@@ -74,19 +72,26 @@ impl Running {
             panic!("the first listener isn't TCP");
         };
         let time = ManualTime::new();
-        let cache = Cache::new(config.tiers.clone(), config.limits.of_cache()).unwrap();
+        let cache = Cache::new(config.tiers.clone(), config.limits.cache).unwrap();
         let instance = Instance::new(time.clock().now().wall).unwrap();
-        let service = Service::new(Arc::new(cache), time.clock(), instance).into_server();
+        let cache = Arc::new(cache);
+        let service = Service::new(cache.clone(), time.clock(), instance);
         let (shutdown, stopped) = oneshot::channel();
-        let outcome = tokio::spawn(bound.run(Routes::new(service), async {
+        let outcome = tokio::spawn(bound.run(service.into(), async {
             let _ = stopped.await;
         }));
         Self {
             address,
             time,
+            cache,
             shutdown,
             outcome,
         }
+    }
+
+    /// Ends what is over, as the reclaimer does a few times a second.
+    pub(crate) fn reclaim(&self) {
+        self.cache.reclaim(self.time.clock().now());
     }
 
     /// The client that services use.

@@ -10,15 +10,16 @@ use std::{
 };
 
 use credcache::cache::{
-    Attributes, Cache, Contents, Key, KeyPrefix, Lifetime, Limits, Lookup, Name, NamespaceName,
-    Now, Precondition, Put, PutError, Stored, Tag, Tags, Target, TierCount, TierSpec,
-    smallest_capacity,
+    Attributes, Cache, Contents, Invalidate, Invalidated, Key, KeyPrefix, Lifetime, Limits, Lookup,
+    Name, NamespaceName, Now, Precondition, Put, PutError, Stored, Tag, Tags, Target, TierCount,
+    TierSpec, smallest_capacity,
 };
 
 const TIERS: [(&str, u64); 2] = [("minute", 60), ("hour", 3600)];
 const LIMITS: Limits = Limits {
     max_value: 64,
     max_namespaces: 4,
+    ..Limits::DEFAULT
 };
 /// The clocks stand still: nothing here is about time.
 fn now() -> Now {
@@ -62,9 +63,20 @@ fn put(
         lifetime: Lifetime::For(Duration::from_secs(secs)),
         refresh_before: None,
         tier: None,
+        issued_at: None,
+        lease: None,
         precondition,
     };
     cache.put(put, now())
+}
+
+fn invalidate(cache: &Cache, target: Target<'_>) -> Invalidated {
+    let invalidate = Invalidate {
+        namespace: namespace(),
+        target,
+        issued_before: None,
+    };
+    cache.invalidate(invalidate, now())
 }
 
 /// The version a Get finds.
@@ -189,7 +201,7 @@ fn no_get_finds_what_was_put_before_an_answered_invalidation() {
         }
         let mut removed = 0;
         for round in 0..3_000 {
-            let answer = cache.invalidate(namespace(), targets[round % targets.len()], now());
+            let answer = invalidate(&cache, targets[round % targets.len()]);
             removed += answer.removed;
             for nth in 0..KEYS {
                 if let Some(found) = version(&cache, &format!("key{nth}")) {
@@ -222,7 +234,7 @@ fn index_and_tiers_agree_after_a_storm_of_evictions() {
                                 key,
                                 if_version: None,
                             };
-                            cache.invalidate(namespace(), target, now());
+                            invalidate(cache, target);
                         }
                         nth => drop(put(cache, &key, TIERS[usize::from(nth % 2)].1, None).unwrap()),
                     }

@@ -8,7 +8,7 @@ mod wrong_values;
 use std::time::Duration;
 
 use credcache_client::proto::{
-    AbandonLeaseRequest, BatchGetRequest, BatchPutRequest, PutRequest, WatchRequest,
+    BatchGetRequest, BatchPutRequest, PutRequest,
     put_request::{Lifetime, Precondition},
 };
 use tonic::{Code, Status};
@@ -21,9 +21,6 @@ const MARK: &str = "qz";
 
 /// The reason where a field breaks a rule.
 const INVALID: &str = "INVALID_FIELD";
-/// The reason where the only rule is that a field belongs to a later version.
-const UNSUPPORTED: &str = "FIELD_NOT_SUPPORTED";
-
 /// A Put that nothing is wrong with.
 fn put() -> PutRequest {
     PutRequest {
@@ -167,10 +164,6 @@ async fn rpcs_of_later_versions_are_unimplemented() {
         within(stub.batch_put(BatchPutRequest { requests }))
             .await
             .err(),
-        within(stub.abandon_lease(AbandonLeaseRequest::default()))
-            .await
-            .err(),
-        within(stub.watch(WatchRequest::default())).await.err(),
     ] {
         let status = status.expect("a refusal");
         assert_refusal(&status, Code::Unimplemented, "RPC_NOT_SUPPORTED", &[]);

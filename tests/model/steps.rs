@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use credcache::cache::{
-    Attributes, Cache, Contents, Count, Key, KeyPrefix, Lifetime, Limits, Lookup, MissReason, Name,
-    NamespaceName, Precondition, Put, Revision, Tag, Tags, Target, TierCount, TierSpec, WallTime,
-    smallest_capacity,
+    Attributes, Cache, Contents, Count, Invalidate, Key, KeyPrefix, Lifetime, Limits, Lookup, Miss,
+    MissReason, Name, NamespaceName, Precondition, Put, Revision, Tag, Tags, Target, TierCount,
+    TierSpec, WallTime, smallest_capacity,
 };
 use fastrand::Rng;
 
@@ -48,6 +48,7 @@ impl Episode {
         let limits = Limits {
             max_value: MAX_VALUE as u64,
             max_namespaces: 3,
+            ..Limits::DEFAULT
         };
         Self {
             cache: Cache::new(specs.into(), limits).expect("valid tiers"),
@@ -111,6 +112,8 @@ impl Episode {
                 lifetime,
                 refresh_before: None,
                 tier: tier.map(|tier| self.cache.tier(TIERS[tier].0).expect("a tier")),
+                issued_at: None,
+                lease: None,
                 precondition,
             },
             self.clocks.now(),
@@ -209,19 +212,26 @@ impl Episode {
                 seen.add(Event::Hit, 1);
             }
             (
-                Lookup::Miss(MissReason::NotFound),
+                Lookup::Miss(Miss {
+                    reason: MissReason::NotFound,
+                    ..
+                }),
                 Ok(_) | Err(MissReason::Expired | MissReason::TtlTooShort),
             ) => {
                 assert!(!self.roomy, "{}: lost", self.seed);
                 self.reference.held.remove(&name);
                 self.notice(1);
             }
-            (Lookup::Miss(reason), Err(expected)) => {
+            (Lookup::Miss(miss), Err(expected)) => {
+                let reason = match miss.reason {
+                    MissReason::Revoked => MissReason::NotFound,
+                    reason => reason,
+                };
                 assert_eq!(reason, expected, "{}", self.seed);
                 let event = match reason {
-                    MissReason::NotFound => Event::NotFound,
                     MissReason::Expired => Event::Expired,
                     MissReason::TtlTooShort => Event::TooShort,
+                    _ => Event::NotFound,
                 };
                 seen.add(event, 1);
             }
@@ -259,10 +269,12 @@ impl Episode {
             Selection::All => Target::All,
         };
         let before = Figures::of(&self.cache);
-        let namespace_name = NamespaceName::parse(&namespace).expect("a namespace");
-        let answer = self
-            .cache
-            .invalidate(namespace_name, target, self.clocks.now());
+        let invalidate = Invalidate {
+            namespace: NamespaceName::parse(&namespace).expect("a namespace"),
+            target,
+            issued_before: None,
+        };
+        let answer = self.cache.invalidate(invalidate, self.clocks.now());
         let expired = Figures::of(&self.cache).expirations - before.expirations;
 
         let (live, ended) =

@@ -168,7 +168,7 @@ impl From<proto::MissReason> for MissReason {
             proto::MissReason::Revoked => Self::Revoked,
             proto::MissReason::TtlTooShort => Self::TtlTooShort,
             proto::MissReason::Pending => Self::Pending,
-            proto::MissReason::Unspecified => Self::Other,
+            proto::MissReason::NoRoom | proto::MissReason::Unspecified => Self::Other,
         }
     }
 }

@@ -79,6 +79,12 @@ const LEVELS: Spellings = (
         "['info']",
     ],
 );
+const REVOCATIONS: Spellings = (&["8", "'65536'"], &["7", "-1", "'many'", "[]"]);
+const JOURNALS: Spellings = (
+    &["'64KiB'", "'1GiB'"],
+    &["'63KiB'", "0", "'2TiB'", "'big'", "''"],
+);
+const LEASE_TTLS: Spellings = (&["'1s'", "'5m'"], &["'999ms'", "'6m'", "0", "''", "[]"]);
 const NAMES: Spellings = (
     &["'a'", "'0-x_y.z'"],
     &[
@@ -114,7 +120,15 @@ fn spellings(setting: Setting) -> Spellings {
         Setting::Listen => ADDRESSES,
         Setting::Insecure => (&["false", "'false'"], &["'no'", "0", "''", "[]"]),
         Setting::MaxValue => SIZES,
-        Setting::MaxNamespaces | Setting::MaxConnections | Setting::MaxStreams => NUMBERS,
+        Setting::MaxNamespaces
+        | Setting::MaxConnections
+        | Setting::MaxStreams
+        | Setting::MaxLeases
+        | Setting::MaxWaiters
+        | Setting::MaxWatchers => NUMBERS,
+        Setting::MaxRevocations => REVOCATIONS,
+        Setting::MaxJournal => JOURNALS,
+        Setting::LeaseTtl => LEASE_TTLS,
         Setting::DrainTimeout => DURATIONS,
         Setting::LogFormat => FORMATS,
         Setting::LogLevel => LEVELS,
@@ -156,7 +170,7 @@ fn files() -> impl Strategy<Value = (String, BTreeSet<String>)> {
         tier_line("max_ttl", MAX_TTLS),
         tier_line("capacity", CAPACITIES),
     );
-    let section = select(vec!["", "limits.", "log.", "shutdown."]);
+    let section = select(vec!["", "limits.", "log.", "leases.", "shutdown."]);
     let unknown = (section, "x[a-z]{1,6}").prop_map(|(section, name)| format!("{section}{name}"));
     (scalars, prop::option::of(unknown), prop::option::of(tier)).prop_map(
         |(scalars, unknown, tier)| {

@@ -86,7 +86,7 @@ async fn version_that_was_refreshed_meanwhile_survives() {
     assert_eq!(invalidated(&client, of(old)).await.removed, 0);
     assert_eq!(hit(&client, "reader").await.version, new);
     assert_eq!(invalidated(&client, of(new)).await.removed, 1);
-    assert_eq!(miss(&client, "reader").await, MissReason::NotFound);
+    assert_eq!(miss(&client, "reader").await, MissReason::Revoked);
 }
 
 #[tokio::test]

@@ -135,10 +135,9 @@ pub(super) fn random(rng: &mut Rng, method: Method) -> Vec<u8> {
     })
 }
 
-/// A Put that decodes, but for one field; and the reason it is refused for.
-pub(super) fn put_with_broken_field(rng: &mut Rng) -> (Vec<u8>, &'static str) {
+/// A Put that decodes, but for one field.
+pub(super) fn put_with_broken_field(rng: &mut Rng) -> Vec<u8> {
     let mut put = good_put();
-    let mut reason = "INVALID_FIELD";
     match rng.u8(..12) {
         0 => put.namespace.insert(rng.usize(..=3), rng.char('A'..='Z')),
         1 => put.key = "k".repeat(rng.usize(1025..4096)),
@@ -159,12 +158,9 @@ pub(super) fn put_with_broken_field(rng: &mut Rng) -> (Vec<u8>, &'static str) {
         }
         9 => put.tier = word(rng),
         10 => put.precondition = Some(Precondition::IfVersion(0)),
-        _ => {
-            put.lease = vec![rng.u8(..); rng.usize(1..64)].into();
-            reason = "FIELD_NOT_SUPPORTED";
-        }
+        _ => put.lease = vec![rng.u8(..); rng.usize(1..16)].into(),
     }
-    (put.encode_to_vec(), reason)
+    put.encode_to_vec()
 }
 
 fn broken_duration(rng: &mut Rng) -> Duration {

@@ -8,10 +8,10 @@ use prost_types::{Duration, Timestamp};
 use tonic::Code;
 
 use super::{
-    INVALID, UNSUPPORTED, assert_refusal, put,
+    INVALID, assert_refusal, put,
     wrong_values::{no_durations, no_keys, no_namespaces},
 };
-use crate::fixture::{Running, TWO_TIERS, config, within};
+use crate::fixture::{Running, START, TWO_TIERS, config, within};
 
 #[tokio::test]
 async fn get_that_breaks_a_rule_names_every_offending_field() {
@@ -33,32 +33,32 @@ async fn get_that_breaks_a_rule_names_every_offending_field() {
         let min_ttl = Some(duration);
         cases.push((GetRequest { min_ttl, ..get() }, INVALID, &["min_ttl"]));
     }
-    let acquire_lease = true;
-    let wait = Some(Duration::default());
-    cases.push((
-        GetRequest {
-            acquire_lease,
-            ..get()
-        },
-        UNSUPPORTED,
-        &["acquire_lease"],
-    ));
-    cases.push((GetRequest { wait, ..get() }, UNSUPPORTED, &["wait"]));
-    let min_ttl = Some(Duration {
+    for duration in no_durations() {
+        let wait = Some(duration);
+        cases.push((GetRequest { wait, ..get() }, INVALID, &["wait"]));
+    }
+    let broken = Some(Duration {
         seconds: -1,
         nanos: 0,
     });
     let every = GetRequest {
-        min_ttl,
-        acquire_lease,
-        wait,
+        min_ttl: broken,
+        wait: broken,
         ..Default::default()
     };
-    let fields = &["namespace", "key", "min_ttl", "acquire_lease", "wait"];
+    let fields = &["namespace", "key", "min_ttl", "wait"];
     cases.push((every, INVALID, fields));
     for (request, reason, fields) in cases {
         let status = within(stub.get(request)).await.err().expect("a refusal");
         assert_refusal(&status, Code::InvalidArgument, reason, fields);
+    }
+}
+
+/// More than five minutes ahead of the server's clock.
+fn too_far_ahead() -> Timestamp {
+    Timestamp {
+        seconds: START.as_secs().cast_signed() + 301,
+        nanos: 0,
     }
 }
 
@@ -98,10 +98,10 @@ async fn invalidate_that_breaks_a_rule_names_every_offending_field_and_removes_n
         (of(tag(&"q".repeat(129)), None), INVALID, &["tag"]),
         (
             InvalidateRequest {
-                issued_before: Some(Timestamp::default()),
+                issued_before: Some(too_far_ahead()),
                 ..of(key(), None)
             },
-            UNSUPPORTED,
+            INVALID,
             &["issued_before"],
         ),
         (
@@ -109,7 +109,7 @@ async fn invalidate_that_breaks_a_rule_names_every_offending_field_and_removes_n
                 namespace: "QZ".into(),
                 target: Some(Target::Key(String::new())),
                 if_version: Some(0),
-                issued_before: Some(Timestamp::default()),
+                issued_before: Some(too_far_ahead()),
             },
             INVALID,
             &["namespace", "if_version", "key", "issued_before"],

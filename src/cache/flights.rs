@@ -1,0 +1,377 @@
+//! The fetches under way in one stripe: who holds a key's lease, who waits for
+//! it, and for which keys none is granted for a while.
+//!
+//! Knows nothing of credentials. Whoever waits is told exactly once; tasks are
+//! woken by the caller, after it has released the stripe's lock.
+
+mod waiting;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use hashbrown::HashTable;
+
+pub(super) use waiting::Waiter;
+pub use waiting::{Waiting, Woken};
+
+use super::{
+    counters::Count,
+    lease::{Lease, Token},
+    name::Name,
+    namespaces::Namespace,
+    time::BootTime,
+};
+
+#[derive(Default)]
+pub(super) struct Flights {
+    flights: HashTable<Flight>,
+    /// When each lease or gate is over: due, serial, hash.
+    by_due: BTreeSet<(BootTime, u64, u64)>,
+    serials: u64,
+}
+
+/// A key with a lease or a gate.
+struct Flight {
+    hash: u64,
+    serial: u64,
+    namespace: Arc<Namespace>,
+    key: Box<str>,
+    state: State,
+    due: BootTime,
+    /// In the order they came. None while there is a gate.
+    waiters: BTreeMap<u64, Arc<Waiter>>,
+    _place: Place,
+}
+
+enum State {
+    Leased {
+        token: Token,
+        granted: u64,
+    },
+    /// No lease is granted.
+    Gated,
+}
+
+/// A key's current lease. It may be over.
+pub(super) struct Held {
+    pub(super) token: Token,
+    /// The latest revision when it was granted.
+    pub(super) granted: u64,
+    pub(super) due: BootTime,
+}
+
+/// What a lease is granted on.
+#[derive(Clone, Copy)]
+pub(super) struct Grant {
+    pub(super) granted: u64,
+    pub(super) due: BootTime,
+    pub(super) ttl: Duration,
+}
+
+/// What comes after a lease.
+pub(super) enum Over {
+    /// Another, for the first who waits for one.
+    Next(Grant),
+    /// None until then.
+    Gate(BootTime),
+    /// What it was for.
+    Filled,
+}
+
+/// A bounded number of places, of leases or of those who wait.
+pub(super) struct Places {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// One of them, until it is dropped.
+pub(super) struct Place(Arc<AtomicUsize>);
+
+/// Tasks to wake once no lock is held.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Wakers(Vec<Waker>);
+
+impl Flights {
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// The key's lease.
+    pub(super) fn lease(&self, hash: u64, name: Name<'_>) -> Option<Held> {
+        let flight = self.find(hash, name)?;
+        match flight.state {
+            State::Leased { token, granted } => Some(Held {
+                token,
+                granted,
+                due: flight.due,
+            }),
+            State::Gated => None,
+        }
+    }
+
+    /// Until when no lease of the key is granted.
+    pub(super) fn gate(&self, hash: u64, name: Name<'_>) -> Option<BootTime> {
+        let flight = self.find(hash, name)?;
+        matches!(flight.state, State::Gated).then_some(flight.due)
+    }
+
+    /// Grants the lease of a key that has neither lease nor gate.
+    pub(super) fn lead(
+        &mut self,
+        hash: u64,
+        namespace: Arc<Namespace>,
+        key: &str,
+        token: Token,
+        grant: Grant,
+        place: Place,
+    ) -> Lease {
+        namespace.tally.add(Count::LeasesGranted);
+        self.serials += 1;
+        let flight = Flight {
+            hash,
+            serial: self.serials,
+            namespace,
+            key: key.into(),
+            state: State::Leased {
+                token,
+                granted: grant.granted,
+            },
+            due: grant.due,
+            waiters: BTreeMap::new(),
+            _place: place,
+        };
+        self.by_due.insert(flight.entry());
+        self.flights
+            .insert_unique(hash, flight, |flight| flight.hash);
+        Lease {
+            token,
+            ttl: grant.ttl,
+        }
+    }
+
+    /// Waits for the holder of the key's lease, unless too many do.
+    pub(super) fn wait(
+        &mut self,
+        hash: u64,
+        name: Name<'_>,
+        token: Option<Token>,
+        most: usize,
+        place: impl FnOnce() -> Option<Place>,
+    ) -> Option<Arc<Waiter>> {
+        self.serials += 1;
+        let number = self.serials;
+        let flight = self.find_mut(hash, name)?;
+        if flight.waiters.len() >= most {
+            return None;
+        }
+        let waiter = Waiter::new(
+            hash,
+            number,
+            flight.namespace.clone(),
+            flight.key.clone(),
+            token,
+            place()?,
+        );
+        let waiter = Arc::new(waiter);
+        flight.waiters.insert(number, waiter.clone());
+        Some(waiter)
+    }
+
+    /// Ends the key's lease, if there is one.
+    pub(super) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: Over) -> Wakers {
+        let Some(flight) = self.find(hash, name) else {
+            return Wakers::default();
+        };
+        let serial = flight.serial;
+        self.end_flight(hash, serial, why, over)
+    }
+
+    /// Answers those who wait, for the key holds something new; its lease
+    /// stays.
+    pub(super) fn tell(&mut self, hash: u64, name: Name<'_>) -> Wakers {
+        let mut wakers = Wakers::default();
+        if let Some(flight) = self.find_mut(hash, name) {
+            flight.tell_all(&mut wakers);
+        }
+        wakers
+    }
+
+    /// Lets leases of the key be granted again, if it is time.
+    pub(super) fn open_gate(&mut self, hash: u64, name: Name<'_>, now: BootTime) {
+        if let Some(flight) = self.find(hash, name)
+            && flight.due <= now
+        {
+            let serial = flight.serial;
+            self.remove(hash, serial);
+        }
+    }
+
+    /// Ends all that is over.
+    pub(super) fn end_due(&mut self, now: BootTime, grant: impl Fn() -> Grant) -> Wakers {
+        let mut wakers = Wakers::default();
+        while let Some(&(due, serial, hash)) = self.by_due.first()
+            && due <= now
+        {
+            let over = Over::Next(grant());
+            let ended = self.end_flight(hash, serial, Count::LeasesExpired, over);
+            wakers.0.extend(ended.0);
+        }
+        wakers
+    }
+
+    /// Takes one who doesn't wait any longer from the queue. If it was granted
+    /// the lease and never came to know, that is over at once, for whoever
+    /// looks next.
+    pub(super) fn leave(&mut self, waiter: &Waiter) {
+        let found = self.flights.find_mut(waiter.hash, |flight| {
+            flight.is_of(&waiter.namespace, &waiter.key)
+        });
+        let Some(flight) = found else {
+            return;
+        };
+        flight.waiters.remove(&waiter.number);
+        if let (State::Leased { token, .. }, Some(lease)) = (&flight.state, waiter.untaken())
+            && *token == lease.token
+        {
+            self.by_due.remove(&flight.entry());
+            flight.due = BootTime::default();
+            self.by_due.insert(flight.entry());
+        }
+    }
+
+    fn end_flight(&mut self, hash: u64, serial: u64, why: Count, over: Over) -> Wakers {
+        let mut wakers = Wakers::default();
+        let found = self
+            .flights
+            .find_mut(hash, |flight| flight.serial == serial);
+        let Some(flight) = found else {
+            return wakers;
+        };
+        if matches!(flight.state, State::Leased { .. }) {
+            flight.namespace.tally.add(why);
+        }
+        let before = flight.entry();
+        let goes_on = match over {
+            Over::Next(grant) => flight.promote(grant, &mut wakers),
+            Over::Gate(until) => {
+                flight.state = State::Gated;
+                flight.due = until;
+                true
+            }
+            Over::Filled => false,
+        };
+        if goes_on {
+            if matches!(flight.state, State::Gated) {
+                flight.tell_all(&mut wakers);
+            }
+            let after = flight.entry();
+            self.by_due.remove(&before);
+            self.by_due.insert(after);
+        } else {
+            flight.tell_all(&mut wakers);
+            self.remove(hash, serial);
+        }
+        wakers
+    }
+
+    fn remove(&mut self, hash: u64, serial: u64) {
+        let found = self
+            .flights
+            .find_entry(hash, |flight| flight.serial == serial);
+        if let Ok(found) = found {
+            let (flight, _) = found.remove();
+            self.by_due.remove(&flight.entry());
+        }
+    }
+
+    fn find(&self, hash: u64, name: Name<'_>) -> Option<&Flight> {
+        self.flights.find(hash, |flight| flight.is_named(name))
+    }
+
+    fn find_mut(&mut self, hash: u64, name: Name<'_>) -> Option<&mut Flight> {
+        self.flights.find_mut(hash, |flight| flight.is_named(name))
+    }
+}
+
+impl Flight {
+    fn is_named(&self, name: Name<'_>) -> bool {
+        *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
+    }
+
+    fn is_of(&self, namespace: &Namespace, key: &str) -> bool {
+        self.namespace.id == namespace.id && *self.key == *key
+    }
+
+    fn entry(&self) -> (BootTime, u64, u64) {
+        (self.due, self.serial, self.hash)
+    }
+
+    /// Gives the lease to the first who waits for it; whether there was one.
+    fn promote(&mut self, grant: Grant, wakers: &mut Wakers) -> bool {
+        let next = self
+            .waiters
+            .iter()
+            .find_map(|(number, waiter)| Some((*number, waiter.token?)));
+        let Some((number, token)) = next else {
+            return false;
+        };
+        self.namespace.tally.add(Count::LeasesGranted);
+        self.state = State::Leased {
+            token,
+            granted: grant.granted,
+        };
+        self.due = grant.due;
+        if let Some(waiter) = self.waiters.remove(&number) {
+            let lease = Lease {
+                token,
+                ttl: grant.ttl,
+            };
+            wakers.0.extend(waiter.tell(Woken::Granted(lease)));
+        }
+        true
+    }
+
+    fn tell_all(&mut self, wakers: &mut Wakers) {
+        for waiter in std::mem::take(&mut self.waiters).into_values() {
+            wakers.0.extend(waiter.tell(Woken::Again));
+        }
+    }
+}
+
+impl Places {
+    pub(super) fn new(most: u32) -> Self {
+        Self {
+            taken: Arc::default(),
+            most: most as usize,
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Place> {
+        // Counted first, so that two can't both take the last one.
+        let place = Place(self.taken.clone());
+        let before = self.taken.fetch_add(1, Relaxed);
+        (before < self.most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Wakers {
+    pub(super) fn wake(self) {
+        for waker in self.0 {
+            waker.wake();
+        }
+    }
+}

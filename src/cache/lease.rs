@@ -1,0 +1,329 @@
+//! Leases: one caller at a time has the right, and the duty, to fetch a key's
+//! credential for everybody; the others wait for it, or go on with what is
+//! still good.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use super::{
+    Cache,
+    counters::Count,
+    flights::{Flights, Grant, Held, Over, Waiter, Waiting, Wakers},
+    get::{Lookup, Miss},
+    jitter::jitter,
+    name::Name,
+    namespaces::Namespace,
+    time::{BootTime, Now},
+};
+
+/// What proves that a caller holds a lease: 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token([u8; 16]);
+
+/// The right to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What proves it.
+    pub token: Token,
+    /// For how long from when it was granted.
+    pub ttl: Duration,
+}
+
+/// A Get that goes beyond looking.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// The least lifetime that must be left.
+    pub min_ttl: Duration,
+    /// Asks for the lease, with the token it is to have. Never one that was
+    /// used before.
+    pub lease: Option<Token>,
+    /// Whether to wait for somebody else's fetch.
+    pub wait: bool,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// It is answered; with the lease, if it was asked for and free.
+    Now(Lookup, Option<Lease>),
+    /// Somebody else fetches.
+    Later(Waiting<'a>),
+}
+
+/// Why a lease couldn't be granted.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum LeaseError {
+    /// As many leases are held, or refused for a while, as may be.
+    #[error("the server holds as many leases as it may")]
+    TooManyLeases,
+    /// As many namespaces hold something as may.
+    #[error("the server holds as many namespaces as it may")]
+    TooManyNamespaces,
+}
+
+/// The lease isn't the key's current one any more.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the lease isn't the key's current one any more")]
+pub struct LeaseLost;
+
+/// The longest time for which no lease is granted after one was abandoned.
+pub const LONGEST_GATE: Duration = Duration::from_secs(300);
+/// Callers who can't wait any longer are told to come back no later than this:
+/// a fetch is seldom longer, and a lease that ends early may free another.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// One who is about to take a lease or a place behind it.
+struct Joining<'a> {
+    hash: u64,
+    name: Name<'a>,
+    namespace: Arc<Namespace>,
+    token: Option<Token>,
+    wait: bool,
+}
+
+enum Joined {
+    /// It has the lease.
+    Leads(Lease),
+    Waits(Arc<Waiter>),
+    /// Somebody else has it; to come back after this long.
+    Behind(Duration),
+    /// No lease is granted for this long.
+    Gated(Duration),
+    /// There is no lease, and it asked for none.
+    Nothing,
+}
+
+impl Cache {
+    /// Looks a credential up. Where there is none, or one that is due to be
+    /// refreshed, grants the lease that was asked for, or waits for whoever
+    /// holds it.
+    ///
+    /// # Errors
+    /// A lease was asked for, there is none of the key, and no room for one.
+    /// What is live is answered all the same.
+    pub fn get_or_lease(
+        &self,
+        name: Name<'_>,
+        ask: Ask,
+        now: impl FnOnce() -> Now,
+    ) -> Result<Answer<'_>, LeaseError> {
+        let hash = self.hash(name);
+        let namespace = match ask.lease {
+            Some(_) => self.namespaces.find_or_create(name.namespace).ok(),
+            // A lease there is has made a record.
+            None => self.namespaces.find(name.namespace),
+        };
+        let mut wakers = Wakers::default();
+        // A fill is found from now on, or still to come.
+        let mut stripe = self.stripe(hash).lock();
+        let now = now();
+        let mut found = self.look(hash, name, ask.min_ttl, now);
+        let is_wanted = match &found {
+            Lookup::Hit(hit) => ask.lease.is_some() && hit.is_due(),
+            Lookup::Miss(_) => true,
+        };
+        let joined = match namespace {
+            _ if !is_wanted => Ok(Joined::Nothing),
+            None if ask.lease.is_some() => Err(LeaseError::TooManyNamespaces),
+            None => Ok(Joined::Nothing),
+            Some(namespace) => {
+                wakers = self.settle(&mut stripe.flights, hash, name, now);
+                let wait = ask.wait && matches!(found, Lookup::Miss(_));
+                let joining = Joining {
+                    hash,
+                    name,
+                    namespace,
+                    token: ask.lease,
+                    wait,
+                };
+                self.join(&mut stripe.flights, joining, now)
+            }
+        };
+        if let Lookup::Miss(miss) = &mut found {
+            miss.explain(stripe.revoked.contains(hash, name));
+        }
+        drop(stripe);
+        wakers.wake();
+
+        let mut lease = None;
+        match (joined, &mut found) {
+            (Ok(Joined::Waits(waiter)), _) => {
+                return Ok(Answer::Later(Waiting::new(self, waiter)));
+            }
+            (Ok(Joined::Leads(granted)), _) => lease = Some(granted),
+            (Ok(Joined::Behind(retry_after)), Lookup::Miss(miss)) => {
+                *miss = Miss::pending(retry_after);
+            }
+            (Ok(Joined::Gated(retry_after)), Lookup::Miss(miss)) => {
+                miss.retry_after = Some(retry_after);
+            }
+            (Err(error), Lookup::Miss(_)) => return Err(error),
+            (Ok(Joined::Nothing), _) | (_, Lookup::Hit(_)) => {}
+        }
+        self.count(name, &found);
+        Ok(Answer::Now(found, lease))
+    }
+
+    /// Gives a lease back without filling it. For `retry_after`, jittered by up
+    /// to 10 % and no longer than [`LONGEST_GATE`], none is granted for the
+    /// key, and whoever waits is answered; if that is zero, the next who waits
+    /// gets it.
+    ///
+    /// # Errors
+    /// The lease isn't the current one; nothing is done.
+    pub fn abandon_lease(
+        &self,
+        name: Name<'_>,
+        token: Token,
+        retry_after: Duration,
+        now: Now,
+    ) -> Result<(), LeaseLost> {
+        let hash = self.hash(name);
+        let mut stripe = self.stripe(hash).lock();
+        let flights = &mut stripe.flights;
+        let current = flights.lease(hash, name).ok_or(LeaseLost)?;
+        if current.token != token || current.due <= now.boot {
+            return Err(LeaseLost);
+        }
+        let over = if retry_after.is_zero() {
+            Over::Next(self.grant(now))
+        } else {
+            // Short of the longest by what the jitter may add.
+            let least = retry_after.min(LONGEST_GATE * 10 / 11);
+            let spread =
+                least / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
+            Over::Gate(now.boot.after(least + spread))
+        };
+        let wakers = flights.end(hash, name, Count::LeasesAbandoned, over);
+        drop(stripe);
+        wakers.wake();
+        Ok(())
+    }
+
+    /// Ends leases whose time is over; the next who waits gets each.
+    pub(super) fn end_leases(&self, now: Now) {
+        for stripe in &self.stripes {
+            if !stripe.remembers() {
+                continue;
+            }
+            let wakers = stripe.lock().flights.end_due(now.boot, || self.grant(now));
+            wakers.wake();
+        }
+    }
+
+    /// Ends the key's lease or gate if it is over, by time or by an invalidation
+    /// that its fill won't get past.
+    fn settle(&self, flights: &mut Flights, hash: u64, name: Name<'_>, now: Now) -> Wakers {
+        let Some(lease) = flights.lease(hash, name) else {
+            flights.open_gate(hash, name, now.boot);
+            return Wakers::default();
+        };
+        let why = if lease.due <= now.boot {
+            Count::LeasesExpired
+        } else if self.ledger.refuses_lease(name, lease.granted) {
+            Count::LeasesRevoked
+        } else {
+            return Wakers::default();
+        };
+        flights.end(hash, name, why, Over::Next(self.grant(now)))
+    }
+
+    /// Takes the key's lease, or a place behind whoever has it.
+    fn join(
+        &self,
+        flights: &mut Flights,
+        joining: Joining<'_>,
+        now: Now,
+    ) -> Result<Joined, LeaseError> {
+        let Joining {
+            hash,
+            name,
+            namespace,
+            token,
+            wait,
+        } = joining;
+        if let Some(until) = flights.gate(hash, name) {
+            return Ok(Joined::Gated(now.boot.until(until)));
+        }
+        if let Some(held) = flights.lease(hash, name) {
+            let most = self.limits.max_waiters_per_key as usize;
+            let waiter = if wait {
+                flights.wait(hash, name, token, most, || self.waiters.take())
+            } else {
+                None
+            };
+            let behind = || Joined::Behind(held.come_back(hash, now.boot).unwrap_or_default());
+            return Ok(waiter.map_or_else(behind, Joined::Waits));
+        }
+        let Some(token) = token else {
+            return Ok(Joined::Nothing);
+        };
+        let place = self.leases.take().ok_or(LeaseError::TooManyLeases)?;
+        let key = name.key.as_str();
+        Ok(Joined::Leads(flights.lead(
+            hash,
+            namespace,
+            key,
+            token,
+            self.grant(now),
+            place,
+        )))
+    }
+
+    /// Ends the key's lease, whose fill was refused.
+    pub(super) fn give_up_lease(
+        &self,
+        flights: &mut Flights,
+        hash: u64,
+        name: Name<'_>,
+        now: Now,
+    ) -> Wakers {
+        let next = Over::Next(self.grant(now));
+        flights.end(hash, name, Count::LeasesRevoked, next)
+    }
+
+    /// Takes one who doesn't wait any longer from the queue.
+    pub(super) fn leave(&self, hash: u64, waiter: &Waiter) {
+        self.stripe(hash).lock().flights.leave(waiter);
+    }
+
+    /// What a lease granted now is like.
+    pub(super) fn grant(&self, now: Now) -> Grant {
+        Grant {
+            granted: self.ledger.latest(),
+            due: now.boot.after(self.limits.lease_ttl),
+            ttl: self.limits.lease_ttl,
+        }
+    }
+}
+
+impl Held {
+    /// When to come back for one who doesn't wait: no later than the lease is
+    /// over, spread over the half before. `None` if it is over.
+    pub(super) fn come_back(&self, hash: u64, now: BootTime) -> Option<Duration> {
+        let most = now.until(self.due).min(COME_BACK);
+        let earlier = most / 2 * u32::from(jitter(hash, now.nanos())) / u32::from(u8::MAX);
+        (!most.is_zero()).then_some(most - earlier)
+    }
+}
+
+impl Token {
+    /// These bits, which must be random.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bits.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}

@@ -1,0 +1,68 @@
+//! The part of all names whose hash falls to one lock: where their entries
+//! stand, who fetches them, and which were revoked lately.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{flights::Flights, index::Index, revoked::Revoked};
+
+#[derive(Default)]
+pub(super) struct Stripe {
+    parts: Mutex<Parts>,
+    /// Whether a miss may find out more under the lock.
+    remembers: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) index: Index,
+    pub(super) flights: Flights,
+    pub(super) revoked: Revoked,
+}
+
+pub(super) struct Locked<'a> {
+    parts: MutexGuard<'a, Parts>,
+    remembers: &'a AtomicBool,
+}
+
+impl Stripe {
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked {
+            parts: self.parts.lock(),
+            remembers: &self.remembers,
+        }
+    }
+
+    /// Whether anything of the stripe is fetched or was revoked lately. Without
+    /// the lock, so that a miss needn't take it to say that there is nothing.
+    pub(super) fn remembers(&self) -> bool {
+        self.remembers.load(Relaxed)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let remembers = !self.parts.flights.is_empty() || !self.parts.revoked.is_empty();
+        if self.remembers.load(Relaxed) != remembers {
+            self.remembers.store(remembers, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A Watch as a stream of messages.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
+use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::Status;
+
+use super::{Instance, failure::Failure, proto::WatchResponse, response, timeout::timeout};
+use crate::cache::{Told, Watcher};
+
+/// How often a watcher is told up to where it knows everything.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Made as it is read: a watcher that doesn't read holds no message but those
+/// the connection has taken already.
+pub(super) struct Events {
+    watcher: Watcher,
+    instance: Arc<Instance>,
+    heartbeat: Interval,
+    deadline: Option<Pin<Box<Sleep>>>,
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Nothing was sent yet.
+    is_new: bool,
+    is_over: bool,
+}
+
+impl Events {
+    pub(super) fn new(
+        watcher: Watcher,
+        instance: Arc<Instance>,
+        headers: &HeaderMap,
+        ending: CancellationToken,
+    ) -> Self {
+        let mut heartbeat = interval(HEARTBEAT);
+        // One that reads late needs one, not all that it missed.
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        Self {
+            watcher,
+            instance,
+            heartbeat,
+            deadline: timeout(headers).map(|timeout| Box::pin(sleep(timeout))),
+            ending: Box::pin(ending.cancelled_owned()),
+            is_new: true,
+            is_over: false,
+        }
+    }
+
+    /// Why it ends, if it does.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        if self.ending.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Failure::Ending.into());
+        }
+        match &mut self.deadline {
+            Some(deadline) => deadline
+                .as_mut()
+                .poll(cx)
+                .map(|()| Failure::DeadlineExceeded.into()),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<WatchResponse> {
+        // Before any event: under a steady stream of them it is due as well.
+        if self.heartbeat.poll_tick(cx).is_ready() && !self.is_new {
+            return Poll::Ready(self.heartbeat());
+        }
+        match self.watcher.poll_next(cx) {
+            Poll::Ready(Told::Change(revision, change)) => {
+                Poll::Ready(response::change(revision, change))
+            }
+            Poll::Ready(Told::Gap(revision)) => {
+                Poll::Ready(response::reset(&self.instance, revision))
+            }
+            Poll::Pending if self.is_new => Poll::Ready(self.heartbeat()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn heartbeat(&self) -> WatchResponse {
+        response::heartbeat(&self.instance, self.watcher.position())
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<WatchResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(status) = this.poll_end(cx) {
+            this.is_over = true;
+            return Poll::Ready(Some(Err(status)));
+        }
+        this.poll_event(cx).map(|event| {
+            this.is_new = false;
+            Some(Ok(event))
+        })
+    }
+}
