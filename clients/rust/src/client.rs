@@ -156,7 +156,7 @@ impl Client {
     /// One call: each attempt makes its message anew, just before it is sent, and
     /// takes the next connection. Answers with the instant just before the
     /// attempt that succeeded was sent.
-    async fn call<Message, Answer, Rpc>(
+    pub(crate) async fn call<Message, Answer, Rpc>(
         &self,
         delivery: Delivery,
         message: impl Fn() -> Result<Message, Error>,

@@ -32,12 +32,13 @@
 //!   cross the network. [`Lifetime::ExpiresAt`] has no such gap.
 //! - A call ends at its timeout, which the server is told. Until then, and only
 //!   while the server is unavailable or can't be reached, it is retried, with
-//!   exponential pauses and full jitter. A Put is retried only if the server
-//!   certainly hasn't carried it out; the other calls also after a connection
+//!   exponential pauses and full jitter. A Put, and a batch of them, is retried only if the
+//!   server certainly hasn't carried it out; the other calls also after a connection
 //!   broke.
 //! - A value is a [`Secret`]: not printed, not serialized, zeroed when dropped.
 
 mod address;
+mod batch;
 mod builder;
 mod client;
 mod clock;

@@ -156,6 +156,9 @@ pub enum MissReason {
     TtlTooShort,
     /// Somebody is fetching it right now.
     Pending,
+    /// It is live, but the answer to a batch had no room for it. The batches of
+    /// this crate ask for it again, so they don't answer it.
+    NoRoom,
     /// A reason that this version of the crate doesn't know.
     Other,
 }
@@ -168,7 +171,8 @@ impl From<proto::MissReason> for MissReason {
             proto::MissReason::Revoked => Self::Revoked,
             proto::MissReason::TtlTooShort => Self::TtlTooShort,
             proto::MissReason::Pending => Self::Pending,
-            proto::MissReason::NoRoom | proto::MissReason::Unspecified => Self::Other,
+            proto::MissReason::NoRoom => Self::NoRoom,
+            proto::MissReason::Unspecified => Self::Other,
         }
     }
 }

@@ -64,6 +64,53 @@ async fn invalidate_is_sent_again() {
     assert_eq!(requests.len(), ATTEMPTS);
 }
 
+#[tokio::test]
+async fn batch_put_that_may_have_been_stored_is_not_sent_again_nor_is_what_comes_after_it() {
+    let server = HangUp::bind().await;
+    let client = server.client();
+    let batch = client.batch_put(vec![put(); 1001]);
+    let (answers, requests) = server.requests_during(batch).await;
+    assert_eq!(answers.len(), 1001);
+    for answer in answers {
+        assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
+    }
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test]
+async fn batch_put_asks_for_what_is_left_and_leaves_out_what_has_ended() {
+    use proto::put_request::Lifetime as Wire;
+
+    let server = HangUp::bind().await;
+    let client = server.client();
+    let ended = Put::new(
+        "aws",
+        "ended",
+        Secret::new("token"),
+        Lifetime::Ttl(Duration::ZERO),
+    );
+    let batch = client.batch_put(vec![ended, put()]);
+    let (_, requests) = server.requests_during(batch).await;
+    let request = proto::BatchPutRequest::decode(&requests[0][..]).unwrap();
+    let [put] = &request.requests[..] else {
+        panic!("{} requests", request.requests.len());
+    };
+    let Some(Wire::Ttl(ttl)) = put.lifetime else {
+        panic!("the lifetime is relative");
+    };
+    assert!(Duration::try_from(ttl).unwrap() < MINUTE, "{ttl:?}");
+}
+
+#[tokio::test]
+async fn batch_get_is_sent_again() {
+    let server = HangUp::bind().await;
+    let client = server.client();
+    let batch = client.batch_get("aws", ["reader"], None);
+    let (answer, requests) = server.requests_during(batch).await;
+    assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
+    assert_eq!(requests.len(), ATTEMPTS);
+}
+
 struct HangUp(TcpListener);
 
 impl HangUp {

@@ -1,0 +1,304 @@
+//! The messages that a batch of Puts takes, and their answers.
+//!
+//! Guarantees of each item what holds for a single Put: its relative lifetime
+//! shrinks until it is sent, and once that has ended it isn't sent at all.
+
+use std::{error, iter, sync::Arc, time::Duration};
+
+use prost::{Message, encoding::message};
+use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic_types::pb;
+
+use super::MAX_ITEMS;
+use crate::{
+    Error, Put, Stored,
+    proto::{
+        BatchPutRequest, BatchPutResponse, BatchPutResult, PutRequest, batch_put_result::Outcome,
+        credential_cache_service_client::CredentialCacheServiceClient as Stub,
+    },
+    put,
+};
+
+/// The largest message, in bytes, that the server takes.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// The number of `requests` in the message.
+const REQUESTS: u32 = 1;
+/// More bytes than an item may grow by as its lifetime shrinks: whole seconds
+/// gain nanoseconds, and the lengths around them a digit each.
+const GROWTH: usize = 16;
+
+/// What goes into one message.
+#[derive(Default)]
+pub(super) struct Part {
+    items: Vec<Item>,
+    bytes: usize,
+}
+
+struct Item {
+    request: PutRequest,
+    ttl: Option<Duration>,
+}
+
+/// A message, and which items of its part are in it.
+pub(super) struct Attempt {
+    request: BatchPutRequest,
+    included: Vec<bool>,
+}
+
+/// As few parts as their order allows. A Put that is too large for a message has
+/// one alone, for the server to refuse.
+pub(super) fn divide(puts: Vec<Put>) -> impl Iterator<Item = Part> {
+    let mut items = puts
+        .into_iter()
+        .map(|put| Item {
+            ttl: put.ttl(),
+            request: put.into_request(),
+        })
+        .peekable();
+    iter::from_fn(move || {
+        let mut part = Part::default();
+        while let Some(item) = items.next_if(|item| part.has_room_for(item)) {
+            part.bytes += item.bytes();
+            part.items.push(item);
+        }
+        (!part.items.is_empty()).then_some(part)
+    })
+}
+
+impl Part {
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn has_room_for(&self, item: &Item) -> bool {
+        self.items.is_empty()
+            || self.items.len() < MAX_ITEMS && self.bytes + item.bytes() <= MAX_MESSAGE
+    }
+
+    /// The message as it is sent `passed` after the batch was called.
+    pub(super) fn message(&self, passed: Duration) -> Result<Attempt, Error> {
+        let mut requests = Vec::with_capacity(self.items.len());
+        let mut included = Vec::with_capacity(self.items.len());
+        for item in &self.items {
+            let aged = put::aged(item.request.clone(), item.ttl, passed);
+            included.push(aged.is_ok());
+            requests.extend(aged.ok());
+        }
+        if requests.is_empty() {
+            return Err(Error::LifetimeEnded);
+        }
+        Ok(Attempt {
+            request: BatchPutRequest { requests },
+            included,
+        })
+    }
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        message::encoded_len(REQUESTS, &self.request) + GROWTH
+    }
+}
+
+/// The rpc; answers with which items it was for.
+pub(super) async fn send(
+    channel: Channel,
+    attempt: Request<Attempt>,
+) -> Result<Response<(Vec<bool>, BatchPutResponse)>, Status> {
+    let (metadata, extensions, Attempt { request, included }) = attempt.into_parts();
+    let request = Request::from_parts(metadata, extensions, request);
+    let response = Stub::new(channel).batch_put(request).await?;
+    Ok(response.map(|response| (included, response)))
+}
+
+/// The outcome of each item of a part.
+pub(super) fn parse(
+    included: &[bool],
+    response: BatchPutResponse,
+) -> Result<Vec<Result<Stored, Error>>, Error> {
+    let expected = included.iter().filter(|included| **included).count();
+    if response.results.len() != expected {
+        return Err(Error::Malformed("not one result a Put"));
+    }
+    let mut results = response.results.into_iter();
+    let outcomes = included.iter().map(|included| match included {
+        true => results.next().map_or(MISSING, outcome),
+        false => Err(Error::LifetimeEnded),
+    });
+    Ok(outcomes.collect())
+}
+
+const MISSING: Result<Stored, Error> = Err(Error::Malformed("outcome is unset"));
+
+fn outcome(result: BatchPutResult) -> Result<Stored, Error> {
+    match result.outcome {
+        Some(Outcome::Response(response)) => Stored::parse(response),
+        Some(Outcome::Error(error)) => Err(refusal(&error)),
+        None => MISSING,
+    }
+}
+
+/// What the same status would be as the answer to a single Put.
+fn refusal(error: &pb::Status) -> Error {
+    match Code::from_i32(error.code) {
+        Code::Ok => Error::Malformed("an error that is none"),
+        code => {
+            let details = error.encode_to_vec().into();
+            Status::with_details(code, &error.message, details).into()
+        }
+    }
+}
+
+/// The same error so many times. What caused it is shared.
+pub(super) fn copies(error: Error, count: usize) -> impl Iterator<Item = Error> {
+    type Source = Box<dyn error::Error + Send + Sync>;
+    let shared = |source: Source| {
+        let source: Arc<dyn error::Error + Send + Sync> = source.into();
+        move || -> Source { Box::new(source.clone()) }
+    };
+    let copy: Box<dyn Fn() -> Error + Send> = match error {
+        Error::Address(error) => Box::new(move || Error::Address(error)),
+        Error::Unreachable(source) => {
+            let source = shared(source);
+            Box::new(move || Error::Unreachable(source()))
+        }
+        Error::Disconnected(source) => {
+            let source = shared(source);
+            Box::new(move || Error::Disconnected(source()))
+        }
+        Error::DeadlineExceeded => Box::new(|| Error::DeadlineExceeded),
+        Error::LifetimeEnded => Box::new(|| Error::LifetimeEnded),
+        Error::Refused(refusal) => Box::new(move || Error::Refused(refusal.clone())),
+        Error::Malformed(what) => Box::new(move || Error::Malformed(what)),
+    };
+    iter::repeat_with(copy).take(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+    use crate::{Lifetime, Secret};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn put(key: &str, bytes: usize) -> Put {
+        let value = Secret::new(vec![7; bytes]);
+        Put::new("aws", key, value, Lifetime::Ttl(MINUTE))
+    }
+
+    fn lengths(puts: Vec<Put>) -> Vec<usize> {
+        divide(puts).map(|part| part.len()).collect()
+    }
+
+    #[test]
+    fn messages_are_divided_by_count() {
+        assert_eq!(lengths(Vec::new()), []);
+        assert_eq!(lengths(vec![put("k", 1); 1000]), [1000]);
+        assert_eq!(lengths(vec![put("k", 1); 2001]), [1000, 1000, 1]);
+    }
+
+    #[test]
+    fn messages_are_filled_up_to_their_size_whatever_passes_until_they_are_sent() {
+        let each = 1 << 20;
+        assert_eq!(lengths(vec![put("k", each); 7]), [3, 3, 1]);
+        assert_eq!(lengths(vec![put("k", 5 * each), put("k", 1)]), [1, 1]);
+        for odd in 0..64 {
+            let puts = vec![put("k", 8 * 1024 - odd); 600];
+            let part = divide(puts).next().unwrap();
+            for passed in [Duration::ZERO, Duration::from_nanos(1), MINUTE / 7] {
+                let length = part.message(passed).unwrap().request.encoded_len();
+                assert!(length <= MAX_MESSAGE, "{length}");
+                assert!(length > MAX_MESSAGE - 24 * 1024, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn item_whose_lifetime_ended_is_left_out_of_the_message() {
+        let ended = Put::new("aws", "b", Secret::new("x"), Lifetime::Ttl(MINUTE / 2));
+        let part = divide(vec![put("a", 1), ended, put("c", 1)]).next();
+        let part = part.unwrap();
+        let attempt = part.message(MINUTE / 2).unwrap();
+        let keys: Vec<_> = attempt
+            .request
+            .requests
+            .iter()
+            .map(|put| &*put.key)
+            .collect();
+        assert_eq!(keys, ["a", "c"]);
+
+        let stored = |version| BatchPutResult {
+            outcome: Some(Outcome::Response(crate::proto::PutResponse {
+                version,
+                expires_at: Some(prost_types::Timestamp::default()),
+                ..Default::default()
+            })),
+        };
+        let response = BatchPutResponse {
+            results: vec![stored(1), stored(2)],
+        };
+        let outcomes = parse(&attempt.included, response).unwrap();
+        assert!(matches!(
+            &outcomes[..],
+            [Ok(a), Err(Error::LifetimeEnded), Ok(c)] if (a.version, c.version) == (1, 2)
+        ));
+        assert!(matches!(part.message(MINUTE), Err(Error::LifetimeEnded)));
+    }
+
+    #[test]
+    fn error_of_an_item_is_the_error_of_a_single_put() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "credcache", []);
+        details.add_bad_request_violation("key", "must not be empty");
+        let status = Status::with_error_details(Code::InvalidArgument, "key", details);
+        let message = pb::Status::decode(status.details()).unwrap();
+        let (Error::Refused(of_item), Error::Refused(single)) =
+            (refusal(&message), Error::from(status))
+        else {
+            panic!("both are refusals")
+        };
+        assert_eq!(of_item, single);
+    }
+
+    #[test]
+    fn answer_that_breaks_the_contract_is_malformed() {
+        let unset = BatchPutResult { outcome: None };
+        let none = BatchPutResult {
+            outcome: Some(Outcome::Error(pb::Status::default())),
+        };
+        for result in [unset, none] {
+            let response = BatchPutResponse {
+                results: vec![result],
+            };
+            assert!(parse(&[true, true], response.clone()).is_err());
+            assert!(parse(&[], response.clone()).is_err());
+            let outcomes = parse(&[true], response).unwrap();
+            assert!(matches!(outcomes[..], [Err(Error::Malformed(_))]));
+        }
+    }
+
+    #[test]
+    fn copies_of_an_error_are_as_many_and_the_same() {
+        let errors = || {
+            [
+                Error::Unreachable("refused".into()),
+                Error::Disconnected("reset".into()),
+                Error::DeadlineExceeded,
+                Error::LifetimeEnded,
+                Error::Malformed("ttl"),
+                Status::aborted("the version differs").into(),
+            ]
+        };
+        for (error, same) in errors().into_iter().zip(errors()) {
+            let source = |error: &dyn error::Error| error.source().map(ToString::to_string);
+            let copies: Vec<_> = copies(error, 3).collect();
+            assert_eq!(copies.len(), 3);
+            for copy in copies {
+                assert_eq!(copy.to_string(), same.to_string());
+                assert_eq!(copy.unavailable(), same.unavailable());
+                assert_eq!(source(&copy), source(&same));
+            }
+        }
+    }
+}
