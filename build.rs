@@ -24,8 +24,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             "credcache.v1.PutRequest",
             "credcache.v1.BatchGetResponse",
             "credcache.v1.BatchGetResult",
-            "credcache.v1.BatchPutRequest",
         ])
+        // Generated, these would decode to hundreds of times a message's size.
+        .extern_path(
+            ".credcache.v1.BatchGetRequest",
+            "crate::rpc::proto::BatchGetRequest",
+        )
+        .extern_path(
+            ".credcache.v1.BatchPutRequest",
+            "crate::rpc::proto::BatchPutRequest",
+        )
         .extern_path(".google.rpc", "::tonic_types::pb")
         .compile_fds(descriptors)?;
     Ok(())

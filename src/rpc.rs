@@ -4,6 +4,7 @@
 //! a status in one place, `failure`. No decision about credentials is made
 //! here.
 
+mod batch;
 mod failure;
 mod fields;
 mod get;
@@ -25,7 +26,7 @@ use crate::{
     clock::Clock,
 };
 use failure::Failure;
-pub(crate) use failure::{DOMAIN, refuse_unbuilt};
+pub(crate) use failure::DOMAIN;
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
@@ -33,8 +34,9 @@ use request::AbandonLease;
 pub(crate) use timeout::timeout;
 use watch::Events;
 
-/// The largest request, in bytes: what the contract allows. Batches need it; no
-/// other message comes near `limits.max_value` and 32 KiB more.
+/// The largest message, in bytes: what the contract allows, and what clients
+/// take. Batches need it; no other message comes near `limits.max_value` and
+/// 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How many invalidations of more than one key run at once: each keeps a core
 /// busy, so more would starve the Gets; fewer would let one that matches little
@@ -129,11 +131,7 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::PutRequest>,
     ) -> Result<Response<proto::PutResponse>, Status> {
-        let request = request.into_inner();
-        let now = self.clock.now();
-        let put = request::put(&request, &self.cache, now)?;
-        let stored = self.cache.put(put, now).map_err(Failure::from)?;
-        Ok(Response::new(response::put(&self.cache, stored)))
+        Ok(Response::new(self.put_now(&request.into_inner())?))
     }
 
     /// Runs to its end once begun, even if the caller goes away.
@@ -173,16 +171,16 @@ impl CredentialCacheService for Service {
 
     async fn batch_get(
         &self,
-        _: Request<proto::BatchGetRequest>,
+        request: Request<proto::BatchGetRequest>,
     ) -> Result<Response<proto::BatchGetResponse>, Status> {
-        Err(Failure::NotBuilt("BatchGet").into())
+        Ok(Response::new(self.get_all(&request.into_inner())?))
     }
 
     async fn batch_put(
         &self,
-        _: Request<proto::BatchPutRequest>,
+        request: Request<proto::BatchPutRequest>,
     ) -> Result<Response<proto::BatchPutResponse>, Status> {
-        Err(Failure::NotBuilt("BatchPut").into())
+        Ok(Response::new(self.put_all(&request.into_inner()).await?))
     }
 
     async fn abandon_lease(
@@ -221,6 +219,13 @@ impl CredentialCacheService for Service {
 }
 
 impl Service {
+    fn put_now(&self, request: &proto::PutRequest) -> Result<proto::PutResponse, Failure> {
+        let now = self.clock.now();
+        let put = request::put(request, &self.cache, now)?;
+        let stored = self.cache.put(put, now)?;
+        Ok(response::put(&self.cache, stored))
+    }
+
     fn invalidate_now(&self, invalidate: Invalidate<'_>) -> Invalidated {
         self.cache.invalidate(invalidate, self.clock.now())
     }

@@ -13,6 +13,8 @@ use credcache::cache::{
     Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
     NamespaceName, Now, Put, Tag, Tags, TierCount, TierSpec, WallTime,
 };
+use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
+use prost::Message;
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
@@ -157,6 +159,21 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
         ALLOCATOR.allocated() as u64 / MIB
     );
     assert!(empty <= full / 4, "{} MiB still resident", empty / MIB);
+}
+
+#[test]
+fn batch_of_millions_of_empty_items_is_decoded_in_little_memory() {
+    let _alone = ALONE.lock();
+    let four_mib = |item: [u8; 2]| item.repeat(2 << 20);
+    let puts = four_mib([1 << 3 | 2, 0]);
+    let keys = four_mib([2 << 3 | 2, 0]);
+    // Whoever allocates beyond the limit is aborted.
+    let limit = ALLOCATOR.allocated() + 2 * 1024 * 1024;
+    ALLOCATOR.set_limit(limit).expect("less is allocated");
+    let puts = BatchPutRequest::decode(&puts[..]);
+    let keys = BatchGetRequest::decode(&keys[..]);
+    ALLOCATOR.set_limit(usize::MAX).expect("less is allocated");
+    assert!(puts.is_ok() && keys.is_ok());
 }
 
 fn put(cache: &Cache, number: u64, ttl: Duration, now: Now) {

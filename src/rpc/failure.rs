@@ -17,16 +17,6 @@ pub(crate) const DOMAIN: &str = "credcache";
 /// When a call that was refused for the moment may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The methods whose answer is always [`Failure::NotBuilt`].
-const NOT_BUILT: [&str; 2] = ["BatchGet", "BatchPut"];
-
-/// The answer to a method of the contract that isn't built. It needs no
-/// message, of which one of 4 MiB may take a gigabyte to decode.
-pub(crate) fn refuse_unbuilt(method: &str) -> Option<Status> {
-    let method = NOT_BUILT.into_iter().find(|name| *name == method)?;
-    Some(Failure::NotBuilt(method).into())
-}
-
 /// Why a call was refused.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
@@ -48,8 +38,6 @@ pub(super) enum Failure {
     Ending,
     #[error("the deadline passed in the server")]
     DeadlineExceeded,
-    #[error("{0} is part of the contract, but not of this version of the server")]
-    NotBuilt(&'static str),
     #[error("the server failed to finish the call")]
     Broken,
 }
@@ -100,7 +88,6 @@ impl From<Failure> for Status {
             Failure::Watch(TooManyWatchers) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Failure::Ending => (Code::Unavailable, "DRAINING"),
             Failure::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-            Failure::NotBuilt(_) => (Code::Unimplemented, "RPC_NOT_SUPPORTED"),
             Failure::Broken => (Code::Internal, "INTERNAL"),
         };
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
@@ -123,7 +110,6 @@ impl From<Failure> for Status {
             | Failure::Lease(_)
             | Failure::Abandon(_)
             | Failure::Watch(_)
-            | Failure::NotBuilt(_)
             | Failure::DeadlineExceeded
             | Failure::Broken => {}
         }

@@ -5,5 +5,8 @@
 
 tonic::include_proto!("credcache.v1");
 
+// Decoded by hand; the build leaves them out.
+pub use super::batch::{BatchGetRequest, BatchPutRequest};
+
 /// The compiled `.proto` files with all they import.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

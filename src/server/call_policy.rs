@@ -46,11 +46,8 @@ impl<S> CallPolicy<S> {
             *response.status_mut() = status;
             return Some(response);
         }
-        let method = cache_method(request.uri().path())?;
-        if self.draining.has_begun() {
-            return Some(respond(Refusal::Draining));
-        }
-        rpc::refuse_unbuilt(method).map(Status::into_http)
+        let refused = self.draining.has_begun() && is_of_the_cache(request.uri().path());
+        refused.then(|| respond(Refusal::Draining))
     }
 }
 
@@ -170,11 +167,11 @@ fn speaks_grpc(request: &Request<Body>) -> Result<(), StatusCode> {
     }
 }
 
-/// Which method of the cache the path names.
-fn cache_method(path: &str) -> Option<&str> {
-    path.strip_prefix('/')?
-        .strip_prefix(SERVICE_NAME)?
-        .strip_prefix('/')
+/// Whether the path names a method of the cache.
+fn is_of_the_cache(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(SERVICE_NAME))
+        .is_some_and(|path| path.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -84,16 +84,3 @@ async fn unknown_methods_and_services_are_unimplemented() {
         assert_eq!(refusal(path, &[], &[]).await.code(), Code::Unimplemented);
     }
 }
-
-#[tokio::test]
-async fn method_that_is_not_built_is_refused_without_its_message() {
-    for method in ["BatchGet", "BatchPut"] {
-        let path = format!("/credcache.v1.CredentialCacheService/{method}");
-        // The head of a frame of 4 MiB, which never comes.
-        let status = refusal(&path, &[], &[0, 0, 0x40, 0, 0]).await;
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert!(status.message().starts_with(method), "{status:?}");
-        let expected = ("credcache".into(), "RPC_NOT_SUPPORTED".into());
-        assert_eq!(reason(&status), expected);
-    }
-}

@@ -39,7 +39,7 @@ fn post(path: &str) -> http::request::Builder {
 }
 
 /// The status of a call with this body, which isn't OK.
-async fn status(client: &mut RawClient, path: &str, body: Vec<u8>) -> Status {
+pub(crate) async fn status(client: &mut RawClient, path: &str, body: Vec<u8>) -> Status {
     let request = post(path).body(()).unwrap();
     let (response, trailers) = answer(client, request, body).await.unwrap();
     assert_eq!(response.status(), 200);

@@ -2,13 +2,13 @@
 //! field; nothing is stored, and nothing the caller sent is repeated.
 
 mod other_fields;
-mod put_fields;
+pub(crate) mod put_fields;
 mod wrong_values;
 
 use std::time::Duration;
 
 use credcache_client::proto::{
-    BatchGetRequest, BatchPutRequest, PutRequest,
+    PutRequest,
     put_request::{Lifetime, Precondition},
 };
 use tonic::{Code, Status};
@@ -145,28 +145,5 @@ async fn message_above_four_mebibytes_exhausts_a_resource() {
     };
     let status = refused(&mut server.stub().await, request).await;
     assert_refusal(&status, Code::ResourceExhausted, "MESSAGE_TOO_LARGE", &[]);
-    server.assert_nothing_was_stored().await;
-}
-
-#[tokio::test]
-async fn rpcs_of_later_versions_are_unimplemented() {
-    let server = Running::start(&config(TWO_TIERS)).await;
-    let mut stub = server.stub().await;
-    let keys = vec!["qz-key".to_owned()];
-    let requests = vec![put()];
-    for status in [
-        within(stub.batch_get(BatchGetRequest {
-            keys,
-            ..Default::default()
-        }))
-        .await
-        .err(),
-        within(stub.batch_put(BatchPutRequest { requests }))
-            .await
-            .err(),
-    ] {
-        let status = status.expect("a refusal");
-        assert_refusal(&status, Code::Unimplemented, "RPC_NOT_SUPPORTED", &[]);
-    }
     server.assert_nothing_was_stored().await;
 }

@@ -6,7 +6,7 @@
 use std::iter::repeat_with;
 
 use credcache_client::proto::{
-    GetRequest, InvalidateRequest, PutRequest, StatsRequest,
+    BatchGetRequest, BatchPutRequest, GetRequest, InvalidateRequest, PutRequest, StatsRequest,
     invalidate_request::Target,
     put_request::{Lifetime, Precondition},
 };
@@ -21,10 +21,18 @@ pub(super) enum Method {
     Get,
     Invalidate,
     Stats,
+    BatchGet,
+    BatchPut,
 }
 
-pub(super) const METHODS: [Method; 4] =
-    [Method::Put, Method::Get, Method::Invalidate, Method::Stats];
+pub(super) const METHODS: [Method; 6] = [
+    Method::Put,
+    Method::Get,
+    Method::Invalidate,
+    Method::Stats,
+    Method::BatchGet,
+    Method::BatchPut,
+];
 
 impl Method {
     pub(super) fn path(self) -> String {
@@ -37,6 +45,8 @@ impl Method {
             Self::Get => GetRequest::decode(bytes).is_ok(),
             Self::Invalidate => InvalidateRequest::decode(bytes).is_ok(),
             Self::Stats => StatsRequest::decode(bytes).is_ok(),
+            Self::BatchGet => BatchGetRequest::decode(bytes).is_ok(),
+            Self::BatchPut => BatchPutRequest::decode(bytes).is_ok(),
         }
     }
 
@@ -62,6 +72,19 @@ impl Method {
             .encode_to_vec(),
             Self::Stats => StatsRequest {
                 namespace: "aws".into(),
+            }
+            .encode_to_vec(),
+            Self::BatchGet => BatchGetRequest {
+                namespace: "aws".into(),
+                keys: vec!["reader".into(), "writer".into()],
+                min_ttl: Some(Duration {
+                    seconds: 1,
+                    nanos: 2,
+                }),
+            }
+            .encode_to_vec(),
+            Self::BatchPut => BatchPutRequest {
+                requests: vec![good_put(), good_put()],
             }
             .encode_to_vec(),
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::fixture::{Running, TWO_TIERS, config};
 
-fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
+pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     let mut puts: Vec<(PutRequest, &[&str])> = Vec::new();
     let mut case = |fields, change: &dyn Fn(&mut PutRequest)| {
         let mut request = put();

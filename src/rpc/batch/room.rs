@@ -1,0 +1,117 @@
+//! What is left of the message that a batch is answered with.
+//!
+//! Guarantees that the response stays within what clients take: every result
+//! has a share, and what is larger takes the rest from a common store.
+
+use prost::{Message, encoding::message};
+
+use crate::rpc::MAX_MESSAGE;
+
+/// The number of `results` in both responses.
+const RESULTS: u32 = 1;
+/// More than any miss takes, in bytes.
+const MISS: usize = 32;
+/// More than what was stored, or a code and a reason, takes, in bytes. The
+/// longest in it is a tier's name, of up to 63.
+const OUTCOME: usize = 256;
+
+pub(super) struct Room {
+    share: usize,
+    /// Bytes that are nobody's share.
+    left: usize,
+}
+
+impl Room {
+    pub(super) fn of_misses(count: usize) -> Self {
+        Self::of(count, MISS)
+    }
+
+    pub(super) fn of_outcomes(count: usize) -> Self {
+        Self::of(count, OUTCOME)
+    }
+
+    fn of(count: usize, share: usize) -> Self {
+        Self {
+            share,
+            left: MAX_MESSAGE.saturating_sub(count.saturating_mul(share)),
+        }
+    }
+
+    /// Takes what this result needs, or nothing if there isn't as much. Then its
+    /// share is still there for another in its place.
+    pub(super) fn take(&mut self, result: &impl Message) -> bool {
+        let beyond = message::encoded_len(RESULTS, result).saturating_sub(self.share);
+        match self.left.checked_sub(beyond) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use prost_types::{Duration, Timestamp};
+
+    use super::*;
+    use crate::rpc::proto::{
+        BatchGetResult, BatchPutResult, Credential, Miss, MissReason, PutResponse,
+        batch_get_result, batch_put_result,
+    };
+
+    fn credential(bytes: usize) -> BatchGetResult {
+        let credential = Credential {
+            value: Bytes::from(vec![0; bytes]),
+            ..Default::default()
+        };
+        BatchGetResult {
+            outcome: Some(batch_get_result::Outcome::Credential(credential)),
+        }
+    }
+
+    #[test]
+    fn message_is_filled_to_the_last_byte_and_not_beyond() {
+        let whole = credential(MAX_MESSAGE);
+        let heads = message::encoded_len(RESULTS, &whole) - MAX_MESSAGE;
+        for count in [1, 2, 1000] {
+            let fits = MAX_MESSAGE - heads - (count - 1) * MISS;
+            assert!(!Room::of_misses(count).take(&credential(fits + 1)));
+            let mut room = Room::of_misses(count);
+            assert!(room.take(&credential(fits)));
+            assert!(!room.take(&credential(MISS)));
+            assert!(room.take(&credential(MISS / 2)));
+        }
+    }
+
+    #[test]
+    fn what_needs_no_more_than_its_share_always_fits() {
+        let longest = Duration {
+            seconds: 315_576_000_000,
+            nanos: 999_999_999,
+        };
+        let miss = Miss {
+            reason: MissReason::NoRoom.into(),
+            retry_after: Some(longest),
+        };
+        let miss = BatchGetResult {
+            outcome: Some(batch_get_result::Outcome::Miss(miss)),
+        };
+        assert!(message::encoded_len(RESULTS, &miss) <= MISS);
+
+        let stored = PutResponse {
+            version: u64::MAX,
+            tier: "t".repeat(63),
+            expires_at: Some(Timestamp {
+                seconds: i64::MAX,
+                nanos: i32::MAX,
+            }),
+        };
+        let stored = BatchPutResult {
+            outcome: Some(batch_put_result::Outcome::Response(stored)),
+        };
+        assert!(message::encoded_len(RESULTS, &stored) <= OUTCOME);
+    }
+}

@@ -1,0 +1,124 @@
+//! What doesn't fit into one message.
+
+use credcache_client::{
+    Lifetime, MissReason, Put, Secret,
+    proto::{BatchGetRequest, MissReason as Wire, batch_get_result::Outcome},
+};
+use prost::Message;
+
+use super::{MINUTE, answer, version};
+use crate::fixture::{Running, config, within};
+
+const MESSAGE: usize = 4 << 20;
+const LARGE: usize = 64 << 10;
+/// Larger in all than one message, by far.
+const COUNT: usize = 150;
+
+fn key(nth: usize) -> String {
+    format!("large/{nth}")
+}
+
+/// A credential of the largest size that is recognized by its value.
+fn large(nth: usize) -> Put {
+    let value = Secret::new(value(nth));
+    Put::new("aws", key(nth), value, Lifetime::Ttl(MINUTE))
+}
+
+fn value(nth: usize) -> Vec<u8> {
+    nth.to_be_bytes().repeat(LARGE / size_of::<usize>())
+}
+
+#[tokio::test]
+async fn batches_larger_than_a_message_come_whole_and_in_order() {
+    let server = Running::start(&config("")).await;
+    let client = server.client().await;
+    let mut puts: Vec<_> = (0..COUNT).map(large).collect();
+    let small = Put::new("aws", "small", Secret::new("small"), Lifetime::Ttl(MINUTE));
+    puts.push(small);
+    let outcomes = within(client.batch_put(puts)).await;
+    assert_eq!(outcomes.len(), COUNT + 1);
+    assert!(outcomes.iter().map(version).is_sorted_by(|a, b| a < b));
+
+    let keys = (0..COUNT).map(key);
+    let keys = keys.chain(["absent".into(), "small".into(), key(0)]);
+    let lookups = within(client.batch_get("aws", keys, None)).await.unwrap();
+    assert_eq!(lookups.len(), COUNT + 3);
+    for (nth, lookup) in lookups[..COUNT].iter().enumerate() {
+        assert_eq!(answer(lookup), Ok(&value(nth)[..]), "{nth}");
+    }
+    assert_eq!(answer(&lookups[COUNT]), Err(MissReason::NotFound));
+    assert_eq!(answer(&lookups[COUNT + 1]), Ok(&b"small"[..]));
+    assert_eq!(answer(&lookups[COUNT + 2]), Ok(&value(0)[..]));
+}
+
+#[tokio::test]
+async fn response_is_filled_and_the_rest_are_misses_for_want_of_room() {
+    let server = Running::start(&config("")).await;
+    let client = server.client().await;
+    let mut puts: Vec<_> = (0..COUNT).map(large).collect();
+    let small = Put::new("aws", "small", Secret::new("small"), Lifetime::Ttl(MINUTE));
+    puts.push(small);
+    within(client.batch_put(puts)).await;
+
+    let mut keys: Vec<_> = (0..COUNT).map(key).collect();
+    keys.extend(["absent".into(), "small".into()]);
+    let request = BatchGetRequest {
+        namespace: "aws".into(),
+        keys,
+        min_ttl: None,
+    };
+    let answer = within(server.stub().await.batch_get(request)).await;
+    let answer = answer.unwrap().into_inner();
+    let length = answer.encoded_len();
+    assert!(length <= MESSAGE, "{length}");
+    // Another one wouldn't have fitted.
+    assert!(length > MESSAGE - LARGE - 16 * 1024, "{length}");
+
+    let mut outcomes = answer.results.into_iter().map(|result| result.outcome);
+    let fitted = length / LARGE;
+    for nth in 0..COUNT {
+        match outcomes.next().unwrap().expect("an outcome") {
+            Outcome::Credential(credential) => {
+                assert!(nth < fitted, "{nth}");
+                assert_eq!(credential.value, value(nth));
+            }
+            Outcome::Miss(miss) => {
+                assert!(nth >= fitted, "{nth}");
+                assert_eq!(miss.reason(), Wire::NoRoom);
+            }
+        }
+    }
+    // What is no credential, or a small one, still has room.
+    let absent = outcomes.next().unwrap();
+    assert!(matches!(absent, Some(Outcome::Miss(miss)) if miss.reason() == Wire::NotFound));
+    let small = outcomes.next().unwrap();
+    assert!(matches!(small, Some(Outcome::Credential(it)) if it.value == "small"));
+}
+
+#[tokio::test]
+async fn largest_credential_there_can_be_always_has_room() {
+    let tables = "limits.max_value = '1MiB'\n\
+        [[tier]]\nname = 'one'\nmax_ttl = '1m'\ncapacity = '64MiB'\n";
+    let server = Running::start(&config(tables)).await;
+    let client = server.client().await;
+    let value = vec![7; 1 << 20];
+    let puts = (0..4).map(|nth| {
+        Put::new(
+            "aws",
+            key(nth),
+            Secret::new(value.clone()),
+            Lifetime::Ttl(MINUTE),
+        )
+        .attribute("a", "x".repeat(4095))
+        .tag("t".repeat(128))
+    });
+    for outcome in within(client.batch_put(puts.collect())).await {
+        outcome.unwrap();
+    }
+    let mut keys = vec![String::from("absent"); 996];
+    keys.extend((0..4).map(key));
+    let lookups = within(client.batch_get("aws", keys, None)).await.unwrap();
+    for lookup in &lookups[996..] {
+        assert_eq!(answer(lookup), Ok(&value[..]));
+    }
+}
