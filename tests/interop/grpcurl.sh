@@ -21,6 +21,7 @@ main() {
   check_invalidate
   check_unix_socket
   check_stats
+  check_batches
   check_later_rpcs
   check_shutdown
   printf '%d passed, %d failed\n' "$passed" "$failed"
@@ -165,11 +166,34 @@ check_stats() {
   answered 'Stats of a namespace' '"puts": "5"' '"invalidated": "5"'
 }
 
+check_batches() {
+  call BatchPut '{"requests": [
+    {"namespace": "batched", "key": "a", "value": "Zmlyc3Q=", "ttl": "60s"},
+    {"namespace": "batched", "key": "", "value": "eA==", "ttl": "60s"},
+    {"namespace": "batched", "key": "a", "value": "eA==", "ttl": "60s", "if_absent": true},
+    {"namespace": "batched", "key": "b", "value": "c2Vjb25k", "ttl": "60s"}]}'
+  answered 'BatchPut' '"version": "[0-9]+"'
+  in_order 'each item of a BatchPut stands or fails alone, in its place' '"response"' '"code": 3' '"reason": "INVALID_FIELD"' \
+    '"field": "key"' '"code": 6' '"reason": "KEY_LIVE"' '"response"'
+
+  call BatchGet '{"namespace": "batched", "keys": ["b", "absent", "a", "b"]}'
+  answered 'BatchGet' '"ttl": "[0-9.]+s"' '"expiresAt": "20'
+  in_order 'each key of a BatchGet is answered in its place' '"value": "c2Vjb25k"' MISS_REASON_NOT_FOUND '"value": "Zmlyc3Q="' \
+    '"value": "c2Vjb25k"'
+  call BatchGet '{"namespace": "batched", "keys": ["a"], "min_ttl": "3600s"}'
+  answered 'BatchGet with a longer min_ttl is a miss' MISS_REASON_TTL_TOO_SHORT
+  call BatchGet '{"namespace": "interop", "keys": ["a", "b"]}'
+  in_order 'another namespace does not see a batch' MISS_REASON_NOT_FOUND MISS_REASON_NOT_FOUND
+
+  call BatchGet '{"namespace": "batched", "keys": []}'
+  refused 'BatchGet of no keys' InvalidArgument '"field": "keys"'
+  call BatchGet '{"namespace": "batched", "keys": ["a", ""]}'
+  refused 'BatchGet names the bad key' InvalidArgument '"field": "keys\[1\]"'
+  call BatchPut "{\"requests\": [$(printf '{},%.0s' {1..1000}){}]}"
+  refused 'BatchPut of more than a thousand' InvalidArgument '"field": "requests"'
+}
+
 check_later_rpcs() {
-  call BatchGet '{"namespace": "interop", "keys": ["once"]}'
-  refused 'BatchGet' Unimplemented
-  call BatchPut '{"requests": []}'
-  refused 'BatchPut' Unimplemented
   call AbandonLease '{"namespace": "interop", "key": "once", "lease": "AAAAAAAAAAAAAAAAAAAAAA=="}'
   refused 'AbandonLease' Unimplemented
   call Watch '{"namespace": "interop"}'
@@ -258,6 +282,15 @@ refused() {
   local name="$1: $2" status=$2
   shift 2
   verdict "$name" "$output" "^ *Code: $status\$" "$@"
+}
+
+# in_order NAME PATTERN...: the call succeeded, and the patterns occur in what it
+# printed one after the other.
+in_order() {
+  local name=$1 pattern
+  shift
+  printf -v pattern '%s.*' "$@"
+  verdict "$name" "exit $code ${output//$'\n'/ }" "^exit 0 .*$pattern"
 }
 
 gone() {
