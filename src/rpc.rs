@@ -25,8 +25,8 @@ use crate::{
     cache::{Cache, Invalidate, Invalidated, Target, WallTime},
     clock::Clock,
 };
-use failure::Failure;
 pub(crate) use failure::DOMAIN;
+use failure::Failure;
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };

@@ -45,7 +45,7 @@ impl Service {
         let mut room = Room::of_misses(names.len());
         let results = names.into_iter().map(|name| {
             let lookup = self.cache.get(name, min_ttl, || self.clock.now());
-            let result = get_result(response::get(&self.cache, lookup));
+            let result = get_result(response::get(&self.cache, lookup, None));
             if room.take(&result) {
                 result
             } else {

@@ -1,7 +1,6 @@
 //! What holds for every call, whatever its method: it is gRPC, the caller's
 //! deadline is kept, its message comes whole within a time, nothing begins once
-//! the drain has, what isn't built is refused unread, and transport errors carry
-//! the codes of the contract.
+//! the drain has, and transport errors carry the codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
 //! to keep it itself.

@@ -32,7 +32,7 @@ fn at(passed: Duration) -> Now {
 
 fn service() -> (Service, Arc<Cache>, Arc<Clock>) {
     let config = config(TWO_TIERS);
-    let cache = Cache::new(config.tiers.clone(), config.limits.of_cache());
+    let cache = Cache::new(config.tiers.clone(), config.limits.cache);
     let cache = Arc::new(cache.unwrap());
     let clock = Arc::new(Clock::manual(at(Duration::ZERO)));
     let instance = Instance::new(clock.now().wall).unwrap();
