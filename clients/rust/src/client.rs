@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
-    Error, GetOptions, Health, Invalidated, Lookup, Put, Stats, Stored, Target,
+    Answer, Error, GetOptions, Health, InvalidateOptions, Invalidated, Lease, Lookup, Put, Stats,
+    Stored, Target,
     builder::{Builder, LONGEST_TIMEOUT},
     clock::BootInstant,
     connections::Connections,
@@ -14,7 +15,11 @@ use crate::{
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     put,
     retry::{Delivery, Retry},
+    wire,
 };
+
+/// The longest wait that the server counts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// A client of one server.
 ///
@@ -62,27 +67,59 @@ impl Client {
         self.get_with(namespace, key, GetOptions::default()).await
     }
 
-    /// [`get`](Self::get), with conditions on what is good enough.
+    /// [`get`](Self::get), with conditions on what is good enough, or waiting for
+    /// somebody else's fetch. Never asks for a lease.
     pub async fn get_with(
         &self,
         namespace: impl Into<String>,
         key: impl Into<String>,
         options: GetOptions,
     ) -> Result<Lookup, Error> {
+        let options = options.acquire_lease(false);
+        let answer = self.lookup(namespace, key, options).await?;
+        Ok(answer.lookup)
+    }
+
+    /// [`get_with`](Self::get_with), and the key's lease if it is asked for and
+    /// free. [`get_or_fetch`](Self::get_or_fetch) does all that a lease entails.
+    ///
+    /// A lease whose answer is lost, because the connection breaks or this
+    /// future is dropped, runs out in its own time: the attempt that follows, as
+    /// anybody else's, finds the key `Pending`, or waits for its end.
+    pub async fn lookup(
+        &self,
+        namespace: impl Into<String>,
+        key: impl Into<String>,
+        options: GetOptions,
+    ) -> Result<Answer, Error> {
+        let wait = options.wait.map(|wait| wait.min(LONGEST_WAIT));
         let request = proto::GetRequest {
             namespace: namespace.into(),
             key: key.into(),
-            min_ttl: options.min_ttl.map(crate::wire::span),
-            ..Default::default()
+            min_ttl: options.min_ttl.map(wire::span),
+            acquire_lease: options.acquire_lease,
+            wait: None,
         };
+        let called = BootInstant::now();
+        // What earlier attempts waited isn't waited again.
+        let message = || {
+            let passed = BootInstant::now().since(called);
+            let wait = wait.map(|wait| wire::span(wait.saturating_sub(passed)));
+            Ok(proto::GetRequest {
+                wait,
+                ..request.clone()
+            })
+        };
+        let timeout = self.timeout.saturating_add(wait.unwrap_or_default());
         let (response, sent) = self
+            .with_timeout(timeout)
             .call(
                 Delivery::AtLeastOnce,
-                || Ok(request.clone()),
+                message,
                 |channel, request| async move { Stub::new(channel).get(request).await },
             )
             .await?;
-        Lookup::parse(response, sent)
+        Answer::parse(response, sent)
     }
 
     /// Stores a credential in place of whatever the key held.
@@ -115,7 +152,19 @@ impl Client {
         namespace: impl Into<String>,
         target: Target,
     ) -> Result<Invalidated, Error> {
-        let request = target.into_request(namespace.into());
+        self.invalidate_with(namespace, target, InvalidateOptions::default())
+            .await
+    }
+
+    /// [`invalidate`](Self::invalidate), and what was issued up to some instant
+    /// is refused from now on.
+    pub async fn invalidate_with(
+        &self,
+        namespace: impl Into<String>,
+        target: Target,
+        options: InvalidateOptions,
+    ) -> Result<Invalidated, Error> {
+        let request = target.into_request(namespace.into(), options);
         let (response, _) = self
             .call(
                 Delivery::AtLeastOnce,
@@ -124,6 +173,34 @@ impl Client {
             )
             .await?;
         Ok(response.into())
+    }
+
+    /// Gives a lease back unused, so that those who wait for it needn't wait for
+    /// its end. With `retry_after` the server grants no other for that long
+    /// (5 minutes at most): the issuer is failing.
+    ///
+    /// `Aborted` with the reason `LEASE_LOST` if it isn't the key's current one
+    /// any more; after a broken connection that may be the first attempt's doing.
+    pub async fn abandon_lease(
+        &self,
+        namespace: impl Into<String>,
+        key: impl Into<String>,
+        lease: &Lease,
+        retry_after: Option<Duration>,
+    ) -> Result<(), Error> {
+        let request = proto::AbandonLeaseRequest {
+            namespace: namespace.into(),
+            key: key.into(),
+            lease: lease.token.clone().into_bytes(),
+            retry_after: retry_after.map(wire::span),
+        };
+        self.call(
+            Delivery::AtLeastOnce,
+            || Ok(request.clone()),
+            |channel, request| async move { Stub::new(channel).abandon_lease(request).await },
+        )
+        .await?;
+        Ok(())
     }
 
     /// The server's counters, in all or for one namespace.

@@ -1,6 +1,6 @@
 //! What an Invalidate revokes, and what it answers.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use crate::proto::{self, invalidate_request::Target as Wire};
 
@@ -24,7 +24,11 @@ pub enum Target {
 }
 
 impl Target {
-    pub(crate) fn into_request(self, namespace: String) -> proto::InvalidateRequest {
+    pub(crate) fn into_request(
+        self,
+        namespace: String,
+        options: InvalidateOptions,
+    ) -> proto::InvalidateRequest {
         let mut if_version = None;
         let target = match self {
             Self::Key(key) => Wire::Key(key),
@@ -40,8 +44,25 @@ impl Target {
             namespace,
             target: Some(target),
             if_version,
-            issued_before: None,
+            issued_before: options.issued_before.map(Into::into),
         }
+    }
+}
+
+/// How far an Invalidate reaches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InvalidateOptions {
+    issued_before: Option<SystemTime>,
+}
+
+impl InvalidateOptions {
+    /// Refuse from now on what was issued at or before this, by the server's
+    /// wall clock and at most 5 minutes ahead of it. By default the instant of
+    /// the call.
+    #[must_use]
+    pub fn issued_before(mut self, issued_before: SystemTime) -> Self {
+        self.issued_before = Some(issued_before);
+        self
     }
 }
 
@@ -111,12 +132,21 @@ mod tests {
             (Target::Tag("t".into()), Wire::Tag("t".into()), None),
             (Target::All, Wire::All(true), None),
         ] {
-            let request = target.into_request("aws".into());
+            let request = target.into_request("aws".into(), InvalidateOptions::default());
             assert_eq!(request.namespace, "aws");
             assert_eq!(
                 (request.target, request.if_version),
                 (Some(wire), if_version)
             );
+            assert_eq!(request.issued_before, None);
         }
+    }
+
+    #[test]
+    fn instant_that_credentials_must_be_issued_after_is_sent() {
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(9);
+        let options = InvalidateOptions::default().issued_before(at);
+        let request = Target::All.into_request("aws".into(), options);
+        assert_eq!(request.issued_before, Some(at.into()));
     }
 }

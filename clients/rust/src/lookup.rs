@@ -11,10 +11,12 @@ use std::{
 
 use crate::{Error, Secret, clock::BootInstant, proto, wire};
 
-/// What is good enough for a Get.
+/// What is good enough for a Get, and what to do if there is nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GetOptions {
     pub(crate) min_ttl: Option<Duration>,
+    pub(crate) acquire_lease: bool,
+    pub(crate) wait: Option<Duration>,
 }
 
 impl GetOptions {
@@ -24,26 +26,46 @@ impl GetOptions {
         self.min_ttl = Some(min_ttl);
         self
     }
+
+    /// Whether to ask for the key's lease, on a miss or on a hit that is due to
+    /// be fetched anew. Counts in [`Client::lookup`](crate::Client::lookup)
+    /// alone: the other calls have nobody to give a lease to.
+    #[must_use]
+    pub fn acquire_lease(mut self, acquire_lease: bool) -> Self {
+        self.acquire_lease = acquire_lease;
+        self
+    }
+
+    /// How long to wait for somebody else's fetch instead of missing at once.
+    /// The server counts 5 minutes at most. It comes on top of the client's
+    /// timeout.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
 }
 
-/// The answer to a Get.
+/// The answer to a Get: a credential, owned or shared, or why there is none.
 #[derive(Clone, Debug)]
-pub enum Lookup {
+pub enum Lookup<C = Credential> {
     /// The key's live credential.
-    Hit(Credential),
+    Hit(C),
     /// There is none, or none that is good enough.
     Miss(Miss),
 }
 
-impl Lookup {
+impl<C> Lookup<C> {
     /// The credential of a hit.
-    pub fn hit(self) -> Option<Credential> {
+    pub fn hit(self) -> Option<C> {
         match self {
             Self::Hit(credential) => Some(credential),
             Self::Miss(_) => None,
         }
     }
+}
 
+impl Lookup {
     pub(crate) fn parse(response: proto::GetResponse, sent: BootInstant) -> Result<Self, Error> {
         use proto::get_response::Outcome;
         match response.outcome {
@@ -78,7 +100,7 @@ pub struct Credential {
     pub attributes: BTreeMap<String, String>,
     // No later than the server's own deadline: `sent` plus the answered ttl,
     // where `sent` is before the instant that ttl was measured at.
-    deadline: BootInstant,
+    pub(crate) deadline: BootInstant,
 }
 
 impl Credential {
@@ -126,7 +148,8 @@ impl fmt::Debug for Credential {
 pub struct Miss {
     /// The reason, as far as the server remembers it.
     pub reason: MissReason,
-    /// When to ask again, if somebody is fetching it.
+    /// When to ask again: if somebody is fetching it, and while nobody may
+    /// because the issuer is failing.
     pub retry_after: Option<Duration>,
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Secret, proto, wire};
+use crate::{Error, Lease, LeaseToken, Secret, proto, wire};
 
 /// A credential to store, under a key of a namespace.
 ///
@@ -26,6 +26,7 @@ pub struct Put {
     tags: Vec<String>,
     attributes: BTreeMap<String, String>,
     tier: String,
+    lease: Option<LeaseToken>,
     precondition: Option<Precondition>,
     single_use: bool,
 }
@@ -67,6 +68,7 @@ impl Put {
             tags: Vec::new(),
             attributes: BTreeMap::new(),
             tier: String::new(),
+            lease: None,
             precondition: None,
             single_use: false,
         }
@@ -106,6 +108,16 @@ impl Put {
     #[must_use]
     pub fn tier(mut self, tier: impl Into<String>) -> Self {
         self.tier = tier.into();
+        self
+    }
+
+    /// The lease under which it was fetched. Stored only while that is the key's
+    /// current one, else `Aborted` with the reason `LEASE_LOST`, and only if
+    /// nothing that matches it was revoked since the lease was granted, else
+    /// `Aborted` with the reason `REVOKED`: don't use what was fetched.
+    #[must_use]
+    pub fn lease(mut self, lease: &Lease) -> Self {
+        self.lease = Some(lease.token.clone());
         self
     }
 
@@ -153,7 +165,7 @@ impl Put {
                 Precondition::Version(version) => Condition::IfVersion(version),
             }),
             single_use: self.single_use,
-            ..Default::default()
+            lease: self.lease.map(LeaseToken::into_bytes).unwrap_or_default(),
         }
     }
 
@@ -177,6 +189,7 @@ impl fmt::Debug for Put {
             .field("tags", &self.tags.len())
             .field("attributes", &self.attributes.len())
             .field("tier", &self.tier)
+            .field("lease", &self.lease)
             .field("precondition", &self.precondition)
             .field("single_use", &self.single_use)
             .finish_non_exhaustive()
