@@ -53,6 +53,7 @@ mod put;
 mod retry;
 mod secret;
 mod stats;
+mod watch;
 mod wire;
 
 pub use address::{Address, AddressError};
@@ -67,3 +68,4 @@ pub use put::{Lifetime, Put, Stored};
 pub use secret::Secret;
 pub use stats::{Leases, Misses, ServerInfo, Stats, Tier};
 pub use tonic::Code;
+pub use watch::{Event, Watch};
