@@ -1,8 +1,12 @@
 //! Generates the client's own message types from `proto/`: the wire is the
 //! boundary between this crate and the server. Needs no protoc.
 
-use std::error::Error;
+use std::{env, error::Error, fs, path::PathBuf};
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script where to write by the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(["credcache/v1/credential_cache_service.proto"], ["proto"])?;
@@ -19,6 +23,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             "credcache.v1.BatchPutRequest",
         ])
         .extern_path(".google.rpc", "::tonic_types::pb")
+        .compile_fds(descriptors.clone())?;
+
+    // The service's other side, for the fakes of the tests: they include it by
+    // its path, and nothing else does.
+    let served = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is unset")?).join("served");
+    fs::create_dir_all(&served)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .bytes(".")
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .out_dir(served)
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -81,6 +81,7 @@ impl Builder {
             connections: Arc::new(connections),
             timeout: self.timeout,
             retry: self.retry,
+            flights: Arc::default(),
         }
     }
 }

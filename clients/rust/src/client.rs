@@ -11,6 +11,7 @@ use crate::{
     builder::{Builder, LONGEST_TIMEOUT},
     clock::BootInstant,
     connections::Connections,
+    fetch::Flights,
     health,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     put,
@@ -31,6 +32,7 @@ pub struct Client {
     pub(crate) connections: Arc<Connections>,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) flights: Arc<Flights>,
 }
 
 impl Client {

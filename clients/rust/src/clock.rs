@@ -4,7 +4,7 @@
 //! where there is one: otherwise a laptop or a paused virtual machine would
 //! wake up believing that its credentials are still good.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The clock that counts sleep too.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -42,10 +42,34 @@ impl BootInstant {
         Self(self.0.saturating_add(span))
     }
 
+    /// The instant `span` earlier, or the first one there is.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span))
+    }
+
+    /// For an atomic: in nanoseconds, of which 64 bits last for centuries.
+    pub(crate) fn nanos(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant of [`nanos`](Self::nanos).
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Self(Duration::from_nanos(nanos))
+    }
+
     /// How long after `earlier` this is; zero if it isn't.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// The wall clock, for times that others stated on theirs.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this file is the reader of clocks"
+)]
+pub(crate) fn wall_now() -> SystemTime {
+    SystemTime::now()
 }
 
 #[cfg(test)]

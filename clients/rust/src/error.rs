@@ -73,6 +73,27 @@ impl Error {
         }
     }
 
+    /// Whether the cache is at fault, and not the call: who can do without the
+    /// cache had better do so.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Disconnected(_)
+            | Self::DeadlineExceeded
+            | Self::Malformed(_) => true,
+            Self::Refused(refusal) => matches!(
+                refusal.code,
+                Code::Unavailable
+                    | Code::Internal
+                    | Code::Unknown
+                    | Code::Cancelled
+                    | Code::DataLoss
+                    | Code::ResourceExhausted
+            ),
+            Self::Address(_) | Self::LifetimeEnded => false,
+        }
+    }
+
     /// How long the server asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

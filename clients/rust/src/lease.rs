@@ -4,17 +4,26 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Error, Lookup, clock::BootInstant, proto, wire};
+use crate::{Credential, Error, Lookup, clock::BootInstant, proto, wire};
 
 /// What a Get answers to one who asks for the lease too.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Answer<C = Credential> {
     /// The credential, or why there is none.
-    pub lookup: Lookup,
+    pub lookup: Lookup<C>,
     /// Set if the caller holds the key's lease from now on. Beside a hit it
     /// means that the credential is good, but due to be fetched anew.
     pub lease: Option<Lease>,
+}
+
+impl<C> Answer<C> {
+    pub(crate) fn map<D>(self, wrap: impl FnOnce(C) -> D) -> Answer<D> {
+        Answer {
+            lookup: self.lookup.map(wrap),
+            lease: self.lease,
+        }
+    }
 }
 
 impl Answer {

@@ -23,6 +23,35 @@
 //!
 //! `examples/quickstart.rs` is the same against a server that runs.
 //!
+//! Most services need one call, which leaves all of this to the crate: one
+//! caller of the whole mesh fetches, the others wait for what it brings, and the
+//! next credential is fetched before this one ends.
+//!
+//! ```no_run
+//! # use std::{io, time::Duration};
+//! # use credcache_client::{Client, FetchError, Fetched, Lifetime, NearCache, Secret};
+//! # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+//! async fn issue() -> Result<Fetched, FetchError<io::Error>> {
+//!     let token = Secret::new("what the identity provider answers");
+//!     Ok(Fetched::new(token, Lifetime::Ttl(Duration::from_secs(900))).tag("prod"))
+//! }
+//!
+//! let credential = client.get_or_fetch("oauth", "billing", issue).await?;
+//!
+//! // The same without a call for each hit: what is kept in the process is given
+//! // up as soon as the server revokes it, or falls silent.
+//! let near = NearCache::builder(client).namespace("oauth").build();
+//! let credential = near.get_or_fetch("oauth", "billing", issue).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::get_or_fetch`] says who fetches, who waits, and what an outage of
+//! the cache comes to: none of its callers'. [`NearCache`] says what may be used
+//! without asking. [`Client::lookup`], [`Client::abandon_lease`] and
+//! [`Client::watch`] are what both are made of. `examples/get_or_fetch.rs` shows
+//! them at work.
+//!
 //! What holds for every call:
 //! - A miss is a value; an [`Error`] means that there is no answer.
 //! - A lifetime is never lengthened: [`Credential::remaining`] counts from
@@ -44,10 +73,12 @@ mod client;
 mod clock;
 mod connections;
 mod error;
+mod fetch;
 mod health;
 mod invalidate;
 mod lease;
 mod lookup;
+mod near;
 pub mod proto;
 mod put;
 mod retry;
@@ -60,10 +91,12 @@ pub use address::{Address, AddressError};
 pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, FieldViolation, Refusal};
+pub use fetch::{FetchError, FetchOptions, Fetched, GetOrFetchError, OnOutage};
 pub use health::Health;
 pub use invalidate::{InvalidateOptions, Invalidated, Target};
 pub use lease::{Answer, Lease, LeaseToken};
 pub use lookup::{Credential, GetOptions, Lookup, Miss, MissReason};
+pub use near::{NearBuilder, NearCache, NearStats};
 pub use put::{Lifetime, Put, Stored};
 pub use secret::Secret;
 pub use stats::{Leases, Misses, ServerInfo, Stats, Tier};

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Secret, clock::BootInstant, proto, wire};
+use crate::{Error, Secret, Stored, clock::BootInstant, proto, wire};
 
 /// What is good enough for a Get, and what to do if there is nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +63,13 @@ impl<C> Lookup<C> {
             Self::Miss(_) => None,
         }
     }
+
+    pub(crate) fn map<D>(self, wrap: impl FnOnce(C) -> D) -> Lookup<D> {
+        match self {
+            Self::Hit(credential) => Lookup::Hit(wrap(credential)),
+            Self::Miss(miss) => Lookup::Miss(miss),
+        }
+    }
 }
 
 impl Lookup {
@@ -92,9 +99,9 @@ pub struct Credential {
     /// When somebody should fetch the next one, by the server's wall clock.
     pub refresh_at: SystemTime,
     /// The revision of the Put that stored it; comparable only under one
-    /// instance of the server.
+    /// instance of the server. 0 if it was fetched here and not stored.
     pub version: u64,
-    /// The tier that holds it.
+    /// The tier that holds it; empty if it was fetched here and not stored.
     pub tier: String,
     /// What the Put attached.
     pub attributes: BTreeMap<String, String>,
@@ -110,6 +117,26 @@ impl Credential {
     /// server would say: the time the network took counts as passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.since(BootInstant::now())
+    }
+
+    /// From when on somebody should fetch the next one, whatever this machine's
+    /// wall clock says.
+    pub(crate) fn due(&self) -> BootInstant {
+        let ahead = self.expires_at.duration_since(self.refresh_at);
+        self.deadline.before(ahead.unwrap_or_default())
+    }
+
+    /// Takes over what the server said when it was stored. If it was cut to its
+    /// tier, less remains of it.
+    pub(crate) fn was_stored(&mut self, stored: Stored, stated_end: Option<SystemTime>) {
+        let cut = stated_end.and_then(|end| end.duration_since(stored.expires_at).ok());
+        self.deadline = self.deadline.before(cut.unwrap_or_default());
+        let ahead = self.expires_at.duration_since(self.refresh_at);
+        let refresh_at = stored.expires_at.checked_sub(ahead.unwrap_or_default());
+        self.refresh_at = refresh_at.unwrap_or(stored.expires_at);
+        self.expires_at = stored.expires_at;
+        self.version = stored.version;
+        self.tier = stored.tier;
     }
 
     fn parse(credential: proto::Credential, sent: BootInstant) -> Result<Self, Error> {

@@ -19,12 +19,12 @@ use crate::{Error, Lease, LeaseToken, Secret, proto, wire};
 pub struct Put {
     namespace: String,
     key: String,
-    value: Secret,
-    lifetime: Lifetime,
-    issued_at: Option<SystemTime>,
-    refresh_before: Option<Duration>,
+    pub(crate) value: Secret,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) issued_at: Option<SystemTime>,
+    pub(crate) refresh_before: Option<Duration>,
     tags: Vec<String>,
-    attributes: BTreeMap<String, String>,
+    pub(crate) attributes: BTreeMap<String, String>,
     tier: String,
     lease: Option<LeaseToken>,
     precondition: Option<Precondition>,
@@ -142,6 +142,14 @@ impl Put {
     #[must_use]
     pub fn single_use(mut self) -> Self {
         self.single_use = true;
+        self
+    }
+
+    /// The same under another name, and for what is left of its lifetime.
+    pub(crate) fn with_place(mut self, namespace: &str, key: &str, lifetime: Lifetime) -> Self {
+        namespace.clone_into(&mut self.namespace);
+        key.clone_into(&mut self.key);
+        self.lifetime = lifetime;
         self
     }
 

@@ -40,6 +40,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Retry {
+    /// At most one more try: for a caller who has something better to do than to
+    /// wait for the server.
+    pub(crate) fn once_more(self) -> Self {
+        Self {
+            attempts: self.attempts.min(2),
+        }
+    }
+
     /// Tries until an answer, an error after which `delivery` allows no other
     /// attempt, or the end of `timeout`. An attempt is told what is left of that.
     ///
@@ -82,7 +90,7 @@ impl Retry {
 
 /// The pause before attempt `number` (≥ 1): anything up to the exponential
 /// bound, on top of what the server asks for. `random` is from 0 to 1.
-fn pause(number: u32, asked_for: Option<Duration>, random: f64) -> Duration {
+pub(crate) fn pause(number: u32, asked_for: Option<Duration>, random: f64) -> Duration {
     let doublings = number.saturating_sub(1).min(31);
     let bound = FIRST_PAUSE
         .saturating_mul(1 << doublings)

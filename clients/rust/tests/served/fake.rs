@@ -1,0 +1,273 @@
+//! A server that answers nothing by itself: each call is handed to the test,
+//! which sees what was asked and says what to answer, and when.
+
+use std::time::Duration;
+
+use credcache_client::{Address, Builder, Client};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Code, Request, Response, Status, transport::Server};
+use tonic_types::{ErrorDetails, StatusExt};
+
+#[allow(missing_docs, unreachable_pub, dead_code, clippy::all)]
+pub(crate) mod served {
+    include!(concat!(env!("OUT_DIR"), "/served/credcache.v1.rs"));
+}
+
+use served::{
+    credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
+    *,
+};
+
+pub(crate) type Events = mpsc::Sender<Result<WatchResponse, Status>>;
+
+/// A call that waits for its answer.
+pub(crate) struct Call<Message, Answer> {
+    pub(crate) request: Message,
+    reply: oneshot::Sender<Result<Answer, Status>>,
+}
+
+impl<Message, Answer> Call<Message, Answer> {
+    /// In vain if the caller has gone.
+    pub(crate) fn answer(self, answer: Answer) {
+        let _ = self.reply.send(Ok(answer));
+    }
+
+    pub(crate) fn refuse(self, code: Code, reason: &str) {
+        let details = ErrorDetails::with_error_info(reason, "credcache", []);
+        let _ = self
+            .reply
+            .send(Err(Status::with_error_details(code, "", details)));
+    }
+}
+
+pub(crate) struct Fake {
+    pub(crate) address: Address,
+    gets: mpsc::Receiver<Call<GetRequest, GetResponse>>,
+    puts: mpsc::Receiver<Call<PutRequest, PutResponse>>,
+    abandons: mpsc::Receiver<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    watches: mpsc::Receiver<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
+}
+
+impl Fake {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let (get, gets) = mpsc::channel(64);
+        let (put, puts) = mpsc::channel(64);
+        let (abandon, abandons) = mpsc::channel(64);
+        let (watch, watches) = mpsc::channel(64);
+        let service = CredentialCacheServiceServer::new(Handle {
+            get,
+            put,
+            abandon,
+            watch,
+        });
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming),
+        );
+        Self {
+            address,
+            gets,
+            puts,
+            abandons,
+            watches,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.client_with(Client::builder().timeout(Duration::from_secs(20)))
+    }
+
+    pub(crate) fn client_with(&self, builder: Builder) -> Client {
+        builder.connect_lazy(&self.address).unwrap()
+    }
+
+    pub(crate) async fn get(&mut self) -> Call<GetRequest, GetResponse> {
+        self.gets.recv().await.unwrap()
+    }
+
+    pub(crate) async fn put(&mut self) -> Call<PutRequest, PutResponse> {
+        self.puts.recv().await.unwrap()
+    }
+
+    pub(crate) async fn abandon(&mut self) -> Call<AbandonLeaseRequest, AbandonLeaseResponse> {
+        self.abandons.recv().await.unwrap()
+    }
+
+    /// Accepts the next watch.
+    pub(crate) async fn watch(&mut self) -> (WatchRequest, Events) {
+        let call = self.watches.recv().await.unwrap();
+        let (events, stream) = mpsc::channel(64);
+        let request = call.request.clone();
+        call.answer(stream);
+        (request, events)
+    }
+
+    /// Whether nothing has been asked that wasn't answered.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        self.gets.try_recv().is_err()
+            && self.puts.try_recv().is_err()
+            && self.abandons.try_recv().is_err()
+    }
+}
+
+pub(crate) const TTL: Duration = Duration::from_secs(600);
+
+pub(crate) fn span(span: Duration) -> prost_types::Duration {
+    span.try_into().unwrap()
+}
+
+pub(crate) fn hit(value: &'static str, version: u64) -> GetResponse {
+    let end = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let credential = Credential {
+        value: value.into(),
+        expires_at: Some(end.into()),
+        ttl: Some(span(TTL)),
+        refresh_at: Some((end - TTL / 2).into()),
+        version,
+        tier: "15-minutes".into(),
+        ..Default::default()
+    };
+    GetResponse {
+        outcome: Some(get_response::Outcome::Credential(credential)),
+        lease: None,
+    }
+}
+
+pub(crate) fn miss(reason: MissReason, retry_after: Option<Duration>) -> GetResponse {
+    let miss = Miss {
+        reason: reason.into(),
+        retry_after: retry_after.map(span),
+    };
+    GetResponse {
+        outcome: Some(get_response::Outcome::Miss(miss)),
+        lease: None,
+    }
+}
+
+pub(crate) fn pending() -> GetResponse {
+    miss(MissReason::Pending, Some(Duration::from_secs(1)))
+}
+
+/// The same answer, and a lease.
+pub(crate) fn leased(mut answer: GetResponse, token: &'static str) -> GetResponse {
+    answer.lease = Some(Lease {
+        token: token.into(),
+        ttl: Some(span(Duration::from_secs(10))),
+    });
+    answer
+}
+
+pub(crate) fn granted(token: &'static str) -> GetResponse {
+    leased(miss(MissReason::NotFound, None), token)
+}
+
+pub(crate) fn sent(event: watch_response::Event, revision: u64) -> Result<WatchResponse, Status> {
+    Ok(WatchResponse {
+        event: Some(event),
+        revision,
+    })
+}
+
+pub(crate) fn heartbeat(instance_id: &str, revision: u64) -> Result<WatchResponse, Status> {
+    let instance_id = instance_id.to_owned();
+    let heartbeat = watch_response::Event::Heartbeat(Heartbeat { instance_id });
+    sent(heartbeat, revision)
+}
+
+pub(crate) fn invalidated(
+    target: invalidated::Target,
+    revision: u64,
+) -> Result<WatchResponse, Status> {
+    let target = Some(target);
+    let invalidated = watch_response::Event::Invalidated(Invalidated { target });
+    sent(invalidated, revision)
+}
+
+pub(crate) fn stored(version: u64) -> PutResponse {
+    let end = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    PutResponse {
+        version,
+        tier: "15-minutes".into(),
+        expires_at: Some(end.into()),
+    }
+}
+
+struct Handle {
+    get: mpsc::Sender<Call<GetRequest, GetResponse>>,
+    put: mpsc::Sender<Call<PutRequest, PutResponse>>,
+    abandon: mpsc::Sender<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    watch: mpsc::Sender<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
+}
+
+async fn ask<Message, Answer>(
+    test: &mpsc::Sender<Call<Message, Answer>>,
+    request: Request<Message>,
+) -> Result<Response<Answer>, Status> {
+    let gone = || Status::internal("the test is over");
+    let (reply, answer) = oneshot::channel();
+    let request = request.into_inner();
+    let call = Call { request, reply };
+    test.send(call).await.map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?.map(Response::new)
+}
+
+#[tonic::async_trait]
+impl CredentialCacheService for Handle {
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        ask(&self.get, request).await
+    }
+
+    async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
+        ask(&self.put, request).await
+    }
+
+    async fn abandon_lease(
+        &self,
+        request: Request<AbandonLeaseRequest>,
+    ) -> Result<Response<AbandonLeaseResponse>, Status> {
+        ask(&self.abandon, request).await
+    }
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let events = ask(&self.watch, request).await?;
+        Ok(events.map(ReceiverStream::new))
+    }
+
+    async fn invalidate(
+        &self,
+        _: Request<InvalidateRequest>,
+    ) -> Result<Response<InvalidateResponse>, Status> {
+        Err(Status::unimplemented("no test asks for it"))
+    }
+
+    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
+        Err(Status::unimplemented("no test asks for it"))
+    }
+
+    async fn batch_get(
+        &self,
+        _: Request<BatchGetRequest>,
+    ) -> Result<Response<BatchGetResponse>, Status> {
+        Err(Status::unimplemented("no test asks for it"))
+    }
+
+    async fn batch_put(
+        &self,
+        _: Request<BatchPutRequest>,
+    ) -> Result<Response<BatchPutResponse>, Status> {
+        Err(Status::unimplemented("no test asks for it"))
+    }
+}
