@@ -15,7 +15,8 @@ const SLEEPLESS: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 /// An instant of this machine, comparable within this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BootInstant(Duration);
+// In nanoseconds, of which 64 bits last for centuries.
+pub(crate) struct BootInstant(u64);
 
 impl BootInstant {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -23,7 +24,11 @@ impl BootInstant {
         let now = rustix::time::clock_gettime(SLEEPLESS);
         // The kernel never answers a negative time since boot. If it did, no
         // lifetime would have anything left: the safe way to be wrong.
-        Self(Duration::try_from(now).unwrap_or(Duration::MAX))
+        let nanos = u64::try_from(now.tv_sec).ok().and_then(|seconds| {
+            let nanos = u64::try_from(now.tv_nsec).ok()?;
+            seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
+        });
+        Self(nanos.unwrap_or(u64::MAX))
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -34,33 +39,37 @@ impl BootInstant {
     pub(crate) fn now() -> Self {
         static ORIGIN: std::sync::LazyLock<std::time::Instant> =
             std::sync::LazyLock::new(std::time::Instant::now);
-        Self(ORIGIN.elapsed())
+        Self(nanos(ORIGIN.elapsed()))
     }
 
     /// The instant `span` later, or the last one there is.
     pub(crate) fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span))
+        Self(self.0.saturating_add(nanos(span)))
     }
 
     /// The instant `span` earlier, or the first one there is.
     pub(crate) fn before(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(span))
+        Self(self.0.saturating_sub(nanos(span)))
     }
 
-    /// For an atomic: in nanoseconds, of which 64 bits last for centuries.
+    /// For an atomic.
     pub(crate) fn nanos(self) -> u64 {
-        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+        self.0
     }
 
     /// The instant of [`nanos`](Self::nanos).
     pub(crate) fn from_nanos(nanos: u64) -> Self {
-        Self(Duration::from_nanos(nanos))
+        Self(nanos)
     }
 
     /// How long after `earlier` this is; zero if it isn't.
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The wall clock, for times that others stated on theirs.

@@ -37,8 +37,8 @@ pub(crate) struct Space {
     pub(super) namespace: String,
     bound: Duration,
     store: Store,
-    /// When the watch last told that nothing is missing; 0 = not yet.
-    proof: AtomicU64,
+    /// Until when the watch's last word counts, that nothing is missing.
+    fresh_until: AtomicU64,
     /// Entries of an earlier one are void. Goes up with the lock held.
     generation: AtomicU64,
     changes: Mutex<Changes>,
@@ -70,7 +70,7 @@ impl Space {
             namespace,
             bound,
             store: store::new(capacity),
-            proof: AtomicU64::new(0),
+            fresh_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             changes: Mutex::default(),
             renewals: Mutex::default(),
@@ -92,15 +92,14 @@ impl Space {
     ) -> Option<Hit> {
         // Before the entry, lest one be found that the events up to a later
         // proof have removed.
-        let proof = self.proof.load(Ordering::Acquire);
+        let fresh_until = self.fresh_until.load(Ordering::Acquire);
         let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.get(key);
         let hit = found.and_then(|entry| {
             // Last: however long this thread stood still, it is judged by now.
             let now = clock();
-            let fresh = proof != 0 && now.since(BootInstant::from_nanos(proof)) < self.bound;
-            let left = entry.credential.deadline.since(now);
-            let good = !left.is_zero() && left >= least_left;
+            let fresh = now < BootInstant::from_nanos(fresh_until);
+            let good = now < entry.deadline && entry.deadline.since(now) >= least_left;
             (fresh && good && entry.generation == generation).then_some(Hit {
                 is_due: now >= entry.due,
                 credential: entry.credential,
@@ -162,7 +161,8 @@ impl Space {
     /// The watch has told everything up to `now`, and all of it has taken
     /// effect.
     pub(super) fn prove(&self, now: BootInstant) {
-        self.proof.store(now.nanos(), Ordering::Release);
+        let until = now.after(self.bound);
+        self.fresh_until.store(until.nanos(), Ordering::Release);
     }
 
     /// Whether events reach this process.
@@ -260,6 +260,7 @@ impl Fill<'_> {
         let entry = Entry {
             credential: Arc::clone(credential),
             generation,
+            deadline: credential.deadline,
             due: credential.due(),
         };
         space.store.insert(Arc::clone(&self.key), entry);

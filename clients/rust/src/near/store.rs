@@ -21,6 +21,8 @@ pub(super) type Store = Cache<Arc<str>, Entry, Weight>;
 pub(super) struct Entry {
     pub(super) credential: Arc<Credential>,
     pub(super) generation: u64,
+    // The credential's own: to judge it takes no second place in memory.
+    pub(super) deadline: BootInstant,
     pub(super) due: BootInstant,
 }
 
