@@ -27,8 +27,8 @@ pub(super) struct Events {
     heartbeat: Interval,
     deadline: Option<Pin<Box<Sleep>>>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Nothing was sent yet.
-    is_new: bool,
+    /// To be sent when there is no event to send: it says that there is none.
+    owes_heartbeat: bool,
     is_over: bool,
 }
 
@@ -49,7 +49,7 @@ impl Events {
             heartbeat,
             deadline: timeout(headers).map(|timeout| Box::pin(sleep(timeout))),
             ending: Box::pin(ending.cancelled_owned()),
-            is_new: true,
+            owes_heartbeat: true,
             is_over: false,
         }
     }
@@ -69,9 +69,10 @@ impl Events {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<WatchResponse> {
-        // Before any event: under a steady stream of them it is due as well.
-        if self.heartbeat.poll_tick(cx).is_ready() && !self.is_new {
-            return Poll::Ready(self.heartbeat());
+        if self.heartbeat.poll_tick(cx).is_ready() {
+            // Polled again, or its next tick would wake nobody.
+            let _ = self.heartbeat.poll_tick(cx);
+            self.owes_heartbeat = true;
         }
         match self.watcher.poll_next(cx) {
             Poll::Ready(Told::Change(revision, change)) => {
@@ -80,13 +81,13 @@ impl Events {
             Poll::Ready(Told::Gap(revision)) => {
                 Poll::Ready(response::reset(&self.instance, revision))
             }
-            Poll::Pending if self.is_new => Poll::Ready(self.heartbeat()),
+            Poll::Pending if self.owes_heartbeat => {
+                self.owes_heartbeat = false;
+                let position = self.watcher.position();
+                Poll::Ready(response::heartbeat(&self.instance, position))
+            }
             Poll::Pending => Poll::Pending,
         }
-    }
-
-    fn heartbeat(&self) -> WatchResponse {
-        response::heartbeat(&self.instance, self.watcher.position())
     }
 }
 
@@ -102,9 +103,6 @@ impl Stream for Events {
             this.is_over = true;
             return Poll::Ready(Some(Err(status)));
         }
-        this.poll_event(cx).map(|event| {
-            this.is_new = false;
-            Some(Ok(event))
-        })
+        this.poll_event(cx).map(|event| Some(Ok(event)))
     }
 }
