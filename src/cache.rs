@@ -32,6 +32,7 @@ mod revision;
 mod revoked;
 mod secret;
 mod stripe;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod tier;
@@ -67,12 +68,8 @@ use flights::Places;
 use ledger::Ledger;
 use namespaces::Namespaces;
 use stripe::Stripe;
+use sync::{HashState, STRIPES};
 use tier::Tier;
-
-/// How many parts the names are divided into for changing them. Enough that
-/// changes on a machine's cores seldom meet; each part costs a few hundred
-/// bytes.
-const STRIPES: usize = 64;
 
 /// The most tags a credential may have.
 pub const MAX_TAGS: usize = 16;
@@ -94,7 +91,7 @@ pub struct Cache {
     /// Of those who wait for a lease.
     waiters: Places,
     watchers: Places,
-    hasher: foldhash::quality::RandomState,
+    hasher: HashState,
     limits: Limits,
 }
 
@@ -154,7 +151,7 @@ impl Cache {
             leases: Places::new(limits.max_leases),
             waiters: Places::new(limits.max_waiters),
             watchers: Places::new(limits.max_watchers),
-            hasher: foldhash::quality::RandomState::default(),
+            hasher: HashState::default(),
             limits,
         })
     }

@@ -4,9 +4,9 @@
 //! figures are sums over the tallies. The atomics are relaxed: they order
 //! nothing, and a sum taken while others count is a moment's blur.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::tier_spec::TierId;
+use super::{sync::AtomicU64, tier_spec::TierId};
 
 /// What is counted for a whole namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

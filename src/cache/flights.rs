@@ -8,10 +8,7 @@ mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::Waker,
     time::Duration,
 };
@@ -26,6 +23,7 @@ use super::{
     lease::{Lease, Token},
     name::Name,
     namespaces::Namespace,
+    sync::AtomicUsize,
     time::BootTime,
 };
 

@@ -16,8 +16,6 @@ mod journal;
 
 use std::{hash::BuildHasher, task::Waker};
 
-use parking_lot::Mutex;
-
 pub use journal::Change;
 
 use super::{
@@ -26,6 +24,7 @@ use super::{
     invalidate::Target,
     name::{Key, Name, NamespaceName},
     revision::{Revision, Revisions},
+    sync::{HashState, Mutex, SHARDS},
     time::{BootTime, Now, WallTime},
     watch::WatchFrom,
 };
@@ -33,13 +32,10 @@ use fences::Fences;
 use journal::Journals;
 pub(super) use journal::{Read, WatcherId};
 
-/// How many parts the namespaces are divided into for ordering their changes.
-const SHARDS: usize = 8;
-
 pub(super) struct Ledger {
     shards: Box<[Mutex<Shard>]>,
     revisions: Revisions,
-    hasher: foldhash::quality::RandomState,
+    hasher: HashState,
 }
 
 struct Shard {
@@ -90,7 +86,7 @@ impl Ledger {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             revisions: Revisions::default(),
-            hasher: foldhash::quality::RandomState::default(),
+            hasher: HashState::default(),
         }
     }
 

@@ -7,11 +7,10 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use parking_lot::RwLock;
-
 use super::{
     counters::{Counts, Tally},
     name::NamespaceName,
+    sync::RwLock,
 };
 
 /// What the entries of one namespace share.

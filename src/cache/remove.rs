@@ -78,6 +78,9 @@ impl Cache {
                 live += 1;
             }
         }
+        // A large removal takes the lock again at once: without it, whoever
+        // waits for it would wait for several batches.
+        stripe.give_way();
         drop(stripe);
         Removed {
             all: selected.len() as u64,

@@ -1,6 +1,8 @@
 //! The server's one sequence of changes.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::sync::AtomicU64;
 
 /// The number of a change. A credential's version is the revision of its Put.
 /// Counts from 1, and only within one run of the server.

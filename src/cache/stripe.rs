@@ -3,12 +3,15 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
 };
 
-use parking_lot::{Mutex, MutexGuard};
-
-use super::{flights::Flights, index::Index, revoked::Revoked};
+use super::{
+    flights::Flights,
+    index::Index,
+    revoked::Revoked,
+    sync::{AtomicBool, Mutex, MutexGuard, give_way},
+};
 
 #[derive(Default)]
 pub(super) struct Stripe {
@@ -41,6 +44,13 @@ impl Stripe {
     /// the lock, so that a miss needn't take it to say that there is nothing.
     pub(super) fn remembers(&self) -> bool {
         self.remembers.load(Relaxed)
+    }
+}
+
+impl Locked<'_> {
+    /// Lets those who wait for the stripe have it first.
+    pub(super) fn give_way(&mut self) {
+        give_way(&mut self.parts);
     }
 }
 

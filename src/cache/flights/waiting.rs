@@ -7,14 +7,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use parking_lot::Mutex;
-
 use super::Place;
 use crate::cache::{
     Cache,
     counters::Count,
     lease::{Lease, Token},
     namespaces::Namespace,
+    sync::Mutex,
 };
 
 /// What one who waited is told.

@@ -1,0 +1,36 @@
+//! The locks and atomics of the core, and all else that differs where their
+//! order is tried out.
+//!
+//! With the feature `shuttle` a scheduler decides at each of them who goes on,
+//! and the same decisions lead to the same end, so that a failure can be
+//! replayed. Without it they are parking_lot's and std's own.
+
+#[cfg(not(feature = "shuttle"))]
+mod real {
+    pub(in crate::cache) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+    pub(in crate::cache) use foldhash::quality::RandomState as HashState;
+    pub(in crate::cache) use parking_lot::{Mutex, MutexGuard, RwLock};
+
+    /// How many parts the names are divided into for changing them. Enough that
+    /// changes on a machine's cores seldom meet; each part costs a few hundred
+    /// bytes.
+    pub(in crate::cache) const STRIPES: usize = 64;
+
+    /// How many parts the namespaces are divided into for ordering their
+    /// changes.
+    pub(in crate::cache) const SHARDS: usize = 8;
+
+    /// Lets those who wait for the lock have it first.
+    pub(in crate::cache) fn give_way<T>(guard: &mut MutexGuard<'_, T>) {
+        MutexGuard::bump(guard);
+    }
+}
+
+#[cfg(feature = "shuttle")]
+mod scheduled;
+
+#[cfg(not(feature = "shuttle"))]
+pub(super) use real::*;
+#[cfg(feature = "shuttle")]
+pub(super) use scheduled::*;

@@ -1,0 +1,49 @@
+//! What a scheduler runs, in parking_lot's shape: no poisoning, since the first
+//! panic ends the schedule.
+
+use std::sync::PoisonError;
+
+pub(in crate::cache) use foldhash::quality::FixedState as HashState;
+pub(in crate::cache) use shuttle::sync::{
+    MutexGuard, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+};
+
+/// Few, so that a schedule isn't spent on stripes that hold nothing; two, so
+/// that there are names that meet and names that don't.
+pub(in crate::cache) const STRIPES: usize = 2;
+
+/// The same for namespaces.
+pub(in crate::cache) const SHARDS: usize = 1;
+
+/// The scheduler gives way where it likes.
+pub(in crate::cache) fn give_way<T>(_: &mut MutexGuard<'_, T>) {}
+
+#[derive(Default)]
+pub(in crate::cache) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(in crate::cache) fn new(value: T) -> Self {
+        Self(shuttle::sync::Mutex::new(value))
+    }
+
+    pub(in crate::cache) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(in crate::cache) struct RwLock<T>(shuttle::sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(in crate::cache) fn new(value: T) -> Self {
+        Self(shuttle::sync::RwLock::new(value))
+    }
+
+    pub(in crate::cache) fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::cache) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
