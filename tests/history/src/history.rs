@@ -1,0 +1,120 @@
+//! The judgement of a whole history.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    operation::{Call, Name, Operation},
+    sweep::{self, Mark, Misfit, sweep},
+    timeline::Timeline,
+    violation::{Rule, Violation},
+};
+
+/// Whether the cache had room for all that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Nothing was pushed out.
+    Ample,
+    /// Some may have been pushed out.
+    Tight,
+}
+
+/// Looks for a broken rule. The history must hold every write of the server
+/// from its start on; of the Gets it may leave some out.
+///
+/// # Errors
+/// The first broken rule that was found.
+pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
+    let puts = puts_by_version(history)?;
+    let mut timelines: HashMap<&Name, Timeline<'_>> = HashMap::new();
+    for operation in history {
+        match &operation.call {
+            Call::Get(get) => {
+                if let Some(found) = &get.hit {
+                    let put = *puts
+                        .get(&found.version)
+                        .ok_or_else(|| Violation::of(Rule::Put, &[operation]))?;
+                    own_answer(put, operation)?;
+                    timelines
+                        .entry(&get.name)
+                        .or_default()
+                        .read(operation, found.version);
+                }
+            }
+            Call::Put(put) => timelines.entry(&put.name).or_default().put(operation, put),
+            Call::Invalidate(_) => {}
+        }
+    }
+    check_sequence(history)?;
+    for operation in history {
+        if let Call::Invalidate(invalidate) = &operation.call {
+            for (name, timeline) in &mut timelines {
+                if name.namespace == invalidate.namespace {
+                    timeline.invalidate(operation, invalidate);
+                }
+            }
+        }
+    }
+    for timeline in timelines.values() {
+        timeline.check(room)?;
+    }
+    Ok(())
+}
+
+/// The Puts by version, if every write has a revision of its own.
+fn puts_by_version(history: &[Operation]) -> Result<BTreeMap<u64, &Operation>, Box<Violation>> {
+    let mut writes = BTreeMap::new();
+    for operation in history {
+        if let Some(revision) = operation.call.revision()
+            && let Some(other) = writes.insert(revision, operation)
+        {
+            return Err(Violation::of(Rule::OneRevisionEach, &[other, operation]).into());
+        }
+    }
+    writes.retain(|_, operation| matches!(operation.call, Call::Put(_)));
+    Ok(writes)
+}
+
+/// Whether all writes stand in the order of their revisions.
+fn check_sequence(history: &[Operation]) -> Result<(), Box<Violation>> {
+    let marks: Vec<_> = history.iter().filter_map(in_sequence).collect();
+    if let Err(Misfit::Order(first, second)) = sweep(&marks, &BTreeMap::new()) {
+        return Err(Violation::of(Rule::RevisionsInOrder, &[first, second]).into());
+    }
+    Ok(())
+}
+
+/// Where an operation stands in the server's one sequence.
+fn in_sequence(operation: &Operation) -> Option<Mark<'_>> {
+    let position = match &operation.call {
+        Call::Get(get) => sweep::seen(get.hit.as_ref()?.version),
+        call => sweep::write(call.revision()?),
+    };
+    Some(Mark {
+        operation,
+        position,
+    })
+}
+
+/// Whether a hit is of its Put, all but its place.
+fn own_answer(put: &Operation, get: &Operation) -> Result<(), Box<Violation>> {
+    let (Some((asked, stored)), Call::Get(got)) = (put.call.stored(), &get.call) else {
+        return Ok(());
+    };
+    let Some(hit) = &got.hit else {
+        return Ok(());
+    };
+    let broken = if asked.name != got.name {
+        Rule::Name
+    } else if asked.value != hit.value {
+        Rule::Value
+    } else if put.span.invoked > get.span.answered {
+        Rule::Past
+    } else if stored.expires_at <= get.span.wall_before {
+        Rule::Lifetime
+    } else if hit.expires_at > stored.expires_at {
+        Rule::LifetimeKept
+    } else {
+        return Ok(());
+    };
+    Err(Violation::of(broken, &[put, get]).into())
+}

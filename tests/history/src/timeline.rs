@@ -1,0 +1,109 @@
+//! The operations of one key.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    history::Room,
+    operation::{Invalidate, Operation, Precondition, Put, Refusal, Stored},
+    sweep::{self, Mark, Misfit, Position, sweep},
+    violation::{Rule, Violation},
+};
+
+#[derive(Default)]
+pub(crate) struct Timeline<'a> {
+    marks: Vec<Mark<'a>>,
+    /// What was stored, by version.
+    puts: BTreeMap<u64, &'a Operation>,
+    /// What took away what was stored, by revision.
+    invalidated: BTreeMap<u64, &'a Operation>,
+}
+
+impl<'a> Timeline<'a> {
+    pub(crate) fn read(&mut self, operation: &'a Operation, version: u64) {
+        self.mark(operation, sweep::hit(version));
+    }
+
+    pub(crate) fn put(&mut self, operation: &'a Operation, put: &'a Put) {
+        match (put.outcome, put.precondition) {
+            (Ok(stored), precondition) => {
+                // What it took the place of, it has met.
+                if let Some(Precondition::Version(version)) = precondition {
+                    self.read(operation, version);
+                }
+                self.puts.insert(stored.version, operation);
+                self.mark(operation, sweep::write(stored.version));
+            }
+            (Err(Refusal::Exists), _) => self.mark(operation, Position::SomeLive),
+            // As good as a miss.
+            (Err(Refusal::VersionDiffers), _) => {}
+        }
+    }
+
+    /// All Puts must be there by now. What the key didn't hold, this didn't take
+    /// away: then it stands nowhere among the key's writes.
+    pub(crate) fn invalidate(&mut self, operation: &'a Operation, invalidate: &Invalidate) {
+        let held = self.last_put_before(invalidate.revision);
+        if let Some((version, _, put, _)) = held
+            && invalidate.target.matches(put, version)
+        {
+            self.invalidated.insert(invalidate.revision, operation);
+            self.mark(operation, sweep::write(invalidate.revision));
+        }
+    }
+
+    pub(crate) fn check(&self, room: Room) -> Result<(), Box<Violation>> {
+        for operation in self.puts.values() {
+            if let Some((put, stored)) = operation.call.stored() {
+                self.check_precondition(operation, put, stored.version, room)?;
+            }
+        }
+        sweep(&self.marks, &self.puts).map_err(|misfit| {
+            Box::new(match misfit {
+                Misfit::Order(first, second) => Violation::of(Rule::Order, &[first, second]),
+                Misfit::NothingLive(put) => Violation::of(Rule::RefusedByLive, &[put]),
+            })
+        })
+    }
+
+    fn check_precondition(
+        &self,
+        operation: &'a Operation,
+        put: &Put,
+        version: u64,
+        room: Room,
+    ) -> Result<(), Box<Violation>> {
+        let held = self.last_put_before(version);
+        match put.precondition {
+            None => Ok(()),
+            Some(Precondition::Version(asked)) => match held {
+                Some((held, ..)) if held == asked => Ok(()),
+                Some((_, other, ..)) => Err(Violation::of(Rule::Replaces, &[other, operation])),
+                None => Err(Violation::of(Rule::Replaces, &[operation])),
+            },
+            Some(Precondition::Absent) => match held {
+                Some((held, other, _, stored))
+                    if room == Room::Ample
+                        && stored.expires_at > operation.span.wall_after
+                        && self.invalidated.range(held..version).next().is_none() =>
+                {
+                    Err(Violation::of(Rule::StoredByAbsence, &[other, operation]))
+                }
+                _ => Ok(()),
+            },
+        }
+        .map_err(Box::new)
+    }
+
+    fn last_put_before(&self, revision: u64) -> Option<(u64, &'a Operation, &'a Put, Stored)> {
+        let (version, operation) = self.puts.range(..revision).next_back()?;
+        let (put, stored) = operation.call.stored()?;
+        Some((*version, operation, put, stored))
+    }
+
+    fn mark(&mut self, operation: &'a Operation, position: Position) {
+        self.marks.push(Mark {
+            operation,
+            position,
+        });
+    }
+}

@@ -1,0 +1,80 @@
+//! What an answer can be wrong by.
+
+use std::fmt;
+
+use crate::operation::Operation;
+
+/// A rule that a history breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// Revisions count every Put and Invalidate once.
+    #[error("two writes have one revision")]
+    OneRevisionEach,
+    /// A write that begins after another one's answer, or after a hit that
+    /// shows it, has a higher revision.
+    #[error("a later write has a lower revision")]
+    RevisionsInOrder,
+    /// There is one order of a key's operations that explains every answer.
+    #[error("what began after this was answered tells of an earlier state")]
+    Order,
+    /// A hit's version was put.
+    #[error("a hit of what nobody put")]
+    Put,
+    /// A hit is of what was put under its own name.
+    #[error("a hit of what was put under another name")]
+    Name,
+    /// A hit's value is the one that was put as its version.
+    #[error("a hit with another value than was put as its version")]
+    Value,
+    /// A hit's Put was invoked before the hit was answered.
+    #[error("a hit of what was put later")]
+    Past,
+    /// No Get that begins at or after a credential's end hits it.
+    #[error("a hit of what had expired")]
+    Lifetime,
+    /// A hit never ends later than its Put said.
+    #[error("a hit that ends later than its Put said")]
+    LifetimeKept,
+    /// A Put in place of a version stands behind nothing but that version's
+    /// Put, and that version could have been hit while it ran.
+    #[error("a Put in place of a version that wasn't the latest")]
+    Replaces,
+    /// A Put that was refused because its key was live: something could have
+    /// been hit while it ran.
+    #[error("a Put refused by a live credential that can't have been")]
+    RefusedByLive,
+    /// A Put that was stored because its key wasn't live: nothing was that no
+    /// Invalidate, end of life or want of room could have taken away.
+    #[error("a Put stored as the first beside a live credential")]
+    StoredByAbsence,
+}
+
+/// The rule that was broken, and by which operations.
+#[derive(Debug)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// The operations that don't fit together; the latest last.
+    pub operations: Vec<Operation>,
+}
+
+impl Violation {
+    pub(crate) fn of(rule: Rule, operations: &[&Operation]) -> Self {
+        Self {
+            rule,
+            operations: operations.iter().copied().cloned().collect(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.rule)?;
+        for operation in &self.operations {
+            write!(f, "\n  {operation:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Violation {}
