@@ -14,7 +14,7 @@ GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples model check lint fmt doc deny interop proto-lint bench clean \
+.PHONY: help run build test examples schedules model check lint fmt doc deny interop proto-lint bench clean \
         cargo rustfmt clippy go h2load
 
 help: ## List the targets
@@ -33,14 +33,18 @@ examples: cargo ## Run the examples, each with a server of its own
 	cargo run --locked --example five_seconds
 	cargo run --locked --example aws_session
 
+schedules: cargo ## Try more than 100,000 schedules of the core's threads (more arguments: ARGS=...)
+	cargo test --locked --features shuttle --test schedules -- $(ARGS)
+
 model: cargo ## Run the model test for 100 million steps
 	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
 
-check: lint doc test examples ## Run lint, doc, test and examples
+check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
 
 lint: rustfmt clippy ## Check formatting; clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --features shuttle --lib --test schedules --locked -- -D warnings
 
 fmt: rustfmt ## Format the Rust sources
 	cargo fmt --all

@@ -132,6 +132,14 @@ pub enum Target {
     All,
 }
 
+impl Operation {
+    /// Whether it is a Put that stored something.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.call.stored().is_some()
+    }
+}
+
 impl Call {
     /// The place of a write in the one sequence; `None` if nothing was written.
     pub(crate) fn revision(&self) -> Option<u64> {
