@@ -57,7 +57,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// The only time it knows.
     pub(crate) time: ManualTime,
-    cache: Arc<Cache>,
+    /// What it serves, for what only its own threads do.
+    pub(crate) cache: Arc<Cache>,
     shutdown: oneshot::Sender<()>,
     outcome: JoinHandle<Result<(), ServeError>>,
 }

@@ -15,6 +15,7 @@ mod connections;
 mod credentials;
 mod drain;
 mod fixture;
+mod linearizability;
 mod listeners;
 mod logs;
 mod malformed;

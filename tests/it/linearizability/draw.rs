@@ -1,0 +1,112 @@
+//! What a caller does next, drawn at random.
+
+use std::{collections::HashMap, time::Duration};
+
+use credcache_history::{Name, Precondition, Target};
+use fastrand::Rng;
+
+/// Strung together, several of these would be one.
+const NAMESPACES: [&str; 3] = ["a", "ab", "a.b"];
+const KEYS: [&str; 5] = ["b/c", "c", "/c", "b", "bb"];
+const PREFIXES: [&str; 3] = ["b", "b/", "/"];
+const TAGS: [&str; 3] = ["t", "tt", "b"];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A call to be made.
+pub(super) enum Wish {
+    Get(Name),
+    Put(PutWish),
+    Invalidate(String, Target),
+}
+
+pub(super) struct PutWish {
+    pub(super) name: Name,
+    pub(super) value: Vec<u8>,
+    pub(super) tags: Vec<String>,
+    pub(super) ttl: Duration,
+    pub(super) precondition: Option<Precondition>,
+}
+
+pub(super) struct Draw {
+    caller: u64,
+    puts: u64,
+    rng: Rng,
+    /// The last version that this caller met of each name.
+    met: HashMap<Name, u64>,
+}
+
+impl Draw {
+    pub(super) fn new(caller: u64, seed: u64) -> Self {
+        Self {
+            caller,
+            puts: 0,
+            rng: Rng::with_seed(seed),
+            met: HashMap::new(),
+        }
+    }
+
+    /// Remembers a version, to name it in later conditions.
+    pub(super) fn met(&mut self, name: Name, version: u64) {
+        self.met.insert(name, version);
+    }
+
+    pub(super) fn wish(&mut self) -> Wish {
+        let name = Name {
+            namespace: self.one_of(&NAMESPACES),
+            key: self.one_of(&KEYS),
+        };
+        match self.rng.u8(0..100) {
+            0..55 => Wish::Get(name),
+            55..90 => Wish::Put(self.put(name)),
+            _ => {
+                let namespace = name.namespace.clone();
+                Wish::Invalidate(namespace, self.target(name))
+            }
+        }
+    }
+
+    fn put(&mut self, name: Name) -> PutWish {
+        self.puts += 1;
+        // Names and numbers are told apart by what none of them contains.
+        let value = format!(
+            "{}|{}|{}.{}",
+            name.namespace, name.key, self.caller, self.puts
+        );
+        let tags = TAGS.iter().filter(|_| self.rng.u8(0..3) == 0);
+        let tags = tags.map(|tag| (*tag).into()).collect();
+        let ttl = match self.rng.u8(0..6) {
+            0 | 1 => SECOND,
+            2 => SECOND * 5,
+            3 | 4 => SECOND * 60,
+            _ => SECOND * 600,
+        };
+        let precondition = match self.rng.u8(0..6) {
+            0 => Some(Precondition::Absent),
+            1 | 2 => self.met.get(&name).copied().map(Precondition::Version),
+            _ => None,
+        };
+        PutWish {
+            name,
+            value: value.into(),
+            tags,
+            ttl,
+            precondition,
+        }
+    }
+
+    fn target(&mut self, name: Name) -> Target {
+        let met = self.met.get(&name).copied();
+        match self.rng.u8(0..12) {
+            0..4 => Target::Key(name.key),
+            4..8 => Target::KeyVersion(name.key, met.unwrap_or(1)),
+            8 => Target::Prefix(self.one_of(&PREFIXES)),
+            9 | 10 => Target::Tag(self.one_of(&TAGS)),
+            _ => Target::All,
+        }
+    }
+
+    fn one_of(&mut self, texts: &[&str]) -> String {
+        texts[self.rng.usize(0..texts.len())].into()
+    }
+}
