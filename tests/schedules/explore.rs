@@ -8,7 +8,10 @@ use std::{
 
 use shuttle::{
     Config, Runner,
-    scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler},
+    scheduler::{
+        PctScheduler, RandomScheduler, ReplayScheduler, Scheduler,
+        UncontrolledNondeterminismCheckScheduler as PlayedTwice,
+    },
 };
 
 use crate::stage::{Seen, Stage};
@@ -25,6 +28,9 @@ pub(crate) fn actor<T>(acts: impl Fn(&Stage) -> T + Send + Sync + 'static) -> Ac
 
 /// Schedules of a scenario: with these of all scenarios, more than 100,000.
 const SCHEDULES: usize = 12_000;
+/// How many are played a second time, to see that a schedule settles all: else
+/// none could be replayed.
+const TWICE: usize = 50;
 /// How many places a schedule of the second kind may switch at against the
 /// order of its threads: most races need two or three.
 const DEPTH: usize = 3;
@@ -62,6 +68,7 @@ pub(crate) fn explore<const ACTORS: usize>(set: fn() -> Stage, actors: [Actor; A
     }
     let schedules =
         setting("CREDCACHE_SCHEDULES").map_or(SCHEDULES, |text| text.parse().expect("a number"));
+    run(PlayedTwice::new(RandomScheduler::new(TWICE)), play.clone());
     run(RandomScheduler::new(schedules / 2), play.clone());
     run(PctScheduler::new(DEPTH, schedules / 2), play);
     seen.assert_both();

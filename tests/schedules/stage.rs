@@ -1,8 +1,9 @@
 //! What the actors act on: a cache, a clock that they move, and the record of
 //! all calls.
 
+mod judgement;
+
 use std::{
-    collections::HashSet,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,12 +12,14 @@ use std::{
 };
 
 use credcache::cache::{
-    Attributes, BootTime, Cache, Contents, Count, Key, Lifetime, Limits, Lookup, Name,
-    NamespaceName, Now, Precondition, Put, PutError, Revision, Tag, Tags, Target, TierCount,
-    TierSpec, WallTime, smallest_capacity,
+    Attributes, BootTime, Cache, Contents, Key, Lifetime, Limits, Lookup, Name, NamespaceName, Now,
+    Precondition, Put, PutError, Revision, Tag, Tags, Target, TierSpec, WallTime,
+    smallest_capacity,
 };
 use credcache_history as history;
 use history::{Call, Operation, Room, Span};
+
+pub(crate) use self::judgement::Seen;
 
 /// A namespace and a key in it.
 pub(crate) type At = (&'static str, &'static str);
@@ -43,13 +46,6 @@ pub(crate) struct Stage {
     secs: AtomicU64,
     ticks: AtomicU64,
     record: Mutex<Vec<Operation>>,
-}
-
-/// What Gets answered, in all schedules of a scenario.
-#[derive(Default)]
-pub(crate) struct Seen {
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 impl Stage {
@@ -198,56 +194,6 @@ impl Stage {
         self.cache.reclaim(self.now());
     }
 
-    /// Judges what happened, and whether index, tiers and counters agree in the
-    /// end: what the index holds is found, and when it holds nothing, nothing
-    /// is.
-    pub(crate) fn judge(&self, seen: &Seen) {
-        let record = std::mem::take(&mut *self.record.lock().unwrap());
-        if let Err(violation) = history::check(&record, self.room) {
-            panic!("{violation}");
-        }
-        seen.add(&record);
-
-        self.reclaim();
-        let names: HashSet<&history::Name> = record.iter().filter_map(name_of).collect();
-        let found = || {
-            let live = |name: &&&history::Name| {
-                let name = Name {
-                    namespace: NamespaceName::parse(&name.namespace).unwrap(),
-                    key: Key::parse(&name.key).unwrap(),
-                };
-                let lookup = self.cache.get(name, Duration::ZERO, || self.now());
-                matches!(lookup, Lookup::Hit(_))
-            };
-            names.iter().filter(live).count() as u64
-        };
-        let counted = self.sum(TierCount::Entries);
-        assert_eq!(found(), counted, "index and tiers differ");
-        let stored = record.iter().filter(|call| call.is_stored()).count();
-        assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
-
-        for namespace in names.iter().map(|name| &name.namespace) {
-            let namespace = NamespaceName::parse(namespace).unwrap();
-            self.cache.invalidate(namespace, Target::All, self.now());
-        }
-        let left = (
-            found(),
-            self.sum(TierCount::Entries),
-            self.sum(TierCount::UsedBytes),
-        );
-        assert_eq!(
-            left,
-            (0, 0, 0),
-            "found, counted, bytes after all was revoked"
-        );
-    }
-
-    fn sum(&self, count: TierCount) -> u64 {
-        let counts = self.cache.counts(None);
-        let of_tier = |(tier, _)| counts.of_tier(tier, count);
-        self.cache.tiers().map(of_tier).sum()
-    }
-
     /// Records a call, unless it tells nothing.
     fn recorded<T>(&self, call: impl FnOnce() -> (T, Option<Call>)) -> T {
         let tick = || self.ticks.fetch_add(1, Relaxed);
@@ -306,34 +252,6 @@ fn named(at: At) -> history::Name {
     }
 }
 
-fn name_of(operation: &Operation) -> Option<&history::Name> {
-    match &operation.call {
-        Call::Get(get) => Some(&get.name),
-        Call::Put(put) => Some(&put.name),
-        Call::Invalidate(_) => None,
-    }
-}
-
 fn nanos(at: WallTime) -> u64 {
     u64::try_from(at.since_unix().as_nanos()).unwrap()
-}
-
-impl Seen {
-    fn add(&self, record: &[Operation]) {
-        for operation in record {
-            if let Call::Get(get) = &operation.call {
-                let count = if get.hit.is_some() {
-                    &self.hits
-                } else {
-                    &self.misses
-                };
-                count.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
-    pub(crate) fn assert_both(&self) {
-        let both = (self.hits.load(Relaxed), self.misses.load(Relaxed));
-        assert!(both.0 > 0 && both.1 > 0, "hits and misses: {both:?}");
-    }
 }

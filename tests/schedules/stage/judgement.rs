@@ -1,0 +1,100 @@
+//! What is asked of every schedule in the end.
+
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use credcache::cache::{Count, Key, Lookup, Name, NamespaceName, Target, TierCount};
+use credcache_history as history;
+use history::{Call, Operation};
+
+use super::Stage;
+
+/// What Gets answered, in all schedules of a scenario.
+#[derive(Default)]
+pub(crate) struct Seen {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Stage {
+    /// Judges what happened, and whether index, tiers and counters agree in the
+    /// end: what the index holds is found, and when it holds nothing, nothing
+    /// is.
+    pub(crate) fn judge(&self, seen: &Seen) {
+        let record = std::mem::take(&mut *self.record.lock().unwrap());
+        if let Err(violation) = history::check(&record, self.room) {
+            panic!("{violation}");
+        }
+        seen.add(&record);
+
+        self.reclaim();
+        let names: HashSet<&history::Name> = record.iter().filter_map(name_of).collect();
+        let found = || {
+            let live = |name: &&&history::Name| {
+                let name = Name {
+                    namespace: NamespaceName::parse(&name.namespace).unwrap(),
+                    key: Key::parse(&name.key).unwrap(),
+                };
+                let lookup = self.cache.get(name, Duration::ZERO, || self.now());
+                matches!(lookup, Lookup::Hit(_))
+            };
+            names.iter().filter(live).count() as u64
+        };
+        let counted = self.sum(TierCount::Entries);
+        assert_eq!(found(), counted, "index and tiers differ");
+        let stored = record.iter().filter(|call| call.is_stored()).count();
+        assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
+
+        for namespace in names.iter().map(|name| &name.namespace) {
+            let namespace = NamespaceName::parse(namespace).unwrap();
+            self.cache.invalidate(namespace, Target::All, self.now());
+        }
+        let left = (
+            found(),
+            self.sum(TierCount::Entries),
+            self.sum(TierCount::UsedBytes),
+        );
+        assert_eq!(
+            left,
+            (0, 0, 0),
+            "found, counted, bytes after all was revoked"
+        );
+    }
+
+    fn sum(&self, count: TierCount) -> u64 {
+        let counts = self.cache.counts(None);
+        let of_tier = |(tier, _)| counts.of_tier(tier, count);
+        self.cache.tiers().map(of_tier).sum()
+    }
+}
+
+fn name_of(operation: &Operation) -> Option<&history::Name> {
+    match &operation.call {
+        Call::Get(get) => Some(&get.name),
+        Call::Put(put) => Some(&put.name),
+        Call::Invalidate(_) => None,
+    }
+}
+
+impl Seen {
+    fn add(&self, record: &[Operation]) {
+        for operation in record {
+            if let Call::Get(get) = &operation.call {
+                let count = if get.hit.is_some() {
+                    &self.hits
+                } else {
+                    &self.misses
+                };
+                count.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn assert_both(&self) {
+        let both = (self.hits.load(Relaxed), self.misses.load(Relaxed));
+        assert!(both.0 > 0 && both.1 > 0, "hits and misses: {both:?}");
+    }
+}
