@@ -99,8 +99,16 @@ impl Stage {
 
     /// Looks a credential up; the version of a hit.
     pub(crate) fn get(&self, at: At) -> Option<u64> {
+        self.look_up(named(at))
+    }
+
+    fn look_up(&self, name: history::Name) -> Option<u64> {
         self.recorded(|| {
-            let hit = match self.cache.get(name(at), Duration::ZERO, || self.now()) {
+            let sought = Name {
+                namespace: NamespaceName::parse(&name.namespace).unwrap(),
+                key: Key::parse(&name.key).unwrap(),
+            };
+            let hit = match self.cache.get(sought, Duration::ZERO, || self.now()) {
                 Lookup::Hit(hit) => Some(history::Hit {
                     version: hit.version().number(),
                     value: hit.value().as_ref().to_vec(),
@@ -109,7 +117,6 @@ impl Stage {
                 Lookup::Miss(_) => None,
             };
             let version = hit.as_ref().map(|hit| hit.version);
-            let name = named(at);
             (version, Some(Call::Get(history::Get { name, hit })))
         })
     }

@@ -12,9 +12,10 @@ use crate::{
 /// Whether the cache had room for all that was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// Nothing was pushed out.
+    /// Nothing was pushed out, and no more invalidated than was asked: a miss
+    /// needs a reason.
     Ample,
-    /// Some may have been pushed out.
+    /// Some may have gone for want of room: a miss needs none.
     Tight,
 }
 
@@ -29,15 +30,16 @@ pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
     for operation in history {
         match &operation.call {
             Call::Get(get) => {
-                if let Some(found) = &get.hit {
-                    let put = *puts
-                        .get(&found.version)
-                        .ok_or_else(|| Violation::of(Rule::Put, &[operation]))?;
-                    own_answer(put, operation)?;
-                    timelines
-                        .entry(&get.name)
-                        .or_default()
-                        .read(operation, found.version);
+                let timeline = timelines.entry(&get.name).or_default();
+                match &get.hit {
+                    Some(found) => {
+                        let put = *puts
+                            .get(&found.version)
+                            .ok_or_else(|| Violation::of(Rule::Put, &[operation]))?;
+                        own_answer(put, operation)?;
+                        timeline.read(operation, found.version);
+                    }
+                    None => timeline.miss(operation),
                 }
             }
             Call::Put(put) => timelines.entry(&put.name).or_default().put(operation, put),

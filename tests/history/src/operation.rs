@@ -1,7 +1,7 @@
 //! What is recorded of a call.
 
 /// Whose credential: a key of a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// The namespace.
     pub namespace: String,

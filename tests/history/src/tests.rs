@@ -92,7 +92,6 @@ fn what_a_register_could_answer_is_right() {
     let histories = [
         vec![],
         vec![miss((0, 1))],
-        vec![put((0, 1), 1), hit((2, 3), 1), miss((4, 5)), hit((6, 7), 1)],
         // A hit while the Put runs, and a miss behind it.
         vec![put((0, 9), 1), hit((1, 2), 1), miss((3, 4))],
         // Either of two concurrent Puts, in the order of their revisions.
@@ -125,6 +124,33 @@ fn what_a_register_could_answer_is_right() {
     for history in histories {
         assert_eq!(broken(&history), None, "{history:?}");
     }
+}
+
+#[test]
+fn miss_needs_a_reason_where_there_is_room_alone() {
+    let plain = vec![put((0, 1), 1), hit((2, 3), 1), miss((4, 5)), hit((6, 7), 1)];
+    assert_eq!(broken(&plain), Some(Rule::Kept));
+    assert!(check(&plain, Room::Tight).is_ok());
+    let excused = [
+        vec![put_until((0, 1), 1, 5), miss((4, 5))],
+        vec![put((0, 1), 1), put((2, 9), 2), miss((4, 5))],
+        vec![
+            put((0, 1), 1),
+            invalidate((2, 5), Target::All, 2),
+            miss((5, 6)),
+        ],
+        vec![put((0, 4), 1), miss((4, 5))],
+    ];
+    for history in excused {
+        assert_eq!(broken(&history), None, "{history:?}");
+    }
+    let newer_taken = [
+        put((0, 1), 1),
+        invalidate((2, 5), Target::All, 2),
+        put((3, 4), 3),
+        miss((6, 7)),
+    ];
+    assert_eq!(broken(&newer_taken), Some(Rule::Kept));
 }
 
 #[test]

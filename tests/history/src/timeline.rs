@@ -16,11 +16,16 @@ pub(crate) struct Timeline<'a> {
     puts: BTreeMap<u64, &'a Operation>,
     /// What took away what was stored, by revision.
     invalidated: BTreeMap<u64, &'a Operation>,
+    misses: Vec<&'a Operation>,
 }
 
 impl<'a> Timeline<'a> {
     pub(crate) fn read(&mut self, operation: &'a Operation, version: u64) {
         self.mark(operation, sweep::hit(version));
+    }
+
+    pub(crate) fn miss(&mut self, operation: &'a Operation) {
+        self.misses.push(operation);
     }
 
     pub(crate) fn put(&mut self, operation: &'a Operation, put: &'a Put) {
@@ -57,6 +62,9 @@ impl<'a> Timeline<'a> {
                 self.check_precondition(operation, put, stored.version, room)?;
             }
         }
+        if room == Room::Ample {
+            self.check_misses()?;
+        }
         sweep(&self.marks, &self.puts).map_err(|misfit| {
             Box::new(match misfit {
                 Misfit::Order(first, second) => Violation::of(Rule::Order, &[first, second]),
@@ -92,6 +100,38 @@ impl<'a> Timeline<'a> {
             },
         }
         .map_err(Box::new)
+    }
+
+    /// A miss is judged where every write that was invoked before it was
+    /// answered had been answered before it was invoked.
+    fn check_misses(&self) -> Result<(), Box<Violation>> {
+        let writes = || self.puts.values().chain(self.invalidated.values());
+        let mut invoked: Vec<u64> = writes().map(|write| write.span.invoked).collect();
+        invoked.sort_unstable();
+        let mut answered: Vec<&Operation> = writes().copied().collect();
+        answered.sort_by_key(|write| write.span.answered);
+        // The latest in the sequence of the first, of the first two, and so on.
+        let latest = answered
+            .iter()
+            .scan(None, |latest: &mut Option<&'a Operation>, write| {
+                if latest.is_none_or(|latest| latest.call.revision() < write.call.revision()) {
+                    *latest = Some(write);
+                }
+                *latest
+            });
+        let latest: Vec<_> = latest.collect();
+        for miss in &self.misses {
+            let begun = invoked.partition_point(|at| *at < miss.span.answered);
+            let done = answered.partition_point(|write| write.span.answered < miss.span.invoked);
+            if let Some(last) = done.checked_sub(1).map(|nth| latest[nth])
+                && begun == done
+                && let Some((_, stored)) = last.call.stored()
+                && stored.expires_at > miss.span.wall_after
+            {
+                return Err(Violation::of(Rule::Kept, &[last, miss]).into());
+            }
+        }
+        Ok(())
     }
 
     fn last_put_before(&self, revision: u64) -> Option<(u64, &'a Operation, &'a Put, Stored)> {

@@ -47,6 +47,11 @@ pub enum Rule {
     /// Invalidate, end of life or want of room could have taken away.
     #[error("a Put stored as the first beside a live credential")]
     StoredByAbsence,
+    /// Where there is [ample room](crate::Room::Ample): what was put last before
+    /// a Get began is found if nothing took it away and nothing was written
+    /// meanwhile.
+    #[error("a miss of what nothing took away")]
+    Kept,
 }
 
 /// The rule that was broken, and by which operations.

@@ -1,12 +1,11 @@
 //! What is asked of every schedule in the end.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
 };
 
-use credcache::cache::{Count, Key, Lookup, Name, NamespaceName, Target, TierCount};
+use credcache::cache::{Count, NamespaceName, Target, TierCount};
 use credcache_history as history;
 use history::{Call, Operation};
 
@@ -24,32 +23,32 @@ impl Stage {
     /// end: what the index holds is found, and when it holds nothing, nothing
     /// is.
     pub(crate) fn judge(&self, seen: &Seen) {
-        let record = std::mem::take(&mut *self.record.lock().unwrap());
-        if let Err(violation) = history::check(&record, self.room) {
-            panic!("{violation}");
-        }
-        seen.add(&record);
-
+        seen.add(&self.record.lock().unwrap());
         self.reclaim();
-        let names: HashSet<&history::Name> = record.iter().filter_map(name_of).collect();
+        let names: BTreeSet<history::Name> = self
+            .record
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(name_of)
+            .cloned()
+            .collect();
         let found = || {
-            let live = |name: &&&history::Name| {
-                let name = Name {
-                    namespace: NamespaceName::parse(&name.namespace).unwrap(),
-                    key: Key::parse(&name.key).unwrap(),
-                };
-                let lookup = self.cache.get(name, Duration::ZERO, || self.now());
-                matches!(lookup, Lookup::Hit(_))
-            };
+            let live = |name: &&history::Name| self.look_up((*name).clone()).is_some();
             names.iter().filter(live).count() as u64
         };
         let counted = self.sum(TierCount::Entries);
         assert_eq!(found(), counted, "index and tiers differ");
+
+        let record = std::mem::take(&mut *self.record.lock().unwrap());
+        if let Err(violation) = history::check(&record, self.room) {
+            panic!("{violation}");
+        }
         let stored = record.iter().filter(|call| call.is_stored()).count();
         assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
 
-        for namespace in names.iter().map(|name| &name.namespace) {
-            let namespace = NamespaceName::parse(namespace).unwrap();
+        for name in &names {
+            let namespace = NamespaceName::parse(&name.namespace).unwrap();
             self.cache.invalidate(namespace, Target::All, self.now());
         }
         let left = (
