@@ -9,7 +9,7 @@ use std::{
     error::Error,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::Parser;
@@ -21,7 +21,7 @@ use credcache_bench::proto::{
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -68,10 +68,8 @@ async fn main() -> Outcomes<()> {
     let mut removal = Vec::new();
     for _ in 0..arguments.rounds {
         put(&mut stub, 1..arguments.entries + 1, "revoked").await?;
-        let idle = Instant::now();
         tell.send(Phase::Idle)?;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        println!("idle for {:?}", idle.elapsed());
         tell.send(Phase::Removing)?;
         let begun = Instant::now();
         let request = InvalidateRequest {
@@ -126,7 +124,7 @@ async fn load(
     while phase.has_changed().is_ok() {
         // From when it was due: what comes late because the one before was late
         // has waited too.
-        let due = ticks.tick().await.into_std();
+        let due = ticks.tick().await;
         let now = *phase.borrow();
         let request = GetRequest {
             namespace: "bench".into(),
