@@ -14,7 +14,7 @@ GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model check lint fmt doc deny interop proto-lint bench clean \
+.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint bench clean \
         cargo rustfmt clippy go h2load
 
 help: ## List the targets
@@ -38,6 +38,9 @@ schedules: cargo ## Try more than 100,000 schedules of the core's threads (more 
 
 model: cargo ## Run the model test for 100 million steps
 	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
+
+seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests must catch each (some: ARGS=...)
+	tests/seeded_bugs.sh $(ARGS)
 
 check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
 

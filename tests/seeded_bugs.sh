@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Puts each fault of tests/seeded_bugs.txt into a copy of the tree, in turn, and
+# runs the tests on it: each must build, and must be caught. Arguments: parts of
+# the names of the faults to try; none for all.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+copy=$target/seeded-bugs/tree
+log=$target/seeded-bugs/log
+export CARGO_TARGET_DIR=$target/seeded-bugs/target
+
+# What git knows of and what it doesn't ignore, with new times: cargo goes by
+# them, and may have built an older copy.
+rm -rf "$copy"
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard |
+  tar --null --files-from=- --ignore-failed-read -cf - | tar -C "$copy" -mxf -
+
+# The whole line must hold the text once; what stands around it stays.
+apply() {
+  local file=$copy/$1 old=$2 new=$3
+  [ "$(grep -cF -- "$old" "$1")" = 1 ] || return 1
+  OLD=$old NEW=$new awk '
+    { at = index($0, ENVIRON["OLD"]) }
+    at { $0 = substr($0, 1, at - 1) ENVIRON["NEW"] substr($0, at + length(ENVIRON["OLD"])) }
+    { print }' "$1" >"$file"
+}
+
+chosen() {
+  [ $# = 1 ] && return 0
+  local name=$1 part
+  shift
+  for part; do case $name in *"$part"*) return 0 ;; esac; done
+  return 1
+}
+
+tests() {
+  # What is quick and catches most comes first.
+  (cd "$copy" &&
+    cargo test --quiet --locked --lib &&
+    cargo test --quiet --locked --test model &&
+    cargo test --quiet --locked --workspace --no-fail-fast) >"$log" 2>&1
+}
+
+caught=0 missed=()
+try() {
+  local name=$1 file=$2 old=$3 new=$4
+  chosen "$name" "${@:5}" || return 0
+  if ! apply "$file" "$old" "$new"; then
+    missed+=("$name: its line isn't in $file just once")
+  elif ! (cd "$copy" && cargo build --quiet --locked --workspace) >"$log" 2>&1; then
+    missed+=("$name: it doesn't build")
+  elif tests; then
+    missed+=("$name: no test failed")
+  else
+    caught=$((caught + 1))
+    printf 'caught: %s (%s)\n' "$name" "$(sed -n 's/^---- \(.*\) stdout ----$/\1/p' "$log" | paste -sd ' ' | cut -c1-100)"
+  fi
+  cat "$file" >"$copy/$file"
+}
+
+name='' file='' old=''
+while IFS= read -r line <&3 || [ -n "$line" ]; do
+  case $line in
+  '#'*) ;;
+  '') name='' file='' old='' ;;
+  -*) old=${line#-} ;;
+  +*) try "$name" "$file" "$old" "${line#+}" "$@" ;;
+  *) if [ -z "$name" ]; then name=$line; else file=$line; fi ;;
+  esac
+done 3<tests/seeded_bugs.txt
+
+printf '%d caught, %d not\n' "$caught" "${#missed[@]}"
+if [ ${#missed[@]} -gt 0 ]; then
+  printf 'NOT CAUGHT %s\n' "${missed[@]}"
+  exit 1
+fi
