@@ -82,7 +82,7 @@ fn run(scheduler: impl Scheduler + 'static, play: impl Fn() + Send + Sync + 'sta
     if let Err(failure) = catch_unwind(AssertUnwindSafe(|| runner.run(play))) {
         let thread = thread::current();
         eprintln!(
-            "to replay it, with the schedule from above:\n  CREDCACHE_SCHEDULE=... \
+            "to replay it, with the schedule from above in one line:\n  CREDCACHE_SCHEDULE=... \
              make schedules ARGS='--exact {}'",
             thread.name().unwrap_or_default()
         );
