@@ -6,12 +6,18 @@
     reason = "a test says what it expected, and its figures"
 )]
 
-use std::{fs, sync::Mutex, thread, time::Duration};
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use cap::Cap;
 use credcache::cache::{
-    Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
-    NamespaceName, Now, Put, Tag, Tags, TierCount, TierSpec, WallTime,
+    Ask, Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Invalidate, Key, Lifetime, Limits,
+    Lookup, Name, NamespaceName, Now, Put, Tag, Tags, Target, TierCount, TierSpec, Token, WallTime,
+    WatchFrom,
 };
 use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
 use prost::Message;
@@ -161,6 +167,73 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
     assert!(empty <= full / 4, "{} MiB still resident", empty / MIB);
 }
 
+/// Each Put brings a tag of its own; tags, leases and watches come and go. What
+/// is remembered of them is bounded, so after a while nothing grows.
+#[test]
+fn tags_revocations_leases_and_changes_leave_nothing_behind() {
+    let _alone = ALONE.lock();
+    let puts = setting("CREDCACHE_MEMORY_PUTS", 600_000);
+    let tier = TierSpec {
+        name: "one".into(),
+        max_ttl: Duration::from_secs(60),
+        capacity: 32 * MIB,
+    };
+    let limits = Limits {
+        max_revocations: 4_096,
+        max_journal: 4 * MIB,
+        ..LIMITS
+    };
+    let cache = Arc::new(Cache::new(vec![tier], limits).expect("a valid tier"));
+    let namespace = NamespaceName::parse("memory").expect("a namespace");
+    let _watcher = cache.clone().watch(namespace, WatchFrom::Now);
+    let mut settled = None;
+    for number in 0..puts {
+        // A second for 10,000 Puts: entries end and are pushed out, fences are
+        // forgotten and coarsened.
+        let now = at(number / 10_000);
+        let text = format!("tag/{number}");
+        let tag = Tag::parse(&text).expect("a tag");
+        let contents = Contents {
+            value: LIMITS.value(&[7; 64]).expect("within the limit"),
+            tags: Tags::new([tag]).expect("one"),
+            attributes: Attributes::default(),
+        };
+        put_contents(&cache, number, contents, Duration::from_secs(60), now);
+        if number % 10 == 0 {
+            let invalidate = Invalidate {
+                namespace,
+                target: Target::Tag(tag),
+                issued_before: None,
+            };
+            assert_eq!(cache.invalidate(invalidate, now).removed, 1);
+            let ask = Ask {
+                min_ttl: Duration::ZERO,
+                lease: Some(Token::from_bytes(u128::from(number).to_be_bytes())),
+                wait: true,
+            };
+            let key = key(number);
+            assert!(cache.get_or_lease(name(&key), ask, || now).is_ok());
+        }
+        if number % 2_500 == 0 {
+            cache.reclaim(now);
+        }
+        if number == puts / 2 {
+            settled = Some((ALLOCATOR.allocated() as u64, resident()));
+        }
+    }
+    let (allocated, resident_then) = settled.expect("half of the Puts");
+    let now_allocated = ALLOCATOR.allocated() as u64;
+    println!(
+        "{puts} Puts: {} MiB allocated at half of them, {} at the end; {} and {} MiB resident",
+        allocated / MIB,
+        now_allocated / MIB,
+        resident_then / MIB,
+        resident() / MIB
+    );
+    assert!(now_allocated <= allocated + allocated / 20);
+    assert!(resident() <= resident_then + resident_then / 10);
+}
+
 #[test]
 fn batch_of_millions_of_empty_items_is_decoded_in_little_memory() {
     let _alone = ALONE.lock();
@@ -213,6 +286,14 @@ fn name(key: &str) -> Name<'_> {
         namespace: NamespaceName::parse("memory").expect("a namespace"),
         key: Key::parse(key).expect("a key"),
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a setting of the test, not of the program"
+)]
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
 fn held(cache: &Cache) -> (u64, u64) {
