@@ -2,16 +2,19 @@
 //!
 //! Synchronous and pure: every method takes `now`, nothing here reads a clock,
 //! the environment or a socket. Guarantees that a Get never returns a
-//! credential past its deadline, one invalidated before, or another name's; and
-//! that a key is live in at most one tier.
+//! credential past its deadline, one invalidated before, or another name's;
+//! that no fill brings back what was invalidated since it began; and that a key
+//! is live in at most one tier, and has at most one lease.
 //!
 //! How the parts hold together:
 //! - A name belongs to one of `STRIPES` stripes. Whatever changes a name holds
 //!   its stripe's lock; Gets take none of them.
 //! - A tier holds an entry only if the stripe's index holds it. An entry that a
 //!   tier pushed out leaves the index a moment later.
-//! - Locks are taken in one order: namespace registry, stripe, quick_cache
-//!   shard; and never two of one kind.
+//! - Each change takes its revision in the ledger, in one step with the fences
+//!   against stale fills.
+//! - Locks are taken in one order: namespace registry, stripe, then ledger or
+//!   quick_cache shard; and never two of one kind.
 
 mod counters;
 mod entry;
