@@ -173,8 +173,8 @@ impl Flights {
         let waiter = Waiter::new(
             hash,
             number,
+            flight.serial,
             flight.namespace.clone(),
-            flight.key.clone(),
             token,
             place()?,
         );
@@ -229,9 +229,9 @@ impl Flights {
     /// the lease and never came to know, that is over at once, for whoever
     /// looks next.
     pub(super) fn leave(&mut self, waiter: &Waiter) {
-        let found = self.flights.find_mut(waiter.hash, |flight| {
-            flight.is_of(&waiter.namespace, &waiter.key)
-        });
+        let found = self
+            .flights
+            .find_mut(waiter.hash, |flight| flight.serial == waiter.flight);
         let Some(flight) = found else {
             return;
         };
@@ -302,10 +302,6 @@ impl Flights {
 impl Flight {
     fn is_named(&self, name: Name<'_>) -> bool {
         *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
-    }
-
-    fn is_of(&self, namespace: &Namespace, key: &str) -> bool {
-        self.namespace.id == namespace.id && *self.key == *key
     }
 
     fn entry(&self) -> (BootTime, u64, u64) {

@@ -166,10 +166,9 @@ impl Cache {
     pub(super) fn revocation(&self, issued_before: Option<WallTime>, now: Now) -> Revocation {
         let latest = now.wall.after(LONGEST_AHEAD);
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
-        let longest = self
-            .tiers
-            .last()
-            .map_or(Duration::ZERO, |tier| tier.spec.max_ttl);
+        let longest_tier = self.tiers.last().map(|tier| tier.spec.max_ttl);
+        // A lease may outlive every tier, and is filled at its end.
+        let longest = longest_tier.unwrap_or_default().max(self.limits.lease_ttl);
         let ahead = now.wall.until(issued_before);
         Revocation {
             issued_before,

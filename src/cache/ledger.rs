@@ -60,7 +60,8 @@ pub(super) struct Evidence {
 pub(super) struct Revocation {
     /// Credentials issued at or before.
     pub(super) issued_before: WallTime,
-    /// When no such credential can be live any more.
+    /// When no such credential can be live any more, and no lease that was
+    /// granted before.
     pub(super) until: BootTime,
 }
 

@@ -30,8 +30,9 @@ pub enum Woken {
 pub(in crate::cache) struct Waiter {
     pub(super) hash: u64,
     pub(super) number: u64,
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: Box<str>,
+    /// The number of what it waits for.
+    pub(super) flight: u64,
+    namespace: Arc<Namespace>,
     /// The token of the lease it would take.
     pub(super) token: Option<Token>,
     told: Mutex<Told>,
@@ -66,8 +67,8 @@ impl Waiter {
     pub(super) fn new(
         hash: u64,
         number: u64,
+        flight: u64,
         namespace: Arc<Namespace>,
-        key: Box<str>,
         token: Option<Token>,
         place: Place,
     ) -> Self {
@@ -76,8 +77,8 @@ impl Waiter {
         Self {
             hash,
             number,
+            flight,
             namespace,
-            key,
             token,
             told: Mutex::default(),
             _place: place,

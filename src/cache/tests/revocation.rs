@@ -167,6 +167,24 @@ fn revocation_is_remembered_for_as_long_as_the_longest_tier() {
 }
 
 #[test]
+fn revocation_is_remembered_for_as_long_as_a_lease_that_outlives_every_tier() {
+    let tier = TierSpec {
+        name: "short".into(),
+        max_ttl: SECOND * 5,
+        capacity: smallest_capacity(LIMITS.max_value),
+    };
+    let cache = Cache::new(vec![tier], LIMITS).expect("a valid tier");
+    lease(&cache, "key/1", 1, at(0));
+    invalidate(&cache, Target::All, None, at(1));
+    cache.reclaim(at(9));
+    assert_eq!(
+        fill(&cache, "key/1", 1, at(9)),
+        Err(PutError::Revoked),
+        "one second before its end"
+    );
+}
+
+#[test]
 fn version_that_is_not_held_revokes_nothing() {
     let cache = cache();
     let old = cache.put(of("a", "key/1"), at(0)).expect("room").version;
