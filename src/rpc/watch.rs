@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::HeaderMap;
+use prost::Message;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -18,6 +19,10 @@ use crate::cache::{Told, Watcher};
 
 /// How often a watcher is told up to where it knows everything.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How many bytes of events are handed on in one piece. tonic would make pieces
+/// of 32 KiB, of which a stream that isn't read holds two: 87 KiB a watcher were
+/// measured, and 20 KiB with this.
+const PIECE: usize = 4 * 1024;
 
 /// Made as it is read: a watcher that doesn't read holds no message but those
 /// the connection has taken already.
@@ -29,6 +34,8 @@ pub(super) struct Events {
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
     /// To be sent when there is no event to send: it says that there is none.
     owes_heartbeat: bool,
+    /// Bytes of the piece that is being made.
+    piece: usize,
     is_over: bool,
 }
 
@@ -50,6 +57,7 @@ impl Events {
             deadline: timeout(headers).map(|timeout| Box::pin(sleep(timeout))),
             ending: Box::pin(ending.cancelled_owned()),
             owes_heartbeat: true,
+            piece: 0,
             is_over: false,
         }
     }
@@ -103,6 +111,16 @@ impl Stream for Events {
             this.is_over = true;
             return Poll::Ready(Some(Err(status)));
         }
-        this.poll_event(cx).map(|event| Some(Ok(event)))
+        if this.piece >= PIECE {
+            this.piece = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let event = this.poll_event(cx);
+        match &event {
+            Poll::Ready(event) => this.piece += event.encoded_len(),
+            Poll::Pending => this.piece = 0,
+        }
+        event.map(|event| Some(Ok(event)))
     }
 }
