@@ -1,8 +1,13 @@
 //! Events against Gets, while others change what the events are about.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
 use credcache_client::proto::{
-    PutRequest, get_response::Outcome, invalidate_request, invalidated::Target,
-    watch_response::Event,
+    BatchGetRequest, BatchPutRequest, PutRequest, batch_get_result::Outcome as BatchOutcome,
+    get_response::Outcome, invalidate_request, invalidated::Target, watch_response::Event,
 };
 use tokio::task::JoinSet;
 
@@ -104,4 +109,58 @@ async fn get_after_an_event_finds_nothing_from_before_it() {
     written.sort_unstable();
     assert_eq!(revisions, written, "each change is told once, in its order");
     assert!(hits > CHANGES, "{hits} hits");
+}
+
+/// While it removes thousands, other changes wake the watcher, who must not be
+/// told of it yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_of_a_wide_invalidation_comes_when_all_of_it_is_gone() {
+    const BATCHES: usize = 4;
+    let server = Running::start(&config("")).await;
+    let mut stub = server.stub().await;
+    let mut events = watching(&mut server.stub().await, from_now()).await;
+    let batches: Vec<Vec<String>> = (0..BATCHES)
+        .map(|batch| (0..1000).map(|nth| format!("{nth}/{batch}")).collect())
+        .collect();
+    for _ in 0..20 {
+        for keys in &batches {
+            let requests = keys.iter().map(|key| put(key)).collect();
+            within(stub.batch_put(BatchPutRequest { requests }))
+                .await
+                .unwrap();
+        }
+        let is_told = Arc::new(AtomicBool::new(false));
+        let ticking = tokio::spawn(tick(server.stub().await, is_told.clone()));
+        let mut invalidator = stub.clone();
+        let all = invalidate(invalidate_request::Target::All(true));
+        let invalidating = tokio::spawn(async move { invalidator.invalidate(all).await });
+        let revision = loop {
+            if let (Event::Invalidated(_), revision) = told(&mut events).await {
+                break revision;
+            }
+        };
+        for keys in &batches {
+            let request = BatchGetRequest {
+                namespace: "aws".into(),
+                keys: keys.clone(),
+                ..Default::default()
+            };
+            let answer = within(stub.batch_get(request)).await.unwrap();
+            let results = answer.into_inner().results;
+            for result in results {
+                let is_hit = matches!(result.outcome, Some(BatchOutcome::Credential(_)));
+                assert!(!is_hit, "told of {revision}, and still there");
+            }
+        }
+        is_told.store(true, SeqCst);
+        within(ticking).await.unwrap();
+        let answer = within(invalidating).await.unwrap().unwrap().into_inner();
+        assert_eq!(answer.revision, revision);
+    }
+}
+
+async fn tick(mut stub: Stub, is_over: Arc<AtomicBool>) {
+    while !is_over.load(SeqCst) {
+        stub.put(put("tick")).await.unwrap();
+    }
 }
