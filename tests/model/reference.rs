@@ -1,52 +1,87 @@
-//! The naive reference: a map that is scanned for everything.
+//! The naive reference: maps and lists that are scanned for everything.
+
+mod fences;
+mod flights;
+mod journals;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use credcache::cache::{BootTime, Lifetime, MissReason, Now, Precondition, PutError, WallTime};
+use credcache::cache::{Count, Lifetime, MissReason, Precondition, PutError};
 
-/// The tiers of every episode: name and longest lifetime.
-pub(crate) const TIERS: [(&str, Duration); 3] = [
-    ("10-seconds", Duration::from_secs(10)),
-    ("5-minutes", Duration::from_secs(300)),
-    ("2-hours", Duration::from_secs(7200)),
-];
-
-/// Both clocks, in nanoseconds, to calculate with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clocks {
-    pub(crate) wall: u64,
-    pub(crate) boot: u64,
-}
+use crate::{
+    clocks::{Clocks, SECOND, nanos},
+    figures::Counted,
+    names::{self, Name},
+    shape::{Shape, TIERS},
+};
+pub(crate) use fences::{Evidence, Fences, Judgement, Revocation};
+pub(crate) use flights::{Asked, Flights, Grant, Joined, Over};
+pub(crate) use journals::{Believed, Journals};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) version: u64,
     pub(crate) value: Vec<u8>,
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Vec<usize>,
     pub(crate) tier: usize,
-    pub(crate) lifetime: u64,
     pub(crate) wall_end: u64,
     pub(crate) boot_end: u64,
+    /// How long before the end it is due to be refreshed: at least and at most.
+    pub(crate) lead: (u64, u64),
 }
 
-#[derive(Default)]
 pub(crate) struct Reference {
-    pub(crate) held: BTreeMap<(String, String), Held>,
+    pub(crate) held: BTreeMap<Name, Held>,
     pub(crate) revision: u64,
+    pub(crate) fences: Fences,
+    pub(crate) flights: Flights,
+    pub(crate) journals: Journals,
+    pub(crate) counted: Counted,
+    pub(crate) hits: u64,
+    /// Names whose last credential was removed by an invalidation, and how many
+    /// there had been before.
+    revoked: BTreeMap<Name, u64>,
+    revoked_so_far: u64,
 }
 
+#[derive(Clone, Debug)]
 pub(crate) enum Selection {
-    Key(String),
-    Prefix(String),
-    Tag(String),
+    Key(usize),
+    Prefix(&'static str),
+    Tag(usize),
     All,
 }
 
-impl Clocks {
-    pub(crate) fn now(self) -> Now {
-        Now {
-            wall: WallTime::from_unix(Duration::from_nanos(self.wall)),
-            boot: BootTime::from_boot(Duration::from_nanos(self.boot)),
+/// A miss says that the credential was revoked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaysRevoked {
+    Yes,
+    /// So many were revoked since that it may be forgotten.
+    Maybe,
+    No,
+}
+
+/// For how many revocations at least each is remembered: those since may have
+/// fallen to one and the same of the parts that the names are divided into.
+const REMEMBERED: u64 = 255;
+
+impl Selection {
+    pub(crate) fn matches(&self, key: usize, tags: &[usize]) -> bool {
+        match self {
+            Self::Key(sought) => key == *sought,
+            Self::Prefix(prefix) => names::key(key).starts_with(prefix),
+            Self::Tag(tag) => tags.contains(tag),
+            Self::All => true,
+        }
+    }
+
+    /// Whether both are one and the same target.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(one), Self::Key(other)) | (Self::Tag(one), Self::Tag(other)) => one == other,
+            (Self::Prefix(one), Self::Prefix(other)) => one == other,
+            (Self::All, Self::All) => true,
+            _ => false,
         }
     }
 }
@@ -63,13 +98,28 @@ impl Held {
 }
 
 impl Reference {
-    pub(crate) fn get(
+    pub(crate) fn new(shape: &Shape) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            revision: 0,
+            fences: Fences::new(shape.revocations()),
+            flights: Flights::new(shape.limits),
+            journals: Journals::new(shape.journal()),
+            counted: Counted::default(),
+            hits: 0,
+            revoked: BTreeMap::new(),
+            revoked_so_far: 0,
+        }
+    }
+
+    /// What the names hold, leases and what was revoked left aside.
+    pub(crate) fn look(
         &self,
-        name: &(String, String),
+        name: Name,
         min_ttl: u64,
         clocks: Clocks,
     ) -> Result<&Held, MissReason> {
-        match self.held.get(name) {
+        match self.held.get(&name) {
             None => Err(MissReason::NotFound),
             Some(held) if !held.is_live(clocks) => Err(MissReason::Expired),
             Some(held) if held.left(clocks) < min_ttl => Err(MissReason::TtlTooShort),
@@ -77,33 +127,12 @@ impl Reference {
         }
     }
 
-    /// The lifetime as it will be kept, in nanoseconds, and the tier.
-    pub(crate) fn route(
-        lifetime: Lifetime,
-        tier: Option<usize>,
-        clocks: Clocks,
-    ) -> Option<(u64, usize)> {
-        let asked = match lifetime {
-            Lifetime::For(duration) => nanos(duration),
-            Lifetime::Until(wall) => nanos(wall.since_unix()).saturating_sub(clocks.wall),
-        };
-        if asked == 0 {
-            return None;
-        }
-        let covering = TIERS
-            .iter()
-            .position(|(_, max_ttl)| nanos(*max_ttl) >= asked);
-        let tier = tier.or(covering).unwrap_or(TIERS.len() - 1);
-        Some((asked.min(nanos(TIERS[tier].1)), tier))
-    }
-
     pub(crate) fn check(
-        &self,
-        name: &(String, String),
+        held: Option<&Held>,
         precondition: Option<Precondition>,
         clocks: Clocks,
     ) -> Result<(), PutError> {
-        let live = self.held.get(name).filter(|held| held.is_live(clocks));
+        let live = held.filter(|held| held.is_live(clocks));
         match (precondition, live) {
             (Some(Precondition::Absent), Some(_)) => Err(PutError::Exists),
             (Some(Precondition::Version(version)), live)
@@ -115,35 +144,41 @@ impl Reference {
         }
     }
 
+    pub(crate) fn store(&mut self, name: Name, held: Held) -> Option<Held> {
+        self.revoked.remove(&name);
+        self.journals.put(name, held.version, &held.tags);
+        self.held.insert(name, held)
+    }
+
     /// Removes what matches; how many were live, and how many not.
-    pub(crate) fn invalidate(
+    pub(crate) fn remove(
         &mut self,
-        namespace: &str,
+        namespace: usize,
         selection: &Selection,
-        if_version: Option<u64>,
         clocks: Clocks,
     ) -> (u64, u64) {
         let (mut live, mut ended) = (0, 0);
-        self.held.retain(|(of, key), held| {
-            let matches = of == namespace
-                && match selection {
-                    Selection::Key(sought) => {
-                        key == sought && if_version.is_none_or(|v| v == held.version)
-                    }
-                    Selection::Prefix(prefix) => key.starts_with(prefix),
-                    Selection::Tag(tag) => held.tags.contains(tag),
-                    Selection::All => true,
-                };
-            if matches {
-                *(if held.is_live(clocks) {
-                    &mut live
-                } else {
-                    &mut ended
-                }) += 1;
+        let before = self.revoked_so_far;
+        self.held.retain(|name, held| {
+            let matches = name.namespace == namespace && selection.matches(name.key, &held.tags);
+            if matches && held.is_live(clocks) {
+                live += 1;
+                self.revoked.insert(*name, before);
+            } else if matches {
+                ended += 1;
             }
             !matches
         });
+        self.revoked_so_far += live;
         (live, ended)
+    }
+
+    pub(crate) fn says_revoked(&self, name: Name) -> SaysRevoked {
+        match self.revoked.get(&name) {
+            Some(before) if self.revoked_so_far - before <= REMEMBERED => SaysRevoked::Yes,
+            Some(_) => SaysRevoked::Maybe,
+            None => SaysRevoked::No,
+        }
     }
 
     /// Removes what has ended, and says how many that were.
@@ -152,8 +187,53 @@ impl Reference {
         self.held.retain(|_, held| held.is_live(clocks));
         (before - self.held.len()) as u64
     }
+
+    pub(crate) fn count_miss(&mut self, reason: MissReason) {
+        self.counted.add(match reason {
+            MissReason::NotFound => Count::NotFound,
+            MissReason::Expired => Count::Expired,
+            MissReason::Revoked => Count::Revoked,
+            MissReason::TtlTooShort => Count::TtlTooShort,
+            MissReason::Pending => Count::Pending,
+        });
+    }
 }
 
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).expect("within the model's range")
+/// The lifetime as it will be kept, in nanoseconds, and the tier.
+pub(crate) fn route(
+    lifetime: Lifetime,
+    tier: Option<usize>,
+    tiers: usize,
+    clocks: Clocks,
+) -> Option<(u64, usize)> {
+    let asked = match lifetime {
+        Lifetime::For(duration) => nanos(duration),
+        Lifetime::Until(wall) => nanos(wall.since_unix()).saturating_sub(clocks.wall),
+    };
+    if asked == 0 {
+        return None;
+    }
+    let covering = TIERS[..tiers]
+        .iter()
+        .position(|(_, max_ttl)| nanos(*max_ttl) >= asked);
+    let tier = tier.or(covering).unwrap_or(tiers - 1);
+    Some((asked.min(nanos(TIERS[tier].1)), tier))
+}
+
+/// How long before its end a credential with this lifetime is due to be
+/// refreshed, at least and at most: how much it is jittered is not for the
+/// model to know.
+pub(crate) fn lead(lifetime: u64, asked: Option<Duration>) -> (u64, u64) {
+    const MINUTE: u64 = 60 * SECOND;
+    if let Some(asked) = asked {
+        let asked = nanos(asked).min(lifetime);
+        return (asked, asked);
+    }
+    let by_lifetime = match lifetime {
+        _ if lifetime <= 20 * MINUTE => 5 * MINUTE,
+        _ if lifetime < 90 * MINUTE => 15 * MINUTE,
+        _ => 60 * MINUTE,
+    };
+    let least = by_lifetime.min(lifetime * 10 / 22);
+    (least, (least + least / 10).min(lifetime / 2))
 }

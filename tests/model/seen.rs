@@ -1,55 +1,66 @@
 //! How often each thing happened: a model that never gets there shows nothing.
 
-/// What can happen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
-    Hit,
-    NotFound,
-    Expired,
-    TooShort,
-    Stored,
-    MovedTier,
-    CutToTier,
-    Refused,
-    Invalidated,
-    Reclaimed,
-    PushedOut,
+macro_rules! events {
+    ($($event:ident),* $(,)?) => {
+        /// What can happen.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Event {
+            $($event),*
+        }
+
+        impl Event {
+            const ALL: &[Self] = &[$(Self::$event),*];
+        }
+    };
 }
 
-#[derive(Default)]
-pub(crate) struct Seen([u64; Event::ALL.len()]);
+events! {
+    // Looking.
+    Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, Gated,
+    // Storing.
+    Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
+    RefusedByGrant, RefusedByIssue, RefusedTooMuch, AcceptedAsForgotten,
+    // Leases.
+    Granted, GrantedOnHit, TooManyLeases, Filled, Abandoned, AbandonRefused,
+    RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, GateOpened,
+    // Those who wait.
+    Waits, NoRoomToWait, Promoted, ToldAgain, Woken, CancelledBefore,
+    CancelledGranted, CancelledAgain,
+    // Watching.
+    WatchedFromNow, TooManyWatchers, Told, Gap, Drained, WatcherWoken, Resumed,
+    ResumedWithGap, Elsewhere, JournalForgotten,
+    // The rest.
+    Invalidated, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
+}
 
-impl Event {
-    const ALL: [Self; 11] = [
-        Self::Hit,
-        Self::NotFound,
-        Self::Expired,
-        Self::TooShort,
-        Self::Stored,
-        Self::MovedTier,
-        Self::CutToTier,
-        Self::Refused,
-        Self::Invalidated,
-        Self::Reclaimed,
-        Self::PushedOut,
-    ];
+pub(crate) struct Seen(Vec<u64>);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(vec![0; Event::ALL.len()])
+    }
 }
 
 impl Seen {
-    pub(crate) fn add(&mut self, event: Event, times: u64) {
+    pub(crate) fn add(&mut self, event: Event) {
+        self.add_times(event, 1);
+    }
+
+    pub(crate) fn add_times(&mut self, event: Event, times: u64) {
         self.0[event as usize] += times;
     }
 
     pub(crate) fn assert_everything_happened(&self) {
         for event in Event::ALL {
-            assert!(self.0[event as usize] > 0, "never happened: {event:?}");
+            assert!(self.0[*event as usize] > 0, "never happened: {event:?}");
         }
     }
 }
 
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let counts = Event::ALL.map(|event| format!("{event:?} {}", self.0[event as usize]));
-        f.write_str(&counts.join(", "))
+        let counts = Event::ALL.iter();
+        let counts = counts.map(|event| format!("{event:?} {}", self.0[*event as usize]));
+        f.write_str(&counts.collect::<Vec<_>>().join(", "))
     }
 }

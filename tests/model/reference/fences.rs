@@ -1,0 +1,177 @@
+//! Every invalidation there ever was, and what must, may and must not be
+//! refused for it.
+
+use super::Selection;
+use crate::names::{NAMESPACES, Name};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Revocation {
+    pub(crate) namespace: usize,
+    pub(crate) selection: Selection,
+    pub(crate) revision: u64,
+    /// By the wall clock.
+    pub(crate) issued_before: u64,
+    /// Until when it must be remembered, by the boot-time clock.
+    pub(crate) until: u64,
+}
+
+/// What a Put states of when its credential was fetched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Evidence {
+    pub(crate) granted: Option<u64>,
+    pub(crate) issued_at: Option<u64>,
+}
+
+pub(crate) enum Judgement {
+    /// It was revoked, and that must be known.
+    Refused,
+    /// It wasn't, and that must be known; `forgotten` if it was once.
+    Accepted { forgotten: bool },
+    /// It wasn't, or needn't be known any more; but where memory was short, that
+    /// may not be known.
+    Either,
+}
+
+pub(crate) struct Fences {
+    /// All that ever were.
+    pub(crate) ever: Vec<Revocation>,
+    /// One for each target. A later one of the same target makes an earlier one
+    /// last.
+    by_target: Vec<Revocation>,
+    /// For each namespace, the most that may be refused since memory was short.
+    coarse: [Option<Coarse>; NAMESPACES.len()],
+    was_full: bool,
+    /// How many there is room for, where namespaces share it and where not.
+    capacity: usize,
+    /// The last time at which any was forgotten.
+    forgotten_at: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Coarse {
+    revision: u64,
+    issued_before: u64,
+    until: u64,
+}
+
+impl Fences {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            ever: Vec::new(),
+            by_target: Vec::new(),
+            coarse: [None; NAMESPACES.len()],
+            was_full: false,
+            capacity,
+            forgotten_at: 0,
+        }
+    }
+
+    pub(crate) fn judge(&self, name: Name, tags: &[usize], evidence: Evidence) -> Judgement {
+        let refuses = |of: &&Revocation| {
+            of.namespace == name.namespace
+                && evidence.is_refused_by(of.revision, of.issued_before)
+                && of.selection.matches(name.key, tags)
+        };
+        let mut forgotten = false;
+        for revocation in self.ever.iter().filter(refuses) {
+            // A lease that was granted before never becomes good again.
+            let is_lease = evidence
+                .granted
+                .is_some_and(|granted| granted < revocation.revision);
+            if is_lease || revocation.until > self.forgotten_at {
+                return Judgement::Refused;
+            }
+            forgotten = true;
+        }
+        let lasts = self.by_target.iter().any(|one| refuses(&one));
+        let coarse = self.coarse[name.namespace];
+        match lasts {
+            true if !self.was_full => Judgement::Refused,
+            true => Judgement::Either,
+            false if coarse.is_some_and(|coarse| coarse.refuses(evidence)) => Judgement::Either,
+            false => Judgement::Accepted { forgotten },
+        }
+    }
+
+    pub(crate) fn raise(&mut self, new: Revocation) {
+        self.ever.push(new.clone());
+        if let (Selection::All, Some(coarse)) = (&new.selection, &mut self.coarse[new.namespace]) {
+            coarse.raise(&new);
+        }
+        let there = self
+            .by_target
+            .iter_mut()
+            .find(|one| one.namespace == new.namespace && one.selection.is(&new.selection));
+        match there {
+            Some(there) => {
+                there.revision = new.revision;
+                there.issued_before = there.issued_before.max(new.issued_before);
+                there.until = there.until.max(new.until);
+            }
+            None => self.by_target.push(new),
+        }
+        // Which namespaces share a part isn't known: all may. A coarse one of
+        // each may be there as well.
+        let coarse = if self.was_full { NAMESPACES.len() } else { 0 };
+        if self.by_target.len() + coarse > self.capacity {
+            self.coarsen();
+        }
+    }
+
+    /// Forgets what needn't be known any more, and says how many that were.
+    pub(crate) fn forget(&mut self, boot: u64) -> u64 {
+        self.forgotten_at = boot;
+        let before = self.by_target.len();
+        self.by_target.retain(|one| one.until > boot);
+        for coarse in &mut self.coarse {
+            *coarse = coarse.filter(|coarse| coarse.until > boot);
+        }
+        (before - self.by_target.len()) as u64
+    }
+
+    /// Any may have become a coarse one of its namespace; and where there is no
+    /// room for one of each, of all of them.
+    fn coarsen(&mut self) {
+        self.was_full = true;
+        for one in &self.by_target {
+            let coarse = &mut self.coarse[one.namespace];
+            coarse.get_or_insert(Coarse::NONE).raise(one);
+        }
+        if self.capacity < NAMESPACES.len() {
+            let mut all = Coarse::NONE;
+            for coarse in self.coarse.iter().flatten() {
+                all.revision = all.revision.max(coarse.revision);
+                all.issued_before = all.issued_before.max(coarse.issued_before);
+                all.until = all.until.max(coarse.until);
+            }
+            self.coarse = [Some(all); NAMESPACES.len()];
+        }
+    }
+}
+
+impl Coarse {
+    const NONE: Self = Self {
+        revision: 0,
+        issued_before: 0,
+        until: 0,
+    };
+
+    fn refuses(self, evidence: Evidence) -> bool {
+        evidence.is_refused_by(self.revision, self.issued_before)
+    }
+
+    fn raise(&mut self, other: &Revocation) {
+        self.revision = self.revision.max(other.revision);
+        self.issued_before = self.issued_before.max(other.issued_before);
+        self.until = self.until.max(other.until);
+    }
+}
+
+impl Evidence {
+    fn is_refused_by(self, revision: u64, issued_before: u64) -> bool {
+        self.granted.is_some_and(|granted| granted < revision)
+            || self
+                .issued_at
+                .is_some_and(|issued_at| issued_at <= issued_before)
+    }
+}

@@ -1,0 +1,238 @@
+//! Asking for leases and giving them back.
+
+use std::time::Duration;
+
+use credcache::cache::{Answer, Ask, Count, LONGEST_GATE, LeaseError, Lookup, MissReason, Token};
+
+use super::{Episode, waiting::Parked};
+use crate::{
+    clocks::nanos,
+    figures::Figures,
+    names::Name,
+    reference::{Asked, Evidence, Joined, Judgement, Over, Reference},
+    seen::Event,
+};
+
+/// How many tokens of leases that may be over are kept to try.
+const TOKENS: usize = 64;
+
+impl Episode<'_> {
+    pub(super) fn ask(&mut self) {
+        let name = self.leased_name();
+        let min_ttl = self.min_ttl(name);
+        let token = (!self.draw.once_in(6)).then(|| self.draw.token());
+        let wait = self.draw.rng.bool();
+        self.get_or_lease(name, min_ttl, Asked { token, wait });
+    }
+
+    fn get_or_lease(&mut self, name: Name, min_ttl: u64, asked: Asked) {
+        let ask = Ask {
+            min_ttl: Duration::from_nanos(min_ttl),
+            lease: asked.token,
+            wait: asked.wait,
+        };
+        let now = || self.clocks.now();
+        let answer = self.cache.get_or_lease(name.parsed(), ask, now);
+
+        let hit = match &answer {
+            Ok(Answer::Now(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
+            _ => {
+                if self.reference.look(name, min_ttl, self.clocks).is_ok() {
+                    self.notice_missing(name);
+                }
+                None
+            }
+        };
+        let is_wanted = hit.is_none_or(|is_due| is_due && asked.token.is_some());
+        let joined = if is_wanted {
+            self.settle(name);
+            let asked = Asked {
+                wait: asked.wait && hit.is_none(),
+                ..asked
+            };
+            self.join(name, asked)
+        } else {
+            Joined::Nothing
+        };
+        self.check_answer(name, min_ttl, ask, answer, joined);
+    }
+
+    /// Ends what is over of the name's lease or gate.
+    fn settle(&mut self, name: Name) {
+        let boot = self.clocks.boot;
+        let Some((current, due)) = self.reference.flights.lease(name) else {
+            if self.reference.flights.open_gate(name, boot) {
+                self.seen.add(Event::GateOpened);
+            }
+            return;
+        };
+        let why = if due <= boot {
+            self.seen.add(Event::RanOut);
+            Count::LeasesExpired
+        } else if self.is_lost(name, current.granted) {
+            self.seen.add(Event::LostToInvalidation);
+            Count::LeasesRevoked
+        } else {
+            return;
+        };
+        let over = Over::Next(self.grant());
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        flights.end(name, why, over, counted);
+    }
+
+    /// Whether no Put under a lease granted then would be accepted. Where that
+    /// isn't certain, the cache says.
+    fn is_lost(&self, name: Name, granted: u64) -> bool {
+        let evidence = Evidence {
+            granted: Some(granted),
+            issued_at: None,
+        };
+        match self.reference.fences.judge(name, &[], evidence) {
+            Judgement::Refused => true,
+            Judgement::Accepted { .. } => false,
+            Judgement::Either => {
+                let before = self.figures.count(Count::LeasesRevoked);
+                Figures::of(self.cache).count(Count::LeasesRevoked) > before
+            }
+        }
+    }
+
+    fn join(&mut self, name: Name, asked: Asked) -> Joined {
+        let grant = self.grant();
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        flights.join(name, asked, self.clocks.boot, grant, counted)
+    }
+}
+
+impl<'a> Episode<'a> {
+    fn check_answer(
+        &mut self,
+        name: Name,
+        min_ttl: u64,
+        ask: Ask,
+        answer: Result<Answer<'a>, LeaseError>,
+        joined: Joined,
+    ) {
+        let (found, lease) = match answer {
+            Ok(Answer::Now(found, lease)) => (found, lease),
+            Ok(Answer::Later(waiting)) => {
+                let Joined::Waits(id) = joined else {
+                    panic!("there is nothing to wait for");
+                };
+                self.parked.insert(id, Parked::new(waiting));
+                self.seen.add(Event::Waits);
+                return;
+            }
+            Err(error) => {
+                assert!(matches!(joined, Joined::TooManyLeases), "{error:?}");
+                assert_eq!(error, LeaseError::TooManyLeases);
+                self.seen.add(Event::TooManyLeases);
+                return;
+            }
+        };
+        if let Joined::Leads = joined {
+            let lease = lease.expect("the lease is free");
+            assert_eq!(Some(lease.token), ask.lease);
+            assert_eq!(lease.ttl, self.shape.limits.lease_ttl);
+            self.keep_token(name, lease.token);
+            self.seen.add(Event::Granted);
+        } else {
+            assert_eq!(lease, None, "the lease isn't free");
+        }
+        match found {
+            Lookup::Hit(_) => {
+                self.count_hit();
+                assert!(!matches!(joined, Joined::Waits(_)));
+                if let Joined::Leads = joined {
+                    self.seen.add(Event::GrantedOnHit);
+                }
+            }
+            Lookup::Miss(miss) => {
+                self.reference.count_miss(miss.reason);
+                match joined {
+                    Joined::Behind { left } => {
+                        if ask.wait {
+                            self.seen.add(Event::NoRoomToWait);
+                        }
+                        return self.check_pending(miss, left);
+                    }
+                    Joined::Gated { left } => {
+                        assert_eq!(miss.retry_after, Some(Duration::from_nanos(left)));
+                        self.seen.add(Event::Gated);
+                    }
+                    Joined::Leads | Joined::Nothing => assert_eq!(miss.retry_after, None),
+                    Joined::Waits(_) => panic!("it was to wait"),
+                    Joined::TooManyLeases => panic!("there was no room"),
+                }
+                assert_ne!(miss.reason, MissReason::Pending);
+                self.check_reason(name, min_ttl, miss.reason);
+            }
+        }
+    }
+}
+
+impl Episode<'_> {
+    pub(super) fn abandon(&mut self) {
+        let name = self.leased_name();
+        let token = self.some_token(name);
+        let retry_after = match self.draw.rng.u8(0..8) {
+            0..4 => 0,
+            4..7 => self.draw.length(),
+            _ => self.draw.rng.u64(1..nanos(LONGEST_GATE)),
+        };
+        let now = self.clocks.now();
+        let after = Duration::from_nanos(retry_after);
+        let answer = self.cache.abandon_lease(name.parsed(), token, after, now);
+
+        let boot = self.clocks.boot;
+        let current = self.reference.flights.current(name, token, boot);
+        assert_eq!(answer.is_ok(), current.is_some(), "{answer:?}");
+        if current.is_none() {
+            self.seen.add(Event::AbandonRefused);
+            return;
+        }
+        self.seen.add(Event::Abandoned);
+        let over = match retry_after {
+            0 => Over::Next(self.grant()),
+            _ => Over::Gate(self.gate(name, retry_after)),
+        };
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        flights.end(name, Count::LeasesAbandoned, over, counted);
+    }
+
+    /// Until when the gate that was just closed stands. How much it is jittered
+    /// isn't for the model to know, so it asks, for more than can be there.
+    fn gate(&mut self, name: Name, retry_after: u64) -> u64 {
+        let ask = Ask {
+            min_ttl: Duration::MAX,
+            lease: None,
+            wait: true,
+        };
+        let now = || self.clocks.now();
+        let Ok(Answer::Now(Lookup::Miss(miss), None)) =
+            self.cache.get_or_lease(name.parsed(), ask, now)
+        else {
+            panic!("there is a gate");
+        };
+        self.reference.count_miss(miss.reason);
+        self.check_reason(name, u64::MAX, miss.reason);
+        let left = nanos(miss.retry_after.expect("there is a gate"));
+        let least = retry_after.min(nanos(LONGEST_GATE * 10 / 11));
+        assert!(least <= left && left <= least + least / 10, "{left}");
+        self.clocks.boot + left
+    }
+
+    pub(super) fn keep_token(&mut self, name: Name, token: Token) {
+        if self.tokens.len() == TOKENS {
+            let place = self.draw.rng.usize(0..TOKENS);
+            self.tokens.remove(place);
+        }
+        self.tokens.push((name, token));
+    }
+}
