@@ -55,6 +55,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// A lease that was granted to somebody else, such as the script that this
+    /// process works for. `ttl` is for the caller's own use.
+    pub fn new(token: LeaseToken, ttl: Duration) -> Self {
+        Self { token, ttl }
+    }
+
     fn parse(lease: proto::Lease) -> Result<Self, Error> {
         if lease.token.is_empty() {
             return Err(Error::Malformed("lease without a token"));
@@ -72,6 +78,11 @@ impl Lease {
 pub struct LeaseToken(Bytes);
 
 impl LeaseToken {
+    /// The token of a lease, as [`expose`](Self::expose) showed it.
+    pub fn new(token: impl Into<Bytes>) -> Self {
+        Self(token.into())
+    }
+
     /// The token itself.
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -116,6 +127,13 @@ mod tests {
             "Lease { token: LeaseToken(..), ttl: 10s }"
         );
         assert!(answer(None).unwrap().lease.is_none());
+    }
+
+    #[test]
+    fn lease_can_be_handed_to_another_process() {
+        let token = LeaseToken::new(b"0123456789abcdef".to_vec());
+        let handed_on = Lease::new(LeaseToken::new(token.expose().to_vec()), Duration::ZERO);
+        assert_eq!(handed_on.token, token);
     }
 
     #[test]
