@@ -122,7 +122,8 @@ impl Client {
     ///   the cache refuses, such as too large a value, is an error.
     ///
     /// `fetch` runs in a task of its own, on the runtime of this call, and is
-    /// called once a fetch: for a miss in most calls never.
+    /// called once a fetch: for a miss in most calls never. It is dropped once
+    /// all that the call began is done: stored, or its lease given back.
     ///
     /// Cancel safe: a fetch that this call began isn't wasted when its future is
     /// dropped or its timeout passes, but goes on for those who wait for it and

@@ -102,6 +102,8 @@ where
         };
         let retry_after = retry_after.min(LONGEST_CLOSED);
         held.give_back(Some(retry_after)).await;
+        // Who waits for the end of what it began waits no longer.
+        drop(fetch);
         if let Some(entry) = entry {
             entry.tell(Outcome::Closed(Instant::now() + retry_after));
             let _ = report.send(failure);
