@@ -4,16 +4,22 @@
 //! Guarantees the exit codes that scripts rely on. `serve` and `check-config`
 //! are left to the caller.
 
+mod abandon;
 mod connection;
 mod failure;
+mod fetch;
 mod get;
 mod health;
+mod interrupts;
 mod invalidate;
+mod lease;
+mod lifetime;
 mod output;
 mod put;
 mod stats;
 mod text;
 mod value;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,11 +40,13 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0   done; get: a hit; health: serving
+  0   done; get: a hit; fetch: a credential; health: serving
   1   get: a miss; health: not serving
   64  the command line or what was passed in it is wrong
   69  the server can't be reached, or is draining
-  70  anything else";
+  70  anything else; fetch: its command failed
+  75  fetch: not now: fetching it failed a moment ago, or somebody else is at it
+  129, 130, 143  fetch: ended by SIGHUP, SIGINT, SIGTERM";
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
@@ -65,9 +73,19 @@ pub enum ClientCommand {
     /// Print a credential's value to stdout.
     #[command(after_help = get::EXAMPLES)]
     Get(get::GetArgs),
+    /// Print a credential's value; if there is none, run a command that fetches it
+    /// for everybody.
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(fetch::FetchArgs),
+    /// Give back a lease that won't be used.
+    #[command(after_help = abandon::EXAMPLES)]
+    Abandon(abandon::AbandonArgs),
     /// Revoke credentials by key, key prefix or tag, or all of a namespace.
     #[command(after_help = invalidate::EXAMPLES)]
     Invalidate(invalidate::InvalidateArgs),
+    /// Print what changes in a namespace, as it changes.
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(watch::WatchArgs),
     /// Show what the server has done and what it holds.
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::StatsArgs),
@@ -110,7 +128,10 @@ impl ClientCommand {
         match self {
             Self::Put(args) => args.run().await,
             Self::Get(args) => args.run().await,
+            Self::Fetch(args) => args.run().await,
+            Self::Abandon(args) => args.run().await,
             Self::Invalidate(args) => args.run().await,
+            Self::Watch(args) => args.run().await,
             Self::Stats(args) => args.run().await,
             Self::Health(args) => args.run().await,
         }
@@ -120,7 +141,10 @@ impl ClientCommand {
         match self {
             Self::Put(args) => &args.connection,
             Self::Get(args) => &args.connection,
+            Self::Fetch(args) => &args.connection,
+            Self::Abandon(args) => &args.connection,
             Self::Invalidate(args) => &args.connection,
+            Self::Watch(args) => &args.connection,
             Self::Stats(args) => &args.connection,
             Self::Health(args) => &args.connection,
         }
@@ -151,18 +175,27 @@ mod tests {
         for command in [
             "put aws reader --ttl 1h",
             "get aws reader",
+            "fetch aws reader --ttl 1h CMD",
+            "abandon aws reader --lease 00ff",
             "invalidate aws --all",
+            "watch aws",
             "stats",
             "health",
         ] {
-            let line = format!("credcache {command} --server unix:/run/c.sock --timeout 250ms");
+            // A command to run comes last, after `--`.
+            let (command, end) = match command.strip_suffix(" CMD") {
+                Some(command) => (command, "-- true"),
+                None => (command, ""),
+            };
+            let line =
+                format!("credcache {command} --server unix:/run/c.sock --timeout 250ms {end}");
             let connection = parsed(&line).unwrap().connection().clone();
             assert_eq!(connection.server.to_string(), "unix:/run/c.sock");
             assert_eq!(connection.timeout.as_millis(), 250);
 
             for wrong in ["--server nowhere", "--timeout 0s", "--timeout soon"] {
                 assert!(
-                    parsed(&format!("credcache {command} {wrong}")).is_err(),
+                    parsed(&format!("credcache {command} {wrong} {end}")).is_err(),
                     "{wrong}"
                 );
             }

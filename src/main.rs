@@ -69,7 +69,12 @@ fn check_config(args: &CheckConfigArgs) -> ExitCode {
 
 fn call(command: ClientCommand) -> ExitCode {
     match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli::run(command)),
+        Ok(runtime) => {
+            let code = runtime.block_on(cli::run(command));
+            // A line that nobody reads must not keep it from ending.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => fail(EXIT_SOFTWARE, &error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use credcache_client::{Address, Client, Error};
+use credcache_client::{Address, Builder, Client, Error};
 
 use super::text;
 
@@ -26,11 +26,18 @@ pub(super) struct ConnectionArgs {
 
 impl ConnectionArgs {
     pub(super) async fn connect(&self) -> Result<Client, Error> {
+        self.builder().connect(&self.server).await
+    }
+
+    /// For a command that can do without the server.
+    pub(super) fn connect_lazy(&self) -> Result<Client, Error> {
+        self.builder().connect_lazy(&self.server)
+    }
+
+    fn builder(&self) -> Builder {
         Client::builder()
             .connections(1)
             .connect_timeout(self.timeout)
             .timeout(self.timeout)
-            .connect(&self.server)
-            .await
     }
 }

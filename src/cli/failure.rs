@@ -13,11 +13,17 @@ pub(super) const USAGE: u8 = 64;
 const UNREACHABLE: u8 = 69;
 /// Anything else (EX_SOFTWARE).
 const OTHER: u8 = 70;
+/// The same command may succeed in a moment (EX_TEMPFAIL).
+const NOT_NOW: u8 = 75;
 
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The message says what to do.
     Usage(String),
+    /// The command that was to fetch a credential did not.
+    Command(String),
+    /// It may be tried again in a while; the message says when.
+    NotNow(String),
     Call(Error),
     Output(io::Error),
 }
@@ -48,7 +54,8 @@ impl Failure {
                 Code::Unavailable => UNREACHABLE,
                 _ => OTHER,
             },
-            Self::Call(_) => OTHER,
+            Self::Call(_) | Self::Command(_) => OTHER,
+            Self::NotNow(_) => NOT_NOW,
             // Whoever read has read enough: `credcache stats --watch | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => OTHER,
@@ -59,7 +66,9 @@ impl Failure {
     pub(super) fn message(&self, connection: &ConnectionArgs) -> Option<String> {
         let ConnectionArgs { server, timeout } = connection;
         Some(match self {
-            Self::Usage(message) => message.clone(),
+            Self::Usage(message) | Self::Command(message) | Self::NotNow(message) => {
+                message.clone()
+            }
             Self::Call(Error::Unreachable(cause)) => format!(
                 "{server} can't be reached ({}); is the server running there? \
                  --server or CREDCACHE_SERVER names another",
@@ -95,6 +104,12 @@ fn refused(refusal: &Refusal) -> String {
         let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
     }
     let advice = match refusal.code {
+        Code::Aborted if refusal.reason.as_deref() == Some("LEASE_LOST") => {
+            "it ran out or was used: `credcache get --lease` asks for another"
+        }
+        Code::Aborted if refusal.reason.as_deref() == Some("REVOKED") => {
+            "don't use it: fetch a fresh one"
+        }
         Code::InvalidArgument => return text,
         Code::AlreadyExists => "leave out --if-absent to replace what is there",
         Code::Aborted => "`credcache get --output json` shows the version that is live now",
@@ -120,6 +135,8 @@ fn root<'a>(error: &'a (dyn error::Error + 'static)) -> &'a (dyn error::Error + 
 mod tests {
     use std::time::Duration;
 
+    use tonic_types::{ErrorDetails, StatusExt};
+
     use super::*;
 
     fn connection() -> ConnectionArgs {
@@ -144,6 +161,8 @@ mod tests {
     fn exit_code_tells_what_kind_of_failure_it_was() {
         for (failure, code) in [
             (Failure::Usage(String::new()), 64),
+            (Failure::Command(String::new()), 70),
+            (Failure::NotNow(String::new()), 75),
             (
                 Error::Address(credcache_client::AddressError::Port).into(),
                 64,
@@ -175,6 +194,20 @@ mod tests {
             assert_eq!(failure.code(), exit, "{code:?}");
             let message = failure.message(&connection()).unwrap();
             assert!(message.contains(advice), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_was_aborted_is_told_by_its_reason() {
+        for (reason, advice) in [
+            ("LEASE_LOST", "get --lease"),
+            ("REVOKED", "don't use it"),
+            ("VERSION_DIFFERS", "the version that is live"),
+        ] {
+            let details = ErrorDetails::with_error_info(reason, "credcache", []);
+            let status = tonic::Status::with_error_details(Code::Aborted, "aborted", details);
+            let message = Failure::from(Error::from(status)).message(&connection());
+            assert!(message.unwrap().contains(advice), "{reason}");
         }
     }
 

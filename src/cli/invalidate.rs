@@ -1,8 +1,8 @@
 //! `credcache invalidate`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::SystemTime};
 
-use credcache_client::{Invalidated, Target};
+use credcache_client::{InvalidateOptions, Invalidated, Target};
 use serde_json::json;
 
 use super::{
@@ -18,7 +18,8 @@ was put before.
 Examples:
   credcache invalidate aws --key reader
   credcache invalidate aws --key reader --if-version 42
-  credcache invalidate oauth --tag prod";
+  credcache invalidate oauth --tag prod
+  credcache invalidate oauth --all --issued-before 2031-05-01T12:00:00Z";
 
 /// Arguments of `invalidate`.
 #[derive(clap::Args, Debug)]
@@ -30,6 +31,10 @@ pub struct InvalidateArgs {
     /// With --key: revoke only this version of it.
     #[arg(long, value_name = "VERSION", requires = "key")]
     if_version: Option<u64>,
+    /// Refuse from now on what was issued at or before this, in UTC and at most
+    /// 5 minutes ahead; by default what was issued until now.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
+    issued_before: Option<SystemTime>,
     /// How to print what was revoked.
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -57,10 +62,16 @@ struct TargetArgs {
 impl InvalidateArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let target = self.target.into_target(self.if_version)?;
+        let mut options = InvalidateOptions::default();
+        if let Some(issued_before) = self.issued_before {
+            options = options.issued_before(issued_before);
+        }
         let client = self.connection.connect().await?;
         let Invalidated {
             removed, revision, ..
-        } = client.invalidate(self.namespace, target).await?;
+        } = client
+            .invalidate_with(self.namespace, target, options)
+            .await?;
         match self.output {
             Format::Text => output::print(&format!("removed {removed} at revision {revision}"))?,
             Format::Json => {
@@ -112,6 +123,14 @@ mod tests {
         assert_eq!(target(""), None);
         assert_eq!(target("--key k --all"), None);
         assert_eq!(target("--prefix p --tag t"), None);
+    }
+
+    #[test]
+    fn instant_of_issue_goes_with_any_target() {
+        let at = "--issued-before 2031-05-01T12:00:00Z";
+        assert_eq!(target(&format!("--all {at}")), Some(Target::All));
+        assert_eq!(target(at), None);
+        assert_eq!(target("--all --issued-before yesterday"), None);
     }
 
     #[test]

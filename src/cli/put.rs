@@ -6,12 +6,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use credcache_client::{Lifetime, Put, Secret, Stored};
+use credcache_client::{Lease, LeaseToken, Put, Secret, Stored};
 use serde_json::json;
 
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
+    lease,
+    lifetime::LifetimeArgs,
     output::{self, Format},
     text, value,
 };
@@ -23,7 +25,8 @@ The value is stored byte for byte; a newline at its end is kept unless
 Examples:
   vault token create -field=token | credcache put vault ci --ttl 1h
   credcache put aws reader --expires-at 2031-05-01T12:00:00Z --value-file sts.json
-  echo \"$TOKEN\" | credcache put oauth billing --ttl 15m --trim-newline --tag prod --if-absent";
+  echo \"$TOKEN\" | credcache put oauth billing --ttl 15m --trim-newline --tag prod --if-absent
+  issue | credcache put oauth billing --ttl 15m --lease \"$LEASE\"   # see get --lease";
 
 /// Arguments of `put`.
 #[derive(clap::Args, Debug)]
@@ -52,6 +55,13 @@ pub struct PutArgs {
     /// How long before its end it should be fetched anew.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     refresh_before: Option<Duration>,
+    /// When the issuer issued it, in UTC: refused if it was revoked since.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
+    issued_at: Option<SystemTime>,
+    /// The lease it was fetched under, from `get --lease`: refused if that has
+    /// run out, or if it was revoked since.
+    #[arg(long, value_name = "TOKEN", value_parser = lease::parse)]
+    lease: Option<LeaseToken>,
     #[command(flatten)]
     precondition: PreconditionArgs,
     /// How to print what was stored.
@@ -59,17 +69,6 @@ pub struct PutArgs {
     output: Format,
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
-}
-
-#[derive(clap::Args, Debug)]
-#[group(required = true, multiple = false)]
-struct LifetimeArgs {
-    /// How long it lives, as in 15m or 1h 30m.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    ttl: Option<Duration>,
-    /// When it ends, in UTC, as in 2031-05-01T12:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
-    expires_at: Option<SystemTime>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -104,11 +103,7 @@ impl PutArgs {
     }
 
     fn into_put(self, value: Secret) -> Result<Put, Failure> {
-        let lifetime = match (self.lifetime.ttl, self.lifetime.expires_at) {
-            (Some(ttl), None) => Lifetime::Ttl(ttl),
-            (None, Some(expires_at)) => Lifetime::ExpiresAt(expires_at),
-            _ => return Err(Failure::Usage("give either --ttl or --expires-at".into())),
-        };
+        let lifetime = self.lifetime.into_lifetime()?;
         let mut put = Put::new(self.namespace, self.key, value, lifetime);
         for tag in self.tags {
             put = put.tag(tag);
@@ -121,6 +116,12 @@ impl PutArgs {
         }
         if let Some(refresh_before) = self.refresh_before {
             put = put.refresh_before(refresh_before);
+        }
+        if let Some(issued_at) = self.issued_at {
+            put = put.issued_at(issued_at);
+        }
+        if let Some(token) = self.lease {
+            put = put.lease(&Lease::new(token, lease::UNKNOWN_TTL));
         }
         if self.precondition.if_absent {
             put = put.if_absent();
@@ -166,24 +167,6 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_lifetime_is_required() {
-        assert_eq!(
-            put("--ttl 90s").unwrap().lifetime.ttl,
-            Some(Duration::from_secs(90))
-        );
-        assert!(
-            put("--expires-at 2031-05-01T12:00:00Z")
-                .unwrap()
-                .lifetime
-                .expires_at
-                .is_some()
-        );
-        assert!(put("").is_none());
-        assert!(put("--ttl 1h --expires-at 2031-05-01T12:00:00Z").is_none());
-        assert!(put("--expires-at tomorrow").is_none());
-    }
-
-    #[test]
     fn at_most_one_precondition_is_allowed() {
         assert!(put("--ttl 1h --if-absent").unwrap().precondition.if_absent);
         assert_eq!(
@@ -194,6 +177,15 @@ mod tests {
             Some(7)
         );
         assert!(put("--ttl 1h --if-absent --if-version 7").is_none());
+    }
+
+    #[test]
+    fn lease_and_time_of_issue_are_read() {
+        let args = put("--ttl 1h --lease 00ff --issued-at 2031-05-01T12:00:00Z").unwrap();
+        assert_eq!(args.lease.unwrap().expose(), [0, 255]);
+        assert!(args.issued_at.is_some());
+        assert!(put("--ttl 1h --lease secret").is_none());
+        assert!(put("--ttl 1h --issued-at yesterday").is_none());
     }
 
     #[test]

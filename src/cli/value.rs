@@ -1,5 +1,5 @@
-//! Where `put` takes a credential's value from: stdin or a file, never an
-//! argument, which every process of the machine could read.
+//! Where a credential's value comes from: stdin, a file or a command's output,
+//! never an argument, which every process of the machine could read.
 
 use std::{
     fs::File,
@@ -13,7 +13,33 @@ use super::failure::Failure;
 
 /// The largest message of the server; its own limit on values is lower, and
 /// configurable.
-const MAX_VALUE: usize = 4 << 20;
+pub(super) const MAX_VALUE: usize = 4 << 20;
+
+/// Why bytes are no credential's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// More than [`MAX_VALUE`].
+    TooLarge,
+    /// An empty credential is an upstream command that failed.
+    Empty,
+}
+
+/// The value that was read, of which one newline may be dropped from the end.
+pub(super) fn accept(mut value: Vec<u8>, trim_newline: bool) -> Result<Secret, Unusable> {
+    if value.len() > MAX_VALUE {
+        return Err(Unusable::TooLarge);
+    }
+    if trim_newline && value.ends_with(b"\n") {
+        value.pop();
+        if value.ends_with(b"\r") {
+            value.pop();
+        }
+    }
+    if value.is_empty() {
+        return Err(Unusable::Empty);
+    }
+    Ok(Secret::new(value))
+}
 
 /// Reads the value from the file, or from stdin if there is none. Blocks: the
 /// command has nothing else to do until it has the value.
@@ -32,24 +58,12 @@ fn read_from(source: impl Read, name: &str, trim_newline: bool) -> Result<Secret
     bounded
         .read_to_end(&mut value)
         .map_err(|error| unreadable(name, &error))?;
-    if value.len() > MAX_VALUE {
-        return Err(Failure::Usage(format!(
-            "{name} holds more than 4 MiB; no server takes that"
-        )));
-    }
-    if trim_newline && value.ends_with(b"\n") {
-        value.pop();
-        if value.ends_with(b"\r") {
-            value.pop();
-        }
-    }
-    if value.is_empty() {
-        // An empty credential is an upstream command that failed.
-        return Err(Failure::Usage(format!(
-            "{name} is empty; pass the credential's value in it"
-        )));
-    }
-    Ok(Secret::new(value))
+    accept(value, trim_newline).map_err(|unusable| {
+        Failure::Usage(match unusable {
+            Unusable::TooLarge => format!("{name} holds more than 4 MiB; no server takes that"),
+            Unusable::Empty => format!("{name} is empty; pass the credential's value in it"),
+        })
+    })
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {

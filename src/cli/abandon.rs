@@ -1,0 +1,67 @@
+//! `credcache abandon`.
+
+use std::{process::ExitCode, time::Duration};
+
+use credcache_client::{Lease, LeaseToken};
+
+use super::{connection::ConnectionArgs, failure::Failure, lease};
+
+pub(super) const EXAMPLES: &str = "\
+Whoever waits for the key is told at once, and needn't wait for the lease's end.
+Without --retry-after one of them gets the lease.
+
+Examples:
+  credcache abandon oauth billing --lease \"$LEASE\"
+  credcache abandon oauth billing --lease \"$LEASE\" --retry-after 30s   # the issuer is down";
+
+/// Arguments of `abandon`.
+#[derive(clap::Args, Debug)]
+pub struct AbandonArgs {
+    /// The namespace.
+    namespace: String,
+    /// The key the lease is for.
+    key: String,
+    /// The lease, from `get --lease`.
+    #[arg(long, value_name = "TOKEN", value_parser = lease::parse)]
+    lease: LeaseToken,
+    /// Grant nobody a lease for the key for this long, 5 minutes at most: the
+    /// issuer is failing.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    retry_after: Option<Duration>,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+}
+
+impl AbandonArgs {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let client = self.connection.connect().await?;
+        let lease = Lease::new(self.lease, lease::UNKNOWN_TTL);
+        client
+            .abandon_lease(self.namespace, self.key, &lease, self.retry_after)
+            .await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClientCommand, parsed};
+    use super::*;
+
+    #[test]
+    fn lease_is_required_and_a_pause_may_be_asked_for() {
+        let line = "credcache abandon aws reader --lease 00ff --retry-after 30s";
+        let ClientCommand::Abandon(args) = parsed(line).unwrap() else {
+            panic!("not an abandon")
+        };
+        assert_eq!(args.lease.expose(), [0, 255]);
+        assert_eq!(args.retry_after, Some(Duration::from_secs(30)));
+        for wrong in [
+            "abandon aws reader",
+            "abandon aws --lease 00ff",
+            "abandon aws reader --lease 0x",
+        ] {
+            assert!(parsed(&format!("credcache {wrong}")).is_err(), "{wrong}");
+        }
+    }
+}
