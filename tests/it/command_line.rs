@@ -1,6 +1,10 @@
 //! The commands for people, as scripts use them: bytes in, bytes out, exit
 //! codes.
 
+mod fetching;
+mod leases;
+mod watching;
+
 use std::{
     fs,
     io::Write,
@@ -220,7 +224,9 @@ async fn exit_codes_tell_usage_from_absence_from_refusal() {
     for line in [
         "put aws reader --ttl 30s",
         "get aws reader",
+        "abandon aws reader --lease 00ff",
         "invalidate aws --all",
+        "watch aws",
         "stats",
         "health",
     ] {

@@ -15,6 +15,7 @@ mod connections;
 mod credentials;
 mod drain;
 mod fixture;
+mod herd;
 mod leases;
 mod linearizability;
 mod listeners;
