@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// The most that a server without an answer may cost, as a part of the call's
 /// timeout and in all.
 const PATIENCE_PART: u32 = 4;
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Bounds of the pause after a server had no room for one more to wait.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
