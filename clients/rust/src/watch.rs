@@ -9,6 +9,7 @@ use tonic::Streaming;
 
 use crate::{
     Client, Error, Target,
+    clock::BootInstant,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     retry::Delivery,
 };
@@ -42,8 +43,9 @@ impl Client {
         // The server isn't told a timeout: it would count for the whole stream.
         let attempt = |_| async move {
             let mut stub = Stub::new(self.connections.next());
+            let asked = BootInstant::now();
             let events = stub.watch(request.clone()).await?;
-            Ok(Watch::new(events.into_inner()))
+            Ok(Watch::new(events.into_inner(), asked))
         };
         self.retry
             .run(Delivery::AtLeastOnce, self.timeout, attempt)
@@ -59,11 +61,13 @@ impl Client {
 /// of life.
 pub struct Watch {
     events: Streaming<proto::WatchResponse>,
+    /// Just before it was asked for: all that it tells was sent later.
+    pub(crate) asked: BootInstant,
 }
 
 impl Watch {
-    pub(crate) fn new(events: Streaming<proto::WatchResponse>) -> Self {
-        Self { events }
+    pub(crate) fn new(events: Streaming<proto::WatchResponse>, asked: BootInstant) -> Self {
+        Self { events, asked }
     }
 
     /// Waits for the next event. Never ends by a timeout.

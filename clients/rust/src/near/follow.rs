@@ -7,9 +7,10 @@ use tokio::time::{sleep, timeout};
 use super::space::Space;
 use crate::{Client, Error, Event, Watch, clock::BootInstant, retry};
 
-/// Without a message for as long, a connection is given up: heartbeats come
-/// every second.
-const SHORTEST_SILENCE: Duration = Duration::from_secs(3);
+/// Without a message for as long, or for the bound if that is longer, a
+/// connection is given up: heartbeats come every second. What comes after such a
+/// silence may have been sent any time within it.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(2);
 /// Every so many heartbeats, memory is taken back.
 const HEARTBEATS_A_SWEEP: u32 = 10;
 
@@ -46,6 +47,9 @@ impl Follower {
                 let _ = self.read(watch, &mut failures).await;
             }
             self.space.establish(false);
+            // No heartbeat does it now: what is over isn't held for as long as
+            // the server is away.
+            self.space.sweep(BootInstant::now());
             sleep(retry::pause(failures, None, fastrand::f64())).await;
         }
     }
@@ -64,30 +68,38 @@ impl Follower {
     }
 
     async fn read(&mut self, mut watch: Watch, failures: &mut u32) -> Result<(), Error> {
-        let mut last: Option<BootInstant> = None;
+        // The first message too may have been held up.
+        let mut last = watch.asked;
         let mut established = false;
         loop {
             let event = timeout(self.silence, watch.next())
                 .await
                 .map_err(|_| Error::DeadlineExceeded)??;
             let now = BootInstant::now();
-            // The machine slept, or this task wasn't run: who knows how long ago
-            // the message was sent. A new connection says how things are now.
-            if last.is_some_and(|last| now.since(last) > self.silence) {
+            // The machine slept, the network stood still, or this task wasn't
+            // run: who knows how long ago the message was sent. A new connection
+            // says how things are now.
+            if now.since(last) > self.silence {
                 return Err(Error::DeadlineExceeded);
             }
-            last = Some(now);
-            // Events that come first are from before: the first heartbeat says
-            // that there are no more of those. A reset says that none count.
-            let current = matches!(event, Event::Heartbeat { .. } | Event::Reset { .. });
+            last = now;
+            // An event proves nothing: where things change faster than they are
+            // read here, many more may be behind it. A heartbeat is sent when
+            // there are none, and what was lost before a reset doesn't count.
+            let proves = matches!(event, Event::Heartbeat { .. } | Event::Reset { .. });
             self.heed(event, now);
-            if current && !established {
-                established = true;
-                *failures = 0;
-                self.space.establish(true);
+            if !proves {
+                continue;
             }
             if established {
                 self.space.prove(now);
+            } else {
+                established = true;
+                *failures = 0;
+                self.space.establish(true);
+                // What it took to connect and to answer isn't known, but for
+                // this: the proof is no older than the question.
+                self.space.prove(watch.asked);
             }
         }
     }

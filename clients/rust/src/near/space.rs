@@ -158,8 +158,8 @@ impl Space {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// The watch has told everything up to `now`, and all of it has taken
-    /// effect.
+    /// The watch has told everything that happened before `now`, and all of it
+    /// has taken effect.
     pub(super) fn prove(&self, now: BootInstant) {
         let until = now.after(self.bound);
         self.fresh_until.store(until.nanos(), Ordering::Release);

@@ -103,11 +103,18 @@ impl Fake {
 
     /// Accepts the next watch.
     pub(crate) async fn watch(&mut self) -> (WatchRequest, Events) {
-        let call = self.watches.recv().await.unwrap();
+        let call = self.asked_to_watch().await;
         let (events, stream) = mpsc::channel(64);
         let request = call.request.clone();
         call.answer(stream);
         (request, events)
+    }
+
+    /// The next watch, not accepted yet.
+    pub(crate) async fn asked_to_watch(
+        &mut self,
+    ) -> Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>> {
+        self.watches.recv().await.unwrap()
     }
 
     /// Whether nothing has been asked that wasn't answered.

@@ -178,6 +178,76 @@ async fn broken_watch_goes_on_where_it_stood_and_is_believed_when_it_is_up_to_da
     assert!(!is_kept(&near, "revoked"));
 }
 
+// Found when a watcher that lagged behind took each late event for a proof that
+// none was missing.
+#[tokio::test]
+async fn event_does_not_vouch_for_what_is_kept() {
+    let mut server = Fake::start().await;
+    let bound = Duration::from_millis(300);
+    let (near, events) = watching(&mut server, bound).await;
+    fill(&mut server, &near, "kept").await;
+    fill(&mut server, &near, "revoked").await;
+    until(|| !is_kept(&near, "kept")).await;
+
+    let revoked = Target::Key("revoked".into());
+    events.send(invalidated(revoked, 11)).await.unwrap();
+    until(|| near.stats("aws").unwrap().entries == 1).await;
+    // There may be more of those still to come.
+    assert!(!is_kept(&near, "kept"));
+    events.send(heartbeat("one", 11)).await.unwrap();
+    until(|| is_kept(&near, "kept")).await;
+}
+
+// Found when a first heartbeat that was held up on its way counted as young.
+#[tokio::test]
+async fn first_heartbeat_proves_no_more_than_was_so_when_it_was_asked_for() {
+    let mut server = Fake::start().await;
+    let bound = Duration::from_millis(300);
+    let (near, events) = watching(&mut server, bound).await;
+    fill(&mut server, &near, "reader").await;
+    drop(events);
+    let call = server.asked_to_watch().await;
+    // Longer than the bound, and all that it takes is time.
+    tokio::time::sleep(bound).await;
+    let (events, stream) = tokio::sync::mpsc::channel(64);
+    call.answer(stream);
+    events.send(heartbeat("one", 10)).await.unwrap();
+    near.watching().await;
+    assert!(!is_kept(&near, "reader"));
+    events.send(heartbeat("one", 10)).await.unwrap();
+    until(|| is_kept(&near, "reader")).await;
+}
+
+#[tokio::test]
+async fn silent_connection_is_given_up() {
+    let mut server = Fake::start().await;
+    let bound = Duration::from_millis(300);
+    let (near, events) = watching(&mut server, bound).await;
+    let (request, again) = server.watch().await;
+    assert_eq!(
+        (&request.instance_id[..], request.start_revision),
+        ("one", 10)
+    );
+    events.closed().await;
+    again.send(heartbeat("one", 10)).await.unwrap();
+    near.watching().await;
+}
+
+// Found when only heartbeats gave memory back, and secrets outlived their end by
+// as long as the server was away.
+#[tokio::test]
+async fn what_is_void_is_given_back_while_the_watch_is_broken() {
+    let mut server = Fake::start().await;
+    let (near, events) = watching(&mut server, LONG).await;
+    fill(&mut server, &near, "reader").await;
+    let all = Target::All(true);
+    events.send(invalidated(all, 11)).await.unwrap();
+    until(|| !is_kept(&near, "reader")).await;
+    assert_eq!(near.stats("aws").unwrap().entries, 1);
+    drop(events);
+    until(|| near.stats("aws").unwrap().entries == 0).await;
+}
+
 #[tokio::test]
 async fn what_is_asked_while_the_watch_is_broken_is_not_kept() {
     let mut server = Fake::start().await;
