@@ -1,0 +1,155 @@
+//! Who issues the credentials, and knows which of them are revoked since when.
+
+use std::{
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use credcache_client::{Credential, Secret, Target};
+
+/// Namespaces, of which one after the other is written to: what was revoked last
+/// is left alone for longer than the bound, and a mistake stays to be seen.
+pub(crate) const NAMESPACES: [&str; 4] = ["north", "east", "south", "west"];
+/// Keys that the writer puts, in each namespace.
+pub(crate) const PUT: usize = 40;
+/// Those and others, that are fetched.
+pub(crate) const KEYS: usize = 50;
+const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
+pub(crate) const TAGS: [&str; 4] = ["red", "green", "blue", "black"];
+/// More than any number of rounds issues.
+const MOST: usize = 4_000_000;
+
+/// The place of a credential: a namespace and a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) namespace: usize,
+    pub(crate) key: usize,
+}
+
+impl Place {
+    pub(crate) fn namespace(self) -> &'static str {
+        NAMESPACES[self.namespace]
+    }
+
+    pub(crate) fn key(self) -> &'static str {
+        static KEYS_OF_ALL: OnceLock<Vec<String>> = OnceLock::new();
+        let name = |key| format!("{}/{key}", GROUPS[key % GROUPS.len()]);
+        &KEYS_OF_ALL.get_or_init(|| (0..KEYS).map(name).collect())[self.key]
+    }
+
+    pub(crate) fn prefix(self) -> &'static str {
+        &self.key()[..2]
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..NAMESPACES.len())
+            .flat_map(|namespace| (0..KEYS).map(move |key| Self { namespace, key }))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.namespace * KEYS + self.key
+    }
+}
+
+/// Time since the first reading.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test's own stopwatch, unlike the clock of what it tests"
+)]
+pub(crate) fn now() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+pub(crate) struct Issuer {
+    issued: Mutex<Issued>,
+    /// By number: the nanosecond when its revocation was answered; 0 if it isn't
+    /// revoked.
+    revoked: Box<[AtomicU64]>,
+}
+
+struct Issued {
+    next: u64,
+    /// By place: what isn't revoked.
+    good: Vec<Vec<u64>>,
+}
+
+impl Issuer {
+    pub(crate) fn new() -> Self {
+        now();
+        Self {
+            issued: Mutex::new(Issued {
+                next: 1,
+                good: vec![Vec::new(); NAMESPACES.len() * KEYS],
+            }),
+            revoked: (0..MOST).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// A new credential, and the tag to put it with.
+    pub(crate) fn issue(&self, place: Place) -> (Secret, &'static str) {
+        let mut issued = self.issued.lock().unwrap();
+        let number = issued.next;
+        issued.next += 1;
+        issued.good[place.index()].push(number);
+        (Secret::new(number.to_le_bytes()), tag(number))
+    }
+
+    /// To be called before the revocation is sent: what it is about.
+    pub(crate) fn last_issued(&self) -> u64 {
+        self.issued.lock().unwrap().next - 1
+    }
+
+    /// A revocation of everything up to a number was answered.
+    pub(crate) fn revoked(&self, namespace: usize, target: &Target, last: u64) {
+        let answered = nanos(now()).max(1);
+        let mut issued = self.issued.lock().unwrap();
+        for place in Place::all().filter(|place| place.namespace == namespace) {
+            issued.good[place.index()].retain(|number| {
+                let matches = match target {
+                    Target::Key(key) | Target::KeyVersion(key, _) => key == place.key(),
+                    Target::KeyPrefix(prefix) => place.key().starts_with(prefix),
+                    Target::Tag(of) => of == tag(*number),
+                    Target::All => true,
+                };
+                let voids = matches && *number <= last;
+                if voids {
+                    self.of(*number).store(answered, Ordering::SeqCst);
+                }
+                !voids
+            });
+        }
+    }
+
+    /// When the answer to its revocation came, if it is revoked.
+    pub(crate) fn revoked_at(&self, number: u64) -> Option<Duration> {
+        let at = self.of(number).load(Ordering::SeqCst);
+        (at != 0).then_some(Duration::from_nanos(at))
+    }
+
+    /// How much later than the bound allows this one was asked for and returned.
+    pub(crate) fn excess(&self, number: u64, begun: Duration) -> Duration {
+        let revoked = self.revoked_at(number);
+        revoked.map_or(Duration::ZERO, |at| begun.saturating_sub(at + crate::BOUND))
+    }
+
+    fn of(&self, number: u64) -> &AtomicU64 {
+        &self.revoked[usize::try_from(number).unwrap()]
+    }
+}
+
+/// The number of a credential.
+pub(crate) fn number(credential: &Credential) -> u64 {
+    u64::from_le_bytes(credential.value.expose().try_into().unwrap())
+}
+
+fn tag(number: u64) -> &'static str {
+    TAGS[number as usize % TAGS.len()]
+}
+
+fn nanos(since: Duration) -> u64 {
+    since.as_nanos().try_into().unwrap()
+}
