@@ -12,9 +12,9 @@ use std::{
 };
 
 use credcache::cache::{
-    Attributes, BootTime, Cache, Contents, Key, Lifetime, Limits, Lookup, Name, NamespaceName, Now,
-    Precondition, Put, PutError, Revision, Tag, Tags, Target, TierSpec, WallTime,
-    smallest_capacity,
+    Attributes, BootTime, Cache, Contents, Invalidate, Key, Lifetime, Limits, Lookup, Name,
+    NamespaceName, Now, Precondition, Put, PutError, Revision, Tag, Tags, Target, TierSpec,
+    WallTime, smallest_capacity,
 };
 use credcache_history as history;
 use history::{Call, Operation, Room, Span};
@@ -34,6 +34,7 @@ pub(crate) const TAG: &str = "tag";
 const LIMITS: Limits = Limits {
     max_value: 64,
     max_namespaces: 2,
+    ..Limits::DEFAULT
 };
 
 pub(crate) struct Stage {
@@ -141,6 +142,8 @@ impl Stage {
                 lifetime: Lifetime::For(Duration::from_secs(secs)),
                 refresh_before: None,
                 tier: None,
+                issued_at: None,
+                lease: None,
                 precondition,
             };
             let outcome = match self.cache.put(put, self.now()) {
@@ -173,8 +176,12 @@ impl Stage {
 
     pub(crate) fn invalidate(&self, namespace: &'static str, target: Target<'static>) {
         self.recorded(|| {
-            let in_namespace = NamespaceName::parse(namespace).unwrap();
-            let done = self.cache.invalidate(in_namespace, target, self.now());
+            let asked = Invalidate {
+                namespace: NamespaceName::parse(namespace).unwrap(),
+                target,
+                issued_before: None,
+            };
+            let done = self.cache.invalidate(asked, self.now());
             let invalidate = history::Invalidate {
                 namespace: namespace.into(),
                 target: match target {

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use credcache::cache::{Count, NamespaceName, Target, TierCount};
+use credcache::cache::{Count, Invalidate, NamespaceName, Target, TierCount};
 use credcache_history as history;
 use history::{Call, Operation};
 
@@ -48,8 +48,12 @@ impl Stage {
         assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
 
         for name in &names {
-            let namespace = NamespaceName::parse(&name.namespace).unwrap();
-            self.cache.invalidate(namespace, Target::All, self.now());
+            let all = Invalidate {
+                namespace: NamespaceName::parse(&name.namespace).unwrap(),
+                target: Target::All,
+                issued_before: None,
+            };
+            self.cache.invalidate(all, self.now());
         }
         let left = (
             found(),
