@@ -3,7 +3,8 @@
 //! means, and why it can be told, is said in the crate `credcache-history`.
 //!
 //! Few keys, so that the calls meet; lifetimes that end while others look;
-//! names and namespaces that would be one if they were only strung together.
+//! names and namespaces that would be one if they were only strung together;
+//! leases that are used late or given back, and credentials issued a while ago.
 //!
 //! `CREDCACHE_OPERATIONS` sets how many calls, `CREDCACHE_SEED` what is drawn.
 

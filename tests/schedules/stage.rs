@@ -2,24 +2,32 @@
 //! all calls.
 
 mod judgement;
+mod leases;
+mod puts;
+mod watching;
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use credcache::cache::{
-    Attributes, BootTime, Cache, Contents, Invalidate, Key, Lifetime, Limits, Lookup, Name,
-    NamespaceName, Now, Precondition, Put, PutError, Revision, Tag, Tags, Target, TierSpec,
-    WallTime, smallest_capacity,
+    BootTime, Cache, Hit, Invalidate, Key, Limits, Name, NamespaceName, Now, Revision, Target,
+    TierSpec, WallTime, Watcher, smallest_capacity,
 };
 use credcache_history as history;
 use history::{Call, Operation, Room, Span};
 
-pub(crate) use self::judgement::Seen;
+use self::watching::Followed;
+
+pub(crate) use self::{
+    judgement::Seen,
+    leases::{LEASE, token},
+    watching::revision,
+};
 
 /// A namespace and a key in it.
 pub(crate) type At = (&'static str, &'static str);
@@ -34,11 +42,12 @@ pub(crate) const TAG: &str = "tag";
 const LIMITS: Limits = Limits {
     max_value: 64,
     max_namespaces: 2,
+    lease_ttl: Duration::from_secs(LEASE),
     ..Limits::DEFAULT
 };
 
 pub(crate) struct Stage {
-    pub(crate) cache: Cache,
+    pub(crate) cache: Arc<Cache>,
     room: Room,
     /// What the next Puts carry besides the value: what makes them heavy.
     ballast: String,
@@ -47,6 +56,8 @@ pub(crate) struct Stage {
     secs: AtomicU64,
     ticks: AtomicU64,
     record: Mutex<Vec<Operation>>,
+    watchers: Mutex<Vec<Watcher>>,
+    followed: Mutex<Vec<Followed>>,
 }
 
 impl Stage {
@@ -71,6 +82,25 @@ impl Stage {
         stage
     }
 
+    /// One that remembers a single invalidation, and makes it coarser for each
+    /// that follows: so a miss needs no reason.
+    pub(crate) fn forgetful() -> Self {
+        let limits = Limits {
+            max_revocations: 1,
+            ..LIMITS
+        };
+        Self::new(Room::Tight, limits)
+    }
+
+    /// One that remembers changes for watchers in this many bytes.
+    pub(crate) fn with_journal_of(bytes: u64) -> Self {
+        let limits = Limits {
+            max_journal: bytes,
+            ..LIMITS
+        };
+        Self::new(Room::Ample, limits)
+    }
+
     fn new(room: Room, limits: Limits) -> Self {
         let tiers = [("minute", MINUTE), ("hour", HOUR)].map(|(name, secs)| TierSpec {
             name: name.into(),
@@ -78,12 +108,14 @@ impl Stage {
             capacity: smallest_capacity(limits.max_value),
         });
         Self {
-            cache: Cache::new(tiers.into(), limits).unwrap(),
+            cache: Arc::new(Cache::new(tiers.into(), limits).unwrap()),
             room,
             ballast: String::new(),
             secs: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
             record: Mutex::default(),
+            watchers: Mutex::default(),
+            followed: Mutex::default(),
         }
     }
 
@@ -109,72 +141,21 @@ impl Stage {
                 namespace: NamespaceName::parse(&name.namespace).unwrap(),
                 key: Key::parse(&name.key).unwrap(),
             };
-            let hit = match self.cache.get(sought, Duration::ZERO, || self.now()) {
-                Lookup::Hit(hit) => Some(history::Hit {
-                    version: hit.version().number(),
-                    value: hit.value().as_ref().to_vec(),
-                    expires_at: nanos(hit.expires_at()),
-                }),
-                Lookup::Miss(_) => None,
-            };
+            let found = self.cache.get(sought, Duration::ZERO, || self.now());
+            let hit = found.hit().as_ref().map(recorded_hit);
             let version = hit.as_ref().map(|hit| hit.version);
-            (version, Some(Call::Get(history::Get { name, hit })))
+            let lease = None;
+            let get = history::Get {
+                name,
+                min_ttl: 0,
+                hit,
+                lease,
+            };
+            (version, Some(Call::Get(get)))
         })
     }
 
-    /// Stores a credential; its version.
-    pub(crate) fn put(&self, at: At, secs: u64) -> Option<u64> {
-        self.put_if(at, secs, None)
-    }
-
-    /// Stores one on a condition; its version, or `None` if it was refused.
-    pub(crate) fn put_if(
-        &self,
-        at: At,
-        secs: u64,
-        precondition: Option<Precondition>,
-    ) -> Option<u64> {
-        self.recorded(|| {
-            let value = format!("value {}", self.ticks.load(Relaxed)).into_bytes();
-            let put = Put {
-                name: name(at),
-                contents: self.contents(&value),
-                lifetime: Lifetime::For(Duration::from_secs(secs)),
-                refresh_before: None,
-                tier: None,
-                issued_at: None,
-                lease: None,
-                precondition,
-            };
-            let outcome = match self.cache.put(put, self.now()) {
-                Ok(stored) => Ok(history::Stored {
-                    version: stored.version.number(),
-                    expires_at: nanos(stored.expires_at),
-                }),
-                Err(PutError::Exists) => Err(history::Refusal::Exists),
-                Err(PutError::VersionDiffers) => Err(history::Refusal::VersionDiffers),
-                // Tells nothing of the key.
-                Err(PutError::TooManyNamespaces) => return (None, None),
-                Err(refusal) => panic!("{refusal}"),
-            };
-            let put = history::Put {
-                name: named(at),
-                value,
-                tags: vec![TAG.into()],
-                precondition: precondition.map(|precondition| match precondition {
-                    Precondition::Absent => history::Precondition::Absent,
-                    Precondition::Version(version) => {
-                        history::Precondition::Version(version.number())
-                    }
-                }),
-                outcome,
-            };
-            let version = outcome.ok().map(|stored| stored.version);
-            (version, Some(Call::Put(put)))
-        })
-    }
-
-    pub(crate) fn invalidate(&self, namespace: &'static str, target: Target<'static>) {
+    pub(crate) fn invalidate(&self, namespace: &'static str, target: Target<'static>) -> u64 {
         self.recorded(|| {
             let asked = Invalidate {
                 namespace: NamespaceName::parse(namespace).unwrap(),
@@ -197,10 +178,12 @@ impl Stage {
                     Target::Tag(tag) => history::Target::Tag(tag.as_str().into()),
                     Target::All => history::Target::All,
                 },
+                issued_before: None,
+                removed: done.removed,
                 revision: done.revision.number(),
             };
-            ((), Some(Call::Invalidate(invalidate)))
-        });
+            (done.revision.number(), Some(Call::Invalidate(invalidate)))
+        })
     }
 
     /// Takes back what has expired.
@@ -210,12 +193,11 @@ impl Stage {
 
     /// Records a call, unless it tells nothing.
     fn recorded<T>(&self, call: impl FnOnce() -> (T, Option<Call>)) -> T {
-        let tick = || self.ticks.fetch_add(1, Relaxed);
-        let (invoked, wall_before) = (tick(), nanos(self.now().wall));
+        let (invoked, wall_before) = (self.tick(), nanos(self.now().wall));
         let (answer, call) = call();
         let span = Span {
             invoked,
-            answered: tick(),
+            answered: self.tick(),
             wall_before,
             wall_after: nanos(self.now().wall),
         };
@@ -224,18 +206,8 @@ impl Stage {
         answer
     }
 
-    fn contents(&self, value: &[u8]) -> Contents {
-        let names: Vec<String> = (0..16).map(|nth| nth.to_string()).collect();
-        let ballast = names.iter().map(|name| (&**name, &*self.ballast));
-        let attributes = match self.ballast.is_empty() {
-            true => Attributes::default(),
-            false => Attributes::new(ballast).unwrap(),
-        };
-        Contents {
-            value: LIMITS.value(value).unwrap(),
-            tags: Tags::new([Tag::parse(TAG).unwrap()]).unwrap(),
-            attributes,
-        }
+    fn tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Relaxed)
     }
 
     fn now(&self) -> Now {
@@ -256,6 +228,14 @@ fn name(at: At) -> Name<'static> {
     Name {
         namespace: NamespaceName::parse(at.0).unwrap(),
         key: Key::parse(at.1).unwrap(),
+    }
+}
+
+fn recorded_hit(hit: &Hit) -> history::Hit {
+    history::Hit {
+        version: hit.version().number(),
+        value: hit.value().as_ref().to_vec(),
+        expires_at: nanos(hit.expires_at()),
     }
 }
 

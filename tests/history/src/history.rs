@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
+    evidence::check_evidence,
+    leases::Leases,
     operation::{Call, Name, Operation},
     sweep::{self, Mark, Misfit, sweep},
     timeline::Timeline,
@@ -20,7 +22,9 @@ pub enum Room {
 }
 
 /// Looks for a broken rule. The history must hold every write of the server
-/// from its start on; of the Gets it may leave some out.
+/// from its start on; of the Gets it may leave some out, but none that was
+/// answered with a lease that was used. It must be over before the longest tier
+/// would be: that long an invalidation is remembered.
 ///
 /// # Errors
 /// The first broken rule that was found.
@@ -39,14 +43,17 @@ pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
                         own_answer(put, operation)?;
                         timeline.read(operation, found.version);
                     }
-                    None => timeline.miss(operation),
+                    None => timeline.miss(operation, get.min_ttl),
                 }
             }
             Call::Put(put) => timelines.entry(&put.name).or_default().put(operation, put),
-            Call::Invalidate(_) => {}
+            Call::Invalidate(_) | Call::Abandon(_) => {}
         }
     }
     check_sequence(history)?;
+    let leases = Leases::of(history)?;
+    leases.check_holders(history, room)?;
+    check_evidence(history, &leases)?;
     for operation in history {
         if let Call::Invalidate(invalidate) = &operation.call {
             for (name, timeline) in &mut timelines {

@@ -32,8 +32,14 @@
 //!
 //! Conditional Puts read as well as write. See the rules of [`Rule`] for what is
 //! asked of them, and for what is asked of an answer besides its place.
+//!
+//! Leases and times of issue are judged by the same sequence: whether a fence
+//! stood before a Put is a question of their two revisions. Refusals aren't
+//! judged: one too many is always allowed.
 
+mod evidence;
 mod history;
+mod leases;
 mod operation;
 mod sweep;
 #[cfg(test)]
@@ -43,6 +49,7 @@ mod violation;
 
 pub use history::{Room, check};
 pub use operation::{
-    Call, Get, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal, Span, Stored, Target,
+    Abandon, Call, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal,
+    Span, Stored, Target, Token,
 };
 pub use violation::{Rule, Violation};

@@ -42,6 +42,8 @@ pub enum Call {
     Put(Put),
     /// An Invalidate.
     Invalidate(Invalidate),
+    /// A lease given back.
+    Abandon(Abandon),
 }
 
 /// A Get and its answer.
@@ -49,8 +51,24 @@ pub enum Call {
 pub struct Get {
     /// What was looked up.
     pub name: Name,
+    /// How much lifetime was to be left, in nanoseconds.
+    pub min_ttl: u64,
     /// What was found; `None` for a miss.
     pub hit: Option<Hit>,
+    /// The lease that was answered.
+    pub lease: Option<Granted>,
+}
+
+/// What tells a lease from all others.
+pub type Token = [u8; 16];
+
+/// A lease, as answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted {
+    /// Its token.
+    pub token: Token,
+    /// How long it lasts, in nanoseconds.
+    pub ttl: u64,
 }
 
 /// The credential of a hit.
@@ -73,6 +91,10 @@ pub struct Put {
     pub value: Vec<u8>,
     /// The tags.
     pub tags: Vec<String>,
+    /// The lease that it was fetched under.
+    pub lease: Option<Token>,
+    /// When it was issued: nanoseconds since the epoch.
+    pub issued_at: Option<u64>,
     /// The condition.
     pub precondition: Option<Precondition>,
     /// What was stored, or why nothing was.
@@ -104,6 +126,11 @@ pub enum Refusal {
     Exists,
     /// [`Precondition::Version`], and the key didn't hold that version.
     VersionDiffers,
+    /// Its lease wasn't the key's current one.
+    LeaseLost,
+    /// It may have been revoked since its lease was granted, or since it was
+    /// issued.
+    Revoked,
 }
 
 /// An Invalidate and its answer.
@@ -113,6 +140,11 @@ pub struct Invalidate {
     pub namespace: String,
     /// What.
     pub target: Target,
+    /// What was issued at or before is refused: nanoseconds since the epoch.
+    /// `None` for the instant of the call.
+    pub issued_before: Option<u64>,
+    /// How many credentials were removed, as answered.
+    pub removed: u64,
     /// Its revision.
     pub revision: u64,
 }
@@ -132,6 +164,17 @@ pub enum Target {
     All,
 }
 
+/// An AbandonLease and its answer.
+#[derive(Clone, Debug)]
+pub struct Abandon {
+    /// Whose lease.
+    pub name: Name,
+    /// Which.
+    pub lease: Token,
+    /// Whether it was the current one.
+    pub accepted: bool,
+}
+
 impl Operation {
     /// Whether it is a Put that stored something.
     #[must_use]
@@ -144,7 +187,7 @@ impl Call {
     /// The place of a write in the one sequence; `None` if nothing was written.
     pub(crate) fn revision(&self) -> Option<u64> {
         match self {
-            Self::Get(_) => None,
+            Self::Get(_) | Self::Abandon(_) => None,
             Self::Put(_) => self.stored().map(|(_, stored)| stored.version),
             Self::Invalidate(invalidate) => Some(invalidate.revision),
         }
@@ -154,7 +197,7 @@ impl Call {
     pub(crate) fn stored(&self) -> Option<(&Put, Stored)> {
         match self {
             Self::Put(put) => put.outcome.ok().map(|stored| (put, stored)),
-            Self::Get(_) | Self::Invalidate(_) => None,
+            Self::Get(_) | Self::Invalidate(_) | Self::Abandon(_) => None,
         }
     }
 }

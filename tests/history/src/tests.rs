@@ -2,6 +2,7 @@
 //! every order.
 
 mod every_order;
+mod leases;
 mod preconditions;
 
 use crate::*;
@@ -41,6 +42,8 @@ fn put_until(at: (u64, u64), version: u64, expires_at: u64) -> Operation {
         name: name("ns", "key"),
         value: value(version),
         tags: vec!["tag".into()],
+        lease: None,
+        issued_at: None,
         precondition: None,
         outcome: Ok(Stored {
             version,
@@ -66,18 +69,33 @@ fn hit_with(
         value,
         expires_at,
     });
-    operation(at, Call::Get(Get { name, hit }))
+    let lease = None;
+    let get = Get {
+        name,
+        min_ttl: 0,
+        hit,
+        lease,
+    };
+    operation(at, Call::Get(get))
 }
 
 fn miss(at: (u64, u64)) -> Operation {
     let name = name("ns", "key");
-    operation(at, Call::Get(Get { name, hit: None }))
+    let get = Get {
+        name,
+        min_ttl: 0,
+        hit: None,
+        lease: None,
+    };
+    operation(at, Call::Get(get))
 }
 
 fn invalidate(at: (u64, u64), target: Target, revision: u64) -> Operation {
     let invalidate = Invalidate {
         namespace: "ns".into(),
         target,
+        issued_before: None,
+        removed: 0,
         revision,
     };
     operation(at, Call::Invalidate(invalidate))

@@ -16,7 +16,8 @@ pub(crate) struct Timeline<'a> {
     puts: BTreeMap<u64, &'a Operation>,
     /// What took away what was stored, by revision.
     invalidated: BTreeMap<u64, &'a Operation>,
-    misses: Vec<&'a Operation>,
+    /// And how much lifetime they asked for.
+    misses: Vec<(&'a Operation, u64)>,
 }
 
 impl<'a> Timeline<'a> {
@@ -24,8 +25,8 @@ impl<'a> Timeline<'a> {
         self.mark(operation, sweep::hit(version));
     }
 
-    pub(crate) fn miss(&mut self, operation: &'a Operation) {
-        self.misses.push(operation);
+    pub(crate) fn miss(&mut self, operation: &'a Operation, min_ttl: u64) {
+        self.misses.push((operation, min_ttl));
     }
 
     pub(crate) fn put(&mut self, operation: &'a Operation, put: &'a Put) {
@@ -40,7 +41,7 @@ impl<'a> Timeline<'a> {
             }
             (Err(Refusal::Exists), _) => self.mark(operation, Position::SomeLive),
             // As good as a miss.
-            (Err(Refusal::VersionDiffers), _) => {}
+            (Err(Refusal::VersionDiffers | Refusal::LeaseLost | Refusal::Revoked), _) => {}
         }
     }
 
@@ -120,13 +121,13 @@ impl<'a> Timeline<'a> {
                 *latest
             });
         let latest: Vec<_> = latest.collect();
-        for miss in &self.misses {
+        for (miss, min_ttl) in &self.misses {
             let begun = invoked.partition_point(|at| *at < miss.span.answered);
             let done = answered.partition_point(|write| write.span.answered < miss.span.invoked);
             if let Some(last) = done.checked_sub(1).map(|nth| latest[nth])
                 && begun == done
                 && let Some((_, stored)) = last.call.stored()
-                && stored.expires_at > miss.span.wall_after
+                && stored.expires_at > miss.span.wall_after + min_ttl
             {
                 return Err(Violation::of(Rule::Kept, &[last, miss]).into());
             }

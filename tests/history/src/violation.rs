@@ -52,6 +52,26 @@ pub enum Rule {
     /// meanwhile.
     #[error("a miss of what nothing took away")]
     Kept,
+    /// What uses up a lease was answered one.
+    #[error("use of a lease that nobody was granted")]
+    Granted,
+    /// Every lease is another one.
+    #[error("one lease granted twice")]
+    GrantedOnce,
+    /// A lease is filled or given back, and that once.
+    #[error("one lease used twice")]
+    UsedOnce,
+    /// A key has one lease at a time.
+    #[error("a lease granted while another one was held")]
+    OneHolder,
+    /// A fill is stored only if nothing that matches was invalidated since its
+    /// lease was granted.
+    #[error("a fill stored under a lease that was granted before an invalidation")]
+    Fenced,
+    /// A Put is stored only if nothing that matches was invalidated up to when
+    /// it was issued, or later.
+    #[error("a Put stored of what was issued before an invalidation")]
+    Issued,
 }
 
 /// The rule that was broken, and by which operations.

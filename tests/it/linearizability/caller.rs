@@ -1,11 +1,14 @@
 //! One of the callers: it does one thing after another.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use credcache_client as client;
-use credcache_client::{Client, Code, Error, Lifetime, Lookup, Secret};
+use credcache_client::{
+    Client, Error, GetOptions, InvalidateOptions, Lease, Lifetime, Lookup, Secret,
+};
 use credcache_history::{
-    Call, Get, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal, Stored, Target,
+    Abandon, Call, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal,
+    Stored, Target, Token,
 };
 
 use super::{
@@ -33,9 +36,12 @@ impl Caller {
     /// Makes a call and records it.
     pub(super) async fn call(&mut self) {
         let operation = match self.draw.wish() {
-            Wish::Get(name) => self.get(name).await,
+            Wish::Get(name, acquire_lease) => self.get(name, acquire_lease).await,
             Wish::Put(wish) => self.put(wish).await,
-            Wish::Invalidate(namespace, target) => self.invalidate(namespace, target).await,
+            Wish::Invalidate(namespace, target, age) => {
+                self.invalidate(namespace, target, age).await
+            }
+            Wish::Abandon(name, lease) => self.abandon(name, lease).await,
         };
         self.record.push(operation);
     }
@@ -44,10 +50,12 @@ impl Caller {
         self.record
     }
 
-    async fn get(&mut self, name: Name) -> Operation {
-        let answer = self.client.get(&name.namespace, &name.key);
+    async fn get(&mut self, name: Name, acquire_lease: bool) -> Operation {
+        let options = GetOptions::default().acquire_lease(acquire_lease);
+        let answer = self.client.lookup(&name.namespace, &name.key, options);
         let (span, answer) = self.recorder.timed(answer).await;
-        let hit = match answer.unwrap() {
+        let answer = answer.unwrap();
+        let hit = match answer.lookup {
             Lookup::Hit(credential) => Some(Hit {
                 version: credential.version,
                 value: credential.value.expose().to_vec(),
@@ -58,7 +66,19 @@ impl Caller {
         if let Some(hit) = &hit {
             self.draw.met(name.clone(), hit.version);
         }
-        let call = Call::Get(Get { name, hit });
+        let lease = answer.lease.as_ref().map(|lease| Granted {
+            token: token(lease),
+            ttl: u64::try_from(lease.ttl.as_nanos()).unwrap(),
+        });
+        if let Some(lease) = answer.lease {
+            self.draw.granted(name.clone(), lease);
+        }
+        let call = Call::Get(Get {
+            name,
+            min_ttl: 0,
+            hit,
+            lease,
+        });
         Operation { span, call }
     }
 
@@ -75,15 +95,24 @@ impl Caller {
             Some(Precondition::Version(version)) => put.if_version(version),
             None => put,
         };
+        if let Some(lease) = &wish.lease {
+            put = put.lease(lease);
+        }
+        let issued_at = wish.age.map(|age| self.recorder.ago(age));
+        if let Some(issued_at) = issued_at {
+            put = put.issued_at(issued_at);
+        }
         let (span, answer) = self.recorder.timed(self.client.put(put)).await;
         let outcome = match answer {
             Ok(stored) => Ok(Stored {
                 version: stored.version,
                 expires_at: nanos(stored.expires_at),
             }),
-            Err(Error::Refused(refusal)) => Err(match refusal.code {
-                Code::AlreadyExists => Refusal::Exists,
-                Code::Aborted => Refusal::VersionDiffers,
+            Err(Error::Refused(refusal)) => Err(match refusal.reason.as_deref() {
+                Some("KEY_LIVE") => Refusal::Exists,
+                Some("VERSION_DIFFERS") => Refusal::VersionDiffers,
+                Some("LEASE_LOST") => Refusal::LeaseLost,
+                Some("REVOKED") => Refusal::Revoked,
                 _ => panic!("{refusal}"),
             }),
             Err(error) => panic!("{error}"),
@@ -95,13 +124,20 @@ impl Caller {
             name,
             value: wish.value,
             tags: wish.tags,
+            lease: wish.lease.as_ref().map(token),
+            issued_at: issued_at.map(nanos),
             precondition: wish.precondition,
             outcome,
         });
         Operation { span, call }
     }
 
-    async fn invalidate(&mut self, namespace: String, target: Target) -> Operation {
+    async fn invalidate(
+        &mut self,
+        namespace: String,
+        target: Target,
+        age: Option<Duration>,
+    ) -> Operation {
         let asked = match target.clone() {
             Target::Key(key) => client::Target::Key(key),
             Target::KeyVersion(key, version) => client::Target::KeyVersion(key, version),
@@ -109,13 +145,42 @@ impl Caller {
             Target::Tag(tag) => client::Target::Tag(tag),
             Target::All => client::Target::All,
         };
-        let answer = self.client.invalidate(&namespace, asked);
+        let issued_before = age.map(|age| self.recorder.ago(age));
+        let mut options = InvalidateOptions::default();
+        if let Some(issued_before) = issued_before {
+            options = options.issued_before(issued_before);
+        }
+        let answer = self.client.invalidate_with(&namespace, asked, options);
         let (span, answer) = self.recorder.timed(answer).await;
+        let answer = answer.unwrap();
         let call = Call::Invalidate(Invalidate {
             namespace,
             target,
-            revision: answer.unwrap().revision,
+            issued_before: issued_before.map(nanos),
+            removed: answer.removed,
+            revision: answer.revision,
         });
         Operation { span, call }
     }
+
+    async fn abandon(&mut self, name: Name, lease: Lease) -> Operation {
+        let (namespace, key) = (&name.namespace, &name.key);
+        let answer = self.client.abandon_lease(namespace, key, &lease, None);
+        let (span, answer) = self.recorder.timed(answer).await;
+        let accepted = match answer {
+            Ok(()) => true,
+            Err(error) if error.reason() == Some("LEASE_LOST") => false,
+            Err(error) => panic!("{error}"),
+        };
+        let call = Call::Abandon(Abandon {
+            name,
+            lease: token(&lease),
+            accepted,
+        });
+        Operation { span, call }
+    }
+}
+
+fn token(lease: &Lease) -> Token {
+    lease.token.expose().try_into().unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use credcache_client::Lease;
 use credcache_history::{Name, Precondition, Target};
 use fastrand::Rng;
 
@@ -15,9 +16,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A call to be made.
 pub(super) enum Wish {
-    Get(Name),
+    /// Or the lease too.
+    Get(Name, bool),
     Put(PutWish),
-    Invalidate(String, Target),
+    /// And what was issued at least so long ago.
+    Invalidate(String, Target, Option<Duration>),
+    Abandon(Name, Lease),
 }
 
 pub(super) struct PutWish {
@@ -25,6 +29,9 @@ pub(super) struct PutWish {
     pub(super) value: Vec<u8>,
     pub(super) tags: Vec<String>,
     pub(super) ttl: Duration,
+    pub(super) lease: Option<Lease>,
+    /// How long ago it was issued.
+    pub(super) age: Option<Duration>,
     pub(super) precondition: Option<Precondition>,
 }
 
@@ -34,6 +41,8 @@ pub(super) struct Draw {
     rng: Rng,
     /// The last version that this caller met of each name.
     met: HashMap<Name, u64>,
+    /// Leases that it was granted and hasn't used.
+    held: Vec<(Name, Lease)>,
 }
 
 impl Draw {
@@ -43,6 +52,7 @@ impl Draw {
             puts: 0,
             rng: Rng::with_seed(seed),
             met: HashMap::new(),
+            held: Vec::new(),
         }
     }
 
@@ -51,19 +61,49 @@ impl Draw {
         self.met.insert(name, version);
     }
 
+    /// Remembers a lease, to use it later.
+    pub(super) fn granted(&mut self, name: Name, lease: Lease) {
+        self.held.push((name, lease));
+    }
+
     pub(super) fn wish(&mut self) -> Wish {
+        if !self.held.is_empty() && self.rng.u8(0..6) == 0 {
+            return self.use_of_lease();
+        }
         let name = Name {
             namespace: self.one_of(&NAMESPACES),
             key: self.one_of(&KEYS),
         };
         match self.rng.u8(0..100) {
-            0..55 => Wish::Get(name),
-            55..90 => Wish::Put(self.put(name)),
+            0..40 => Wish::Get(name, false),
+            40..55 => Wish::Get(name, true),
+            55..90 => {
+                let mut put = self.put(name);
+                put.age = (self.rng.u8(0..4) == 0).then(|| self.age());
+                Wish::Put(put)
+            }
             _ => {
                 let namespace = name.namespace.clone();
-                Wish::Invalidate(namespace, self.target(name))
+                let age = (self.rng.u8(0..3) == 0).then(|| self.age());
+                Wish::Invalidate(namespace, self.target(name), age)
             }
         }
+    }
+
+    fn use_of_lease(&mut self) -> Wish {
+        let nth = self.rng.usize(0..self.held.len());
+        let (name, lease) = self.held.swap_remove(nth);
+        if self.rng.u8(0..5) == 0 {
+            return Wish::Abandon(name, lease);
+        }
+        let mut put = self.put(name);
+        put.precondition = None;
+        put.lease = Some(lease);
+        Wish::Put(put)
+    }
+
+    fn age(&mut self) -> Duration {
+        SECOND / 10 * self.rng.u32(0..15)
     }
 
     fn put(&mut self, name: Name) -> PutWish {
@@ -91,6 +131,8 @@ impl Draw {
             value: value.into(),
             tags,
             ttl,
+            lease: None,
+            age: None,
             precondition,
         }
     }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use credcache::clock::Clock;
@@ -41,6 +41,11 @@ impl Recorder {
         (span, answer)
     }
 
+    /// This long ago, by the server's wall clock.
+    pub(super) fn ago(&self, age: Duration) -> SystemTime {
+        UNIX_EPOCH + self.wall.now().wall.since_unix() - age
+    }
+
     fn wall(&self) -> u64 {
         u64::try_from(self.wall.now().wall.since_unix().as_nanos()).unwrap()
     }
@@ -51,7 +56,7 @@ pub(super) fn nanos(at: SystemTime) -> u64 {
 }
 
 /// What must happen often enough for a history to prove something.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 19] = [
     "hit",
     "miss",
     "put",
@@ -59,6 +64,12 @@ pub(super) const KINDS: [&str; 13] = [
     "put in place of a version",
     "refused by a live key",
     "refused by another version",
+    "refused by a lost lease",
+    "refused as revoked",
+    "get with lease",
+    "fill",
+    "put of a known issue",
+    "abandon",
     "invalidate key",
     "invalidate version",
     "invalidate prefix",
@@ -78,14 +89,19 @@ pub(super) fn tally(history: &[Operation]) -> BTreeMap<&'static str, usize> {
 
 fn kind(call: &Call) -> &'static str {
     match call {
+        Call::Get(get) if get.lease.is_some() => "get with lease",
         Call::Get(get) if get.hit.is_some() => "hit",
         Call::Get(_) => "miss",
         Call::Put(put) => match (put.outcome, put.precondition) {
+            (Ok(_), None) if put.lease.is_some() => "fill",
+            (Ok(_), None) if put.issued_at.is_some() => "put of a known issue",
             (Ok(_), None) => "put",
             (Ok(_), Some(Precondition::Absent)) => "put as the first",
             (Ok(_), Some(Precondition::Version(_))) => "put in place of a version",
             (Err(Refusal::Exists), _) => "refused by a live key",
             (Err(Refusal::VersionDiffers), _) => "refused by another version",
+            (Err(Refusal::LeaseLost), _) => "refused by a lost lease",
+            (Err(Refusal::Revoked), _) => "refused as revoked",
         },
         Call::Invalidate(invalidate) => match invalidate.target {
             Target::Key(_) => "invalidate key",
@@ -94,6 +110,7 @@ fn kind(call: &Call) -> &'static str {
             Target::Tag(_) => "invalidate tag",
             Target::All => "invalidate all",
         },
+        Call::Abandon(_) => "abandon",
     }
 }
 
@@ -112,7 +129,7 @@ fn overlaps(history: &[Operation]) -> usize {
             let answered = answered.get(&hit.version);
             answered.is_some_and(|answered| *answered > operation.span.invoked)
         }),
-        Call::Put(_) | Call::Invalidate(_) => false,
+        Call::Put(_) | Call::Invalidate(_) | Call::Abandon(_) => false,
     };
     history.iter().filter(overlapping).count()
 }

@@ -40,9 +40,17 @@ impl Stage {
         let counted = self.sum(TierCount::Entries);
         assert_eq!(found(), counted, "index and tiers differ");
 
+        assert_eq!(
+            self.cache.counts(None).of(Count::Waiting),
+            0,
+            "all have gone, and some still wait"
+        );
         let record = std::mem::take(&mut *self.record.lock().unwrap());
         if let Err(violation) = history::check(&record, self.room) {
             panic!("{violation}");
+        }
+        for followed in &*self.followed.lock().unwrap() {
+            followed.judge(&record);
         }
         let stored = record.iter().filter(|call| call.is_stored()).count();
         assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
@@ -78,7 +86,7 @@ fn name_of(operation: &Operation) -> Option<&history::Name> {
     match &operation.call {
         Call::Get(get) => Some(&get.name),
         Call::Put(put) => Some(&put.name),
-        Call::Invalidate(_) => None,
+        Call::Invalidate(_) | Call::Abandon(_) => None,
     }
 }
 

@@ -1,0 +1,129 @@
+//! Leases, times of issue, and the invalidations that stand in their way.
+
+use super::*;
+
+const TTL: u64 = 100;
+
+/// A miss that is answered with the lease of "key".
+fn granted(at: (u64, u64), lease: u8) -> Operation {
+    let mut operation = miss(at);
+    if let Call::Get(get) = &mut operation.call {
+        get.lease = Some(Granted {
+            token: [lease; 16],
+            ttl: TTL,
+        });
+    }
+    operation
+}
+
+fn fill(at: (u64, u64), version: u64, lease: u8) -> Operation {
+    put_with(put(at, version), |put| put.lease = Some([lease; 16]))
+}
+
+fn issued(at: (u64, u64), version: u64, issued_at: u64) -> Operation {
+    put_with(put(at, version), |put| put.issued_at = Some(issued_at))
+}
+
+fn put_with(mut operation: Operation, change: impl FnOnce(&mut Put)) -> Operation {
+    if let Call::Put(put) = &mut operation.call {
+        change(put);
+    }
+    operation
+}
+
+fn abandon(at: (u64, u64), lease: u8, accepted: bool) -> Operation {
+    let abandon = Abandon {
+        name: name("ns", "key"),
+        lease: [lease; 16],
+        accepted,
+    };
+    operation(at, Call::Abandon(abandon))
+}
+
+#[test]
+fn lease_is_used_by_whom_it_was_granted_to_and_once() {
+    let grant = granted((0, 1), 1);
+    let use_of = |uses: &[Operation]| broken(&[&[grant.clone()], uses].concat());
+    assert_eq!(use_of(&[fill((2, 3), 1, 1)]), None);
+    assert_eq!(use_of(&[fill((2, 3), 1, 2)]), Some(Rule::Granted));
+    assert_eq!(use_of(&[abandon((2, 3), 2, true)]), Some(Rule::Granted));
+    assert_eq!(use_of(&[abandon((2, 3), 2, false)]), None);
+    let twice = [fill((2, 3), 1, 1), abandon((4, 5), 1, true)];
+    assert_eq!(use_of(&twice), Some(Rule::UsedOnce));
+    let again = [granted((2, 3), 1)];
+    assert_eq!(use_of(&again), Some(Rule::GrantedOnce));
+    let elsewhere = put_with(fill((2, 3), 1, 1), |put| put.name = name("ns", "other"));
+    assert_eq!(use_of(&[elsewhere]), Some(Rule::Granted));
+}
+
+#[test]
+fn second_lease_beside_one_that_is_held_is_found() {
+    let beside = |between: &[Operation], at| {
+        let leases = [&[granted((0, 1), 1)], between, &[granted(at, 2)]];
+        broken(&leases.concat())
+    };
+    assert_eq!(beside(&[], (10, 11)), Some(Rule::OneHolder));
+    assert_eq!(beside(&[], (1, 11)), None, "it may have been the first");
+    assert_eq!(beside(&[], (TTL - 2, TTL - 1)), Some(Rule::OneHolder));
+    assert_eq!(beside(&[], (TTL - 1, TTL)), None, "the first may be over");
+    assert_eq!(beside(&[abandon((5, 6), 1, true)], (7, 8)), None);
+    assert_eq!(
+        beside(&[abandon((9, 12), 1, true)], (7, 8)),
+        Some(Rule::OneHolder)
+    );
+    let key = |key: &str| Target::Key(key.into());
+    assert_eq!(beside(&[invalidate((5, 6), key("key"), 1)], (7, 8)), None);
+    assert_eq!(
+        beside(&[invalidate((5, 6), key("other"), 1)], (7, 8)),
+        Some(Rule::OneHolder)
+    );
+}
+
+#[test]
+fn fill_that_met_a_fence_is_found() {
+    let across = |target: Target, revision, version| {
+        broken(&[
+            granted((0, 1), 1),
+            invalidate((2, 9), target, revision),
+            fill((3, 8), version, 1),
+        ])
+    };
+    let prefix = |prefix: &str| Target::Prefix(prefix.into());
+    for target in [
+        Target::Key("key".into()),
+        prefix("k"),
+        Target::Tag("tag".into()),
+        Target::All,
+    ] {
+        assert_eq!(across(target.clone(), 1, 2), Some(Rule::Fenced));
+        assert_eq!(across(target, 2, 1), None, "it was swept");
+    }
+    assert_eq!(across(prefix("x"), 1, 2), None);
+    assert_eq!(across(Target::Tag("other".into()), 1, 2), None);
+    let version = Target::KeyVersion("key".into(), 7);
+    assert_eq!(across(version, 1, 2), None, "it took nothing");
+
+    let later = [
+        granted((0, 3), 1),
+        invalidate((2, 4), Target::All, 1),
+        fill((5, 6), 2, 1),
+    ];
+    assert_eq!(broken(&later), None, "it may have been granted behind it");
+}
+
+#[test]
+fn put_of_what_was_issued_before_is_found() {
+    let before = |issued_before| {
+        let mut fence = invalidate((10, 11), Target::All, 1);
+        if let Call::Invalidate(invalidate) = &mut fence.call {
+            invalidate.issued_before = issued_before;
+        }
+        fence
+    };
+    let judged = |fence, issued_at| broken(&[fence, issued((12, 13), 2, issued_at)]);
+    assert_eq!(judged(before(None), 10), Some(Rule::Issued));
+    assert_eq!(judged(before(None), 11), None);
+    assert_eq!(judged(before(Some(5)), 5), Some(Rule::Issued));
+    assert_eq!(judged(before(Some(5)), 6), None);
+    assert_eq!(judged(before(Some(50)), 50), Some(Rule::Issued));
+}
