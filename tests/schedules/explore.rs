@@ -27,7 +27,7 @@ pub(crate) fn actor<T>(acts: impl Fn(&Stage) -> T + Send + Sync + 'static) -> Ac
 }
 
 /// Schedules of a scenario: with these of all scenarios, more than 100,000.
-const SCHEDULES: usize = 12_000;
+const SCHEDULES: usize = 6_000;
 /// How many are played a second time, to see that a schedule settles all: else
 /// none could be replayed.
 const TWICE: usize = 50;
@@ -44,6 +44,15 @@ const STACK: usize = 256 * 1024;
 ///
 /// Fails too where no Get ever hit, or none ever missed: then nothing raced.
 pub(crate) fn explore<const ACTORS: usize>(set: fn() -> Stage, actors: [Actor; ACTORS]) {
+    explore_until(set, actors, |_| ());
+}
+
+/// The same, with something more to be judged in the end.
+pub(crate) fn explore_until<const ACTORS: usize>(
+    set: fn() -> Stage,
+    actors: [Actor; ACTORS],
+    end: fn(&Stage),
+) {
     let actors = Arc::new(actors);
     let seen = Arc::new(Seen::default());
     let play = {
@@ -59,6 +68,7 @@ pub(crate) fn explore<const ACTORS: usize>(set: fn() -> Stage, actors: [Actor; A
             for thread in threads {
                 thread.join().unwrap();
             }
+            end(&stage);
             stage.judge(&seen);
         }
     };

@@ -21,7 +21,10 @@
 
 mod expiry;
 mod explore;
+mod fences;
 mod invalidation;
+mod journal;
+mod leases;
 mod namespaces;
 mod preconditions;
 mod replacement;
