@@ -43,7 +43,7 @@ fn abandon(at: (u64, u64), lease: u8, accepted: bool) -> Operation {
 #[test]
 fn lease_is_used_by_whom_it_was_granted_to_and_once() {
     let grant = granted((0, 1), 1);
-    let use_of = |uses: &[Operation]| broken(&[&[grant.clone()], uses].concat());
+    let use_of = |uses: &[Operation]| broken(&[std::slice::from_ref(&grant), uses].concat());
     assert_eq!(use_of(&[fill((2, 3), 1, 1)]), None);
     assert_eq!(use_of(&[fill((2, 3), 1, 2)]), Some(Rule::Granted));
     assert_eq!(use_of(&[abandon((2, 3), 2, true)]), Some(Rule::Granted));
@@ -59,7 +59,7 @@ fn lease_is_used_by_whom_it_was_granted_to_and_once() {
 #[test]
 fn second_lease_beside_one_that_is_held_is_found() {
     let beside = |between: &[Operation], at| {
-        let leases = [&[granted((0, 1), 1)], between, &[granted(at, 2)]];
+        let leases = [&[granted((0, 1), 1)][..], between, &[granted(at, 2)]];
         broken(&leases.concat())
     };
     assert_eq!(beside(&[], (10, 11)), Some(Rule::OneHolder));
