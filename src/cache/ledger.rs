@@ -212,7 +212,10 @@ impl Ledger {
         match position {
             Some(position) => {
                 let unread = position..published;
-                shard.journals.read(namespace, watcher, unread, waker)
+                let in_flight = shard.in_flight(hash).count();
+                shard
+                    .journals
+                    .read(namespace, watcher, unread, in_flight, waker)
             }
             None => Read::Gap { up_to: published },
         }
@@ -235,12 +238,17 @@ impl Ledger {
 impl Shard {
     /// Up to which revision everything of the namespace is there.
     fn published(&self, namespace: u64, latest: u64) -> u64 {
-        self.in_flight
-            .iter()
-            .filter(|(of, _)| *of == namespace)
-            .map(|(_, revision)| revision.number() - 1)
+        self.in_flight(namespace)
+            .map(|revision| revision.number() - 1)
             .min()
             .unwrap_or(latest)
+    }
+
+    fn in_flight(&self, namespace: u64) -> impl Iterator<Item = Revision> {
+        self.in_flight
+            .iter()
+            .filter(move |(of, _)| *of == namespace)
+            .map(|(_, revision)| *revision)
     }
 }
 

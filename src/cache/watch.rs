@@ -45,6 +45,7 @@ pub struct Watcher {
     id: WatcherId,
     /// Up to which revision it was told everything; `None` before a gap.
     position: Option<u64>,
+    is_current: bool,
     _place: Place,
 }
 
@@ -70,6 +71,7 @@ impl Cache {
             namespace: namespace.as_str().into(),
             id,
             position,
+            is_current: false,
             _place: place,
         })
     }
@@ -89,8 +91,9 @@ impl Watcher {
                 self.position = Some(up_to);
                 Poll::Ready(Told::Gap(up_to))
             }
-            Read::Nothing { up_to } => {
+            Read::Nothing { up_to, is_all } => {
                 self.position = Some(up_to);
+                self.is_current = is_all;
                 Poll::Pending
             }
         }
@@ -101,6 +104,13 @@ impl Watcher {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position.unwrap_or_default()
+    }
+
+    /// Whether every change that was done was told, when last there was nothing
+    /// to tell. One that is done may have to wait for an earlier one.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.is_current
     }
 }
 

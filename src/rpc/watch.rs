@@ -89,7 +89,8 @@ impl Events {
             Poll::Ready(Told::Gap(revision)) => {
                 Poll::Ready(response::reset(&self.instance, revision))
             }
-            Poll::Pending if self.owes_heartbeat => {
+            // Not while an invalidation that has answered waits to be told.
+            Poll::Pending if self.owes_heartbeat && self.watcher.is_current() => {
                 self.owes_heartbeat = false;
                 let position = self.watcher.position();
                 Poll::Ready(response::heartbeat(&self.instance, position))

@@ -45,8 +45,9 @@ pub(in crate::cache) enum Read {
     Change { revision: u64, change: Change },
     /// There are changes up to this revision that nobody remembers.
     Gap { up_to: u64 },
-    /// Everything up to this revision was read.
-    Nothing { up_to: u64 },
+    /// Everything up to this revision was read. `is_all` unless a change that is
+    /// done waits behind one that isn't.
+    Nothing { up_to: u64, is_all: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,12 +132,13 @@ impl Journals {
         namespace: &str,
         watcher: WatcherId,
         unread: Range<u64>,
+        in_flight: usize,
         waker: &Waker,
     ) -> Read {
         let Some(journal) = self.by_namespace.get_mut(namespace) else {
             return Read::Gap { up_to: unread.end };
         };
-        let read = journal.read(unread);
+        let read = journal.read(unread, in_flight);
         if matches!(read, Read::Nothing { .. }) {
             journal.wakers.insert(watcher, waker.clone());
         }
@@ -197,13 +199,14 @@ impl Journal {
         }
     }
 
-    fn read(&self, unread: Range<u64>) -> Read {
+    fn read(&self, unread: Range<u64>, in_flight: usize) -> Read {
         if unread.start < self.begins_after {
             // A change that was forgotten before it was published: to tell of
             // the gap now would be to tell of it before its effect is there.
             return if unread.end < self.begins_after {
                 Read::Nothing {
                     up_to: unread.start,
+                    is_all: false,
                 }
             } else {
                 Read::Gap { up_to: unread.end }
@@ -221,8 +224,18 @@ impl Journal {
             // come from a caller.
             _ => Read::Nothing {
                 up_to: unread.end.max(unread.start),
+                is_all: self.unpublished(unread.end) <= in_flight
+                    && self.begins_after <= unread.end,
             },
         }
+    }
+
+    /// How many changes after this revision are remembered.
+    fn unpublished(&self, published: u64) -> usize {
+        let first = self
+            .events
+            .partition_point(|(revision, _)| *revision <= published);
+        self.events.len() - first
     }
 }
 

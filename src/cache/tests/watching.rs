@@ -139,8 +139,11 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
     let entered = cache
         .ledger
         .enter_invalidation(namespace("a"), Target::All, revocation);
+    assert_eq!(next(&mut watcher), None);
+    assert!(watcher.is_current(), "nothing that is done is untold");
     let later = put_key(&cache, "k");
     assert_eq!(next(&mut watcher), None, "the sweep isn't done");
+    assert!(!watcher.is_current(), "what is done waits for the sweep");
     assert_eq!(watcher.position(), entered.revision().number() - 1);
     // One who begins now doesn't miss it either.
     let mut second = watch(&cache, WatchFrom::Now);
@@ -151,6 +154,7 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
     drop(entered);
     assert_eq!(all(&mut watcher), expected);
     assert_eq!(all(&mut second), expected);
+    assert!(watcher.is_current());
 }
 
 #[test]
