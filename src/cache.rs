@@ -96,6 +96,7 @@ pub struct Cache {
     watchers: Places,
     hasher: HashState,
     limits: Limits,
+    pause: fn(),
 }
 
 /// Why a set of tiers can't be.
@@ -156,7 +157,16 @@ impl Cache {
             watchers: Places::new(limits.max_watchers),
             hasher: HashState::default(),
             limits,
+            pause: || {},
         })
+    }
+
+    /// Lets `pause` be called, with no lock held, between the parts of a large
+    /// removal: it keeps a processor busy for a tenth of a second, and Gets may
+    /// have to share that one.
+    #[must_use]
+    pub fn pausing(self, pause: fn()) -> Self {
+        Self { pause, ..self }
     }
 
     /// The counters, of one namespace or of all.

@@ -149,7 +149,7 @@ pub(super) struct Batch {
 
 /// How many entries are looked at under one holding of a stripe's lock, so that
 /// a large removal holds up other changes for well below a millisecond.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 impl Batch {
     fn take<'a>(

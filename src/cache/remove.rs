@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Cache,
     entry::Entry,
-    index::{Batch, Departure, Index},
+    index::{BATCH, Batch, Departure, Index},
     stripe::Stripe,
     time::Now,
 };
@@ -37,6 +37,7 @@ impl Cache {
         select: impl Fn(&Index, Option<&Entry>) -> Batch,
     ) -> Removed {
         let mut sum = Removed::default();
+        let mut since_pause = 0;
         for stripe in &self.stripes {
             let mut last = None;
             loop {
@@ -47,6 +48,11 @@ impl Cache {
                 });
                 sum.all += removed.all;
                 sum.live += removed.live;
+                since_pause += removed.all;
+                if since_pause >= BATCH as u64 {
+                    since_pause = 0;
+                    (self.pause)();
+                }
                 if last.is_none() {
                     break;
                 }

@@ -70,7 +70,7 @@ impl Shape {
             fine_steps: rng.u8(0..3) == 0,
             leap: [1, 8, 64][rng.usize(0..3)],
             revoking: [1, 1, 16][rng.usize(0..3)],
-            tiers: TIERS.len(),
+            tiers: rng.usize(1..=TIERS.len()),
             limits,
         }
     }

@@ -41,7 +41,7 @@ pub(crate) struct Fences {
     /// For each namespace, the most that may be refused since memory was short.
     coarse: [Option<Coarse>; NAMESPACES.len()],
     was_full: bool,
-    /// How many there is room for, where namespaces share it and where not.
+    /// How many a part has room for. Which namespaces share one isn't known.
     capacity: usize,
     /// The last time at which any was forgotten.
     forgotten_at: u64,
