@@ -22,7 +22,8 @@ main() {
   check_unix_socket
   check_stats
   check_batches
-  check_later_rpcs
+  check_leases
+  check_watch
   check_shutdown
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0))
@@ -193,11 +194,48 @@ check_batches() {
   refused 'BatchPut of more than a thousand' InvalidArgument '"field": "requests"'
 }
 
-check_later_rpcs() {
-  call AbandonLease '{"namespace": "interop", "key": "once", "lease": "AAAAAAAAAAAAAAAAAAAAAA=="}'
-  refused 'AbandonLease' Unimplemented
-  call Watch '{"namespace": "interop"}'
-  refused 'Watch' Unimplemented
+check_leases() {
+  local token
+  call Get '{"namespace": "leased", "key": "k", "acquire_lease": true}'
+  answered 'a miss grants the lease' MISS_REASON_NOT_FOUND '"token": ".{24}"' '"ttl": "10s"'
+  token=$(field token)
+  call Get '{"namespace": "leased", "key": "k", "acquire_lease": true, "wait": "0.05s"}'
+  answered 'nobody else gets it' MISS_REASON_PENDING '"retryAfter": "[0-9.]+s"'
+  call Put '{"namespace": "leased", "key": "k", "value": "eA==", "ttl": "60s", "lease": "AAAAAAAAAAAAAAAAAAAAAA=="}'
+  refused 'Put under another lease' Aborted '"reason": "LEASE_LOST"'
+  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease\": \"$token\"}"
+  answered 'Put under the lease' '"version"'
+
+  call Get '{"namespace": "leased", "key": "stale", "acquire_lease": true}'
+  token=$(field token)
+  call Invalidate '{"namespace": "leased", "tag": "t"}'
+  answered 'Invalidate a tag that nothing has' '"revision"'
+  call Put "{\"namespace\": \"leased\", \"key\": \"stale\", \"value\": \"eA==\", \"ttl\": \"60s\", \"tags\": [\"t\"], \"lease\": \"$token\"}"
+  refused 'a fill that began before' Aborted '"reason": "REVOKED"'
+  call Put '{"namespace": "leased", "key": "stale", "value": "eA==", "ttl": "60s", "tags": ["t"], "issued_at": "2001-01-01T00:00:00Z"}'
+  refused 'a credential issued before' Aborted '"reason": "REVOKED"'
+
+  call Get '{"namespace": "leased", "key": "failing", "acquire_lease": true}'
+  token=$(field token)
+  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease\": \"$token\", \"retry_after\": \"60s\"}"
+  answered 'AbandonLease' '^\{\}$'
+  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease\": \"$token\"}"
+  refused 'AbandonLease once more' Aborted '"reason": "LEASE_LOST"'
+  call Get '{"namespace": "leased", "key": "failing", "acquire_lease": true}'
+  answered 'the gate is closed' MISS_REASON_NOT_FOUND '"retryAfter": "(5|6)[0-9.]+s"'
+}
+
+check_watch() {
+  local instance revision
+  watch '{"namespace": "watched"}'
+  answered_until_the_deadline 'Watch begins with a heartbeat' '"heartbeat"' '"instanceId"'
+  instance=$(field instanceId) revision=$(field revision)
+  call Put '{"namespace": "watched", "key": "k", "value": "eA==", "ttl": "60s", "tags": ["t"]}'
+  call Invalidate '{"namespace": "watched", "tag": "t"}'
+  watch "{\"namespace\": \"watched\", \"instance_id\": \"$instance\", \"start_revision\": \"$revision\"}"
+  answered_until_the_deadline 'Watch goes on where it was' '"replaced"' '"key": "k"' '"invalidated"' '"tag": "t"' '"heartbeat"'
+  watch '{"namespace": "watched", "instance_id": "another", "start_revision": "1"}'
+  answered_until_the_deadline 'Watch of another instance begins with a Reset' '"reset"'
 }
 
 check_shutdown() {
@@ -253,6 +291,20 @@ call() {
   [[ $method == */* ]] || method=$service/$method
   ask_with -d "$2" -- "$address" "$method"
 }
+
+# watch JSON: what comes within two seconds.
+watch() { ask_with -max-time 2 -d "$1" -- "$address" "$service/Watch"; }
+
+# answered_until_the_deadline NAME PATTERN...: the stream was cut by the caller's
+# deadline and by nothing else.
+answered_until_the_deadline() {
+  local name=$1
+  shift
+  verdict "$name" "$output" '^ *Code: DeadlineExceeded$' "$@"
+}
+
+# field NAME: the first value of this field in what was printed.
+field() { sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" <<<"$output" | head -n 1; }
 
 # ask ARGUMENT...: grpcurl's list and describe.
 ask() { ask_with -- "$address" "$@"; }
