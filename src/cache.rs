@@ -28,6 +28,7 @@ mod ledger;
 mod limits;
 mod name;
 mod namespaces;
+mod places;
 mod put;
 mod refresh;
 mod remove;
@@ -67,9 +68,9 @@ pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
-use flights::Places;
 use ledger::Ledger;
 use namespaces::Namespaces;
+use places::Places;
 use stripe::Stripe;
 use sync::{HashState, STRIPES};
 use tier::Tier;

@@ -8,7 +8,7 @@ mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::Waker,
     time::Duration,
 };
@@ -23,7 +23,7 @@ use super::{
     lease::{Lease, Token},
     name::Name,
     namespaces::Namespace,
-    sync::AtomicUsize,
+    places::Place,
     time::BootTime,
 };
 
@@ -82,15 +82,6 @@ pub(super) enum Over {
     /// What it was for.
     Filled,
 }
-
-/// A bounded number of places, of leases or of those who wait.
-pub(super) struct Places {
-    taken: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// One of them, until it is dropped.
-pub(super) struct Place(Arc<AtomicUsize>);
 
 /// Tasks to wake once no lock is held.
 #[derive(Default)]
@@ -337,28 +328,6 @@ impl Flight {
         for waiter in std::mem::take(&mut self.waiters).into_values() {
             wakers.0.extend(waiter.tell(Woken::Again));
         }
-    }
-}
-
-impl Places {
-    pub(super) fn new(most: u32) -> Self {
-        Self {
-            taken: Arc::default(),
-            most: most as usize,
-        }
-    }
-
-    pub(super) fn take(&self) -> Option<Place> {
-        // Counted first, so that two can't both take the last one.
-        let place = Place(self.taken.clone());
-        let before = self.taken.fetch_add(1, Relaxed);
-        (before < self.most).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -10,9 +10,9 @@ use thiserror::Error;
 
 use super::{
     Cache,
-    flights::Place,
     ledger::{Change, Read, WatcherId},
     name::NamespaceName,
+    places::Place,
 };
 
 /// Where to begin.

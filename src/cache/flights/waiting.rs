@@ -7,12 +7,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::Place;
 use crate::cache::{
     Cache,
     counters::Count,
     lease::{Lease, Token},
     namespaces::Namespace,
+    places::Place,
     sync::Mutex,
 };
 

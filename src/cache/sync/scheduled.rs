@@ -14,7 +14,7 @@ pub(in crate::cache) use shuttle::sync::{
 pub(in crate::cache) const STRIPES: usize = 2;
 
 /// The same for namespaces.
-pub(in crate::cache) const SHARDS: usize = 1;
+pub(in crate::cache) const SHARDS: usize = 2;
 
 /// The scheduler gives way where it likes.
 pub(in crate::cache) fn give_way<T>(_: &mut MutexGuard<'_, T>) {}
