@@ -31,7 +31,7 @@ pub(super) fn print_screen(text: &str) -> io::Result<()> {
     write(&[clear, text.as_bytes(), b"\n"])
 }
 
-/// The same as [`print`], for a command that must end on a signal even while its
+/// The same as [`print()`], for a command that must end on a signal even while its
 /// reader takes its time.
 pub(super) async fn stream(line: &str) -> io::Result<()> {
     write_async(&[line.as_bytes(), b"\n"]).await
