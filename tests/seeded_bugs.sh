@@ -40,7 +40,7 @@ tests() {
   (cd "$copy" &&
     cargo test --quiet --locked --lib &&
     cargo test --quiet --locked --test model &&
-    cargo test --quiet --locked --workspace --no-fail-fast) >"$log" 2>&1
+    cargo test --quiet --locked --workspace) >"$log" 2>&1
 }
 
 caught=0 missed=()

@@ -145,9 +145,10 @@ fn names_of_one_hash_stay_apart() {
         capacity: smallest_capacity(LIMITS.max_value),
     };
     let tier = Tier::new(TierId::new(0), tier, largest_entry(LIMITS.max_value));
-    let namespaces = Namespaces::new(2, 1);
-    // The same text, divided in another way.
-    let names = [("ab", "cd"), ("a", "bcd")].map(|(namespace, key)| Name {
+    let namespaces = Namespaces::new(3, 1);
+    // The same text divided in another way, and the same key of another
+    // namespace.
+    let names = [("ab", "cd"), ("a", "bcd"), ("b", "cd")].map(|(namespace, key)| Name {
         namespace: NamespaceName::parse(namespace).expect("a namespace"),
         key: Key::parse(key).expect("a key"),
     });

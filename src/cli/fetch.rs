@@ -138,6 +138,7 @@ impl FetchArgs {
         let fetch_timeout = self.fetch_timeout.saturating_add(2 * GRACE);
         let options = FetchOptions::default()
             .timeout(self.connection.timeout.saturating_add(fetch_timeout))
+            .patience(self.connection.timeout)
             .fetch_timeout(fetch_timeout)
             .on_outage(match self.on_outage {
                 OnOutage::Fetch => ClientOnOutage::Fetch,

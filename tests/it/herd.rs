@@ -62,7 +62,9 @@ impl Herd {
                     Ok::<_, FetchError<io::Error>>(Fetched::new(value, lifetime))
                 }
             };
-            let options = FetchOptions::default().timeout(Duration::from_secs(20));
+            // However busy the machine is, the server isn't gone.
+            let patience = Duration::from_secs(20);
+            let options = FetchOptions::default().timeout(patience).patience(patience);
             calls.spawn(async move {
                 let credential = client.get_or_fetch_with("oauth", "billing", options, fetch);
                 credential.await.unwrap().value.expose().to_vec()

@@ -23,6 +23,7 @@ pub(crate) use rounds::Call;
 pub struct FetchOptions {
     min_ttl: Option<Duration>,
     timeout: Option<Duration>,
+    patience: Option<Duration>,
     fetch_timeout: Duration,
     on_outage: OnOutage,
 }
@@ -44,6 +45,7 @@ impl Default for FetchOptions {
         Self {
             min_ttl: None,
             timeout: None,
+            patience: None,
             fetch_timeout: Duration::from_secs(30),
             on_outage: OnOutage::default(),
         }
@@ -64,6 +66,15 @@ impl FetchOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.min(LONGEST_TIMEOUT));
+        self
+    }
+
+    /// How long the server may take to answer before it counts as gone; what it
+    /// is asked to wait doesn't count. Default: a quarter of the call's timeout,
+    /// 2 seconds at the most.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience.min(LONGEST_TIMEOUT));
         self
     }
 
@@ -117,9 +128,10 @@ impl Client {
     /// - What was revoked while it was being fetched isn't handed out, but fetched
     ///   anew; three times at most.
     /// - While the cache can't be reached the caller fetches all the same, see
-    ///   [`OnOutage`]. To find that out takes a quarter of the timeout, and a
-    ///   second, at most. What can't be stored is handed out nevertheless; what
-    ///   the cache refuses, such as too large a value, is an error.
+    ///   [`OnOutage`]. To find that out takes as long as
+    ///   [`FetchOptions::patience`] at most. What can't be stored is handed out
+    ///   nevertheless; what the cache refuses, such as too large a value, is an
+    ///   error.
     ///
     /// `fetch` runs in a task of its own, on the runtime of this call, and is
     /// called once a fetch: for a miss in most calls never. It is dropped once

@@ -26,8 +26,8 @@ const MOST_FETCHES: u32 = 3;
 /// The longest that one Get waits at the server. A server that falls silent
 /// meanwhile isn't noticed before, so a long wait is divided.
 const WAIT: Duration = Duration::from_secs(2);
-/// The most that a server without an answer may cost, as a part of the call's
-/// timeout and in all.
+/// The most that a server without an answer may cost unless the caller says
+/// otherwise, as a part of the call's timeout and in all.
 const PATIENCE_PART: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bounds of the pause after a server had no room for one more to wait.
@@ -75,7 +75,9 @@ where
         near: Option<&'a Space>,
     ) -> Self {
         let timeout = options.timeout.unwrap_or(client.timeout);
-        let patience = (timeout / PATIENCE_PART).min(PATIENCE);
+        let patience = options
+            .patience
+            .unwrap_or(PATIENCE.min(timeout / PATIENCE_PART));
         let mut client = client.with_timeout(patience);
         client.retry = client.retry.once_more();
         Self {
