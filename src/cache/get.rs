@@ -101,7 +101,7 @@ impl Cache {
     ) -> Lookup {
         let hash = self.hash(name);
         let stripe = self.stripe(hash).lock();
-        let mut lookup = self.look(hash, name, min_ttl, now());
+        let (mut lookup, _) = self.look(hash, name, min_ttl, now);
         if let Lookup::Miss(miss) = &mut lookup {
             miss.explain(stripe.revoked.contains(hash, name));
         }
@@ -110,12 +110,22 @@ impl Cache {
         lookup
     }
 
-    /// Looks a credential up, uncounted.
-    pub(super) fn look(&self, hash: u64, name: Name<'_>, min_ttl: Duration, now: Now) -> Lookup {
-        match self.find(hash, name) {
+    /// Looks a credential up, uncounted, and then asks for `now`; what it was
+    /// judged by goes with it.
+    pub(super) fn look(
+        &self,
+        hash: u64,
+        name: Name<'_>,
+        min_ttl: Duration,
+        now: impl FnOnce() -> Now,
+    ) -> (Lookup, Now) {
+        let found = self.find(hash, name);
+        let now = now();
+        let lookup = match found {
             Some(entry) => judge(entry, min_ttl, now),
             None => Lookup::Miss(MissReason::NotFound.into()),
-        }
+        };
+        (lookup, now)
     }
 
     pub(super) fn count(&self, name: Name<'_>, lookup: &Lookup) {

@@ -117,8 +117,7 @@ impl Cache {
         let mut wakers = Wakers::default();
         // A fill is found from now on, or still to come.
         let mut stripe = self.stripe(hash).lock();
-        let now = now();
-        let mut found = self.look(hash, name, ask.min_ttl, now);
+        let (mut found, now) = self.look(hash, name, ask.min_ttl, now);
         let is_wanted = match &found {
             Lookup::Hit(hit) => ask.lease.is_some() && hit.is_due(),
             Lookup::Miss(_) => true,
