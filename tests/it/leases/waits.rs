@@ -11,8 +11,8 @@ use tonic_types::StatusExt;
 use crate::{
     fixture::{RawClient, Running, TWO_TIERS, config, framed, within},
     messages::{
-        assert_pending, duration, fill, get, got, hit, leased, miss, outcome, park, put, reason,
-        stored, until_waiting, waiting,
+        SECOND, assert_pending, duration, fill, get, got, hit, leased, miss, outcome, park, put,
+        reason, stored, until_waiting, waiting,
     },
 };
 
@@ -36,6 +36,20 @@ async fn fill_answers_all_who_wait() {
         assert_eq!(hit(answer).version, version);
     }
     until_waiting(&mut stub, 0).await;
+}
+
+/// Time passes while they wait: by a clock read before, there would seem to be
+/// more left than the credential was given.
+#[tokio::test]
+async fn lifetime_left_after_a_wait_is_told_by_the_clock_as_it_is_then() {
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    let lease = leased(&mut stub, "reader").await;
+    let parked = park(&mut stub, waiting("reader"), 1).await;
+    server.time.pass(5 * SECOND);
+    stored(&mut stub, fill("reader", &lease)).await;
+    let credential = hit(outcome(parked).await);
+    assert_eq!(credential.ttl, Some(duration(30 * SECOND)));
 }
 
 #[tokio::test]
