@@ -36,6 +36,8 @@ pub struct Config {
     pub listen: Vec<ListenAddr>,
     /// Plaintext is allowed on addresses other hosts can reach.
     pub insecure: bool,
+    /// How many threads serve connections; never zero.
+    pub workers: u32,
     /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
     /// order they were typed.
     pub tiers: Vec<TierSpec>,

@@ -7,7 +7,7 @@ use credcache::{
     config::{self, CheckConfigArgs, Config, ServeArgs},
     server, telemetry,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tracing::{Level, enabled, error, info};
 
 /// Gives the memory that expired credentials leave back to the system.
@@ -40,7 +40,8 @@ fn serve(args: &ServeArgs) -> ExitCode {
         return fail(EXIT_SOFTWARE, &error);
     }
     info!(version = env!("CARGO_PKG_VERSION"), tiers = ?config.tiers, "starting");
-    let runtime = match Runtime::new() {
+    // For what isn't a call: accepting, signals, the drain.
+    let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_SOFTWARE, &error),
     };

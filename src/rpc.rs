@@ -8,6 +8,7 @@ mod batch;
 mod failure;
 mod fields;
 mod get;
+pub(crate) mod lean;
 pub mod proto;
 mod request;
 mod response;

@@ -1,4 +1,4 @@
-//! The shell around the rpcs: listeners, connection limits, health,
+//! The shell around the rpcs: listeners, workers, connection limits, health,
 //! reflection, and the end of it all.
 //!
 //! Guarantees that accepting never stops before shutdown, that a peer who says
@@ -7,6 +7,7 @@
 
 mod accept;
 mod call_policy;
+mod calls;
 mod connection;
 mod descriptors;
 mod drain;
@@ -18,22 +19,19 @@ mod reflection;
 mod refusal;
 mod request_body;
 mod signals;
+mod transport;
 mod unix_socket;
+mod workers;
 
 use std::{
-    convert::Infallible,
     io::{self, Write},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::JoinSet,
-};
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::Server};
+use tonic::service::Routes;
 use tracing::{info, warn};
 
 pub use listener::BoundAddr;
@@ -41,7 +39,13 @@ pub use patience::Patience;
 pub use reclaimer::Reclaimer;
 
 use self::{
-    accept::Admission, call_policy::CallPolicy, drain::Drain, listener::Listener, signals::Signals,
+    call_policy::CallPolicy,
+    calls::Calls,
+    drain::Drain,
+    listener::Listener,
+    signals::Signals,
+    transport::Transport,
+    workers::{Lost, Workers},
 };
 use crate::{
     cache::{Cache, TierError},
@@ -50,16 +54,6 @@ use crate::{
     rpc::{Instance, Service},
 };
 
-/// How often a connection is pinged, and how long the answer may take, before
-/// the peer counts as gone.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the headers of one call may take, in bytes: tokens and trace contexts
-/// fit, and a stream can't hold more memory than that before its call begins.
-const MAX_HEADER_LIST: u32 = 16 * 1024;
-/// After this many streams reset for a client's errors its connection ends;
-/// tonic leaves the number unbounded.
-const MAX_ERROR_RESETS: usize = 1024;
 /// How long a large removal lets others have the processor, between parts of
 /// about 0.2 ms. The system rounds it up to some 70 µs, which makes a removal
 /// about a third longer. Measured by `bench`'s `stall`.
@@ -90,15 +84,15 @@ pub enum ServeError {
     /// The system gives no random bytes for the instance's id.
     #[error("no random bytes: {0}")]
     Random(#[from] getrandom::Error),
-    /// The system gives no thread for the reclaimer.
+    /// The system gives no thread, or no runtime for it.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
+    /// A thread that serves connections panicked.
+    #[error("a worker is lost")]
+    WorkerLost,
     /// The tiers can't be.
     #[error(transparent)]
     Tiers(#[from] TierError),
-    /// The transport gave up.
-    #[error("the transport failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 /// Serves a cache as configured until SIGTERM or SIGINT, then drains. A second
@@ -134,7 +128,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
 /// What [`Bound::run`] serves.
 #[derive(Debug)]
 pub struct App {
-    routes: Routes,
+    service: Service,
     /// Cancelled when the drain begins.
     ending: CancellationToken,
 }
@@ -143,7 +137,7 @@ impl From<Service> for App {
     fn from(service: Service) -> Self {
         Self {
             ending: service.ending(),
-            routes: Routes::new(service.into_server()),
+            service,
         }
     }
 }
@@ -180,6 +174,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
     }
     Ok(Bound {
         listeners,
+        workers: config.workers,
         max_connections: config.limits.max_connections,
         max_streams: config.limits.max_streams,
         drain_timeout: config.drain_timeout,
@@ -191,6 +186,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<Listener>,
+    workers: u32,
     max_connections: u32,
     max_streams: u32,
     drain_timeout: Duration,
@@ -215,74 +211,64 @@ impl Bound {
     /// and what is left after the drain timeout is cut.
     ///
     /// # Errors
-    /// When it can't start. A drain that took too long is none.
+    /// When it can't start, or a worker is lost. A drain that took too long is
+    /// none.
     ///
     /// # Cancel safety
-    /// Dropping it closes the listeners; connections end with the runtime.
+    /// Dropping it closes the listeners and cuts the connections.
     pub async fn run(self, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (drain, draining) = Drain::new();
-        let routes = reflection::add_to(app.routes)?.add_service(health::service(draining.clone()));
-        let max_connections = self.max_connections as usize;
-        let admission = Admission {
-            slots: Arc::new(Semaphore::new(max_connections)),
-            patience: self.patience,
-            cut: CancellationToken::new(),
-        };
-        let open = || max_connections - admission.slots.available_permits();
+        let routes = Routes::new(app.service.clone().into_server());
+        let routes = reflection::add_to(routes)?.add_service(health::service(draining.clone()));
+        let policy = CallPolicy::new(routes.prepare(), draining, self.patience.request);
+        let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
+        let _cut_if_dropped = cut.clone().drop_guard();
+        let transport = Transport::new(
+            Calls::new(app.service, policy),
+            self.max_streams,
+            self.patience,
+            finish.clone(),
+            cut.clone(),
+        );
+        let (workers, ends) =
+            Workers::start(self.workers, &transport).map_err(ServeError::Thread)?;
+        let workers = Arc::new(workers);
 
-        let (accepted, incoming) = mpsc::channel(1);
+        let max_connections = self.max_connections as usize;
+        let slots = Arc::new(Semaphore::new(max_connections));
+        let open = || max_connections - slots.available_permits();
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
-            acceptors.spawn(accept::run(listener, admission.clone(), accepted.clone()));
+            acceptors.spawn(accept::run(listener, slots.clone(), workers.clone()));
         }
+        // The workers end when nobody can hand them anything any more.
+        drop(workers);
 
-        let drain_begins = CancellationToken::new();
         let stop = async {
             shutdown.await;
             drain.begin();
             app.ending.cancel();
             acceptors.shutdown().await;
             info!(connections = open(), "drain begins");
-            drain_begins.cancel();
-        };
-        let bound_drain = async {
-            drain_begins.cancelled().await;
+            finish.cancel();
             tokio::time::sleep(self.drain_timeout).await;
             warn!(connections = open(), "drain took too long: cutting");
-            admission.cut.cancel();
-            // The transport ends by itself now. What doesn't is left to the
-            // end of the runtime: no peer decides how long a drain takes.
+            cut.cancel();
+            // The workers end by themselves now. What doesn't is left to the
+            // end of the process: no peer decides how long a drain takes.
             tokio::time::sleep(CUT_GRACE).await;
         };
-        let serving = transport(self.max_streams)
-            .layer(tower::layer::layer_fn(move |calls| {
-                CallPolicy::new(calls, draining.clone(), self.patience.request)
-            }))
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                ReceiverStream::new(incoming).map(Ok::<_, Infallible>),
-                stop,
-            );
         tokio::select! {
-            outcome = serving => outcome?,
-            () = bound_drain => {}
+            ended = ends.all() => ended.map_err(|Lost| ServeError::WorkerLost)?,
+            () = stop => {}
         }
-        if admission.cut.is_cancelled() {
+        if cut.is_cancelled() {
             warn!(left = open(), "drain was cut short");
         } else {
             info!("drained");
         }
         Ok(())
     }
-}
-
-fn transport(max_streams: u32) -> Server {
-    Server::builder()
-        .max_concurrent_streams(max_streams)
-        .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
-        .http2_keepalive_interval(Some(PING_INTERVAL))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .http2_max_header_list_size(MAX_HEADER_LIST)
 }
 
 fn announce(bound: &Bound) -> io::Result<()> {

@@ -71,6 +71,35 @@ impl Cache {
         lookup
     }
 
+    /// Looks several up, as [`get`](Self::get) does each, by one reading of the
+    /// clocks.
+    pub fn get_each(
+        &self,
+        names: &[Name<'_>],
+        min_ttl: Duration,
+        now: impl Fn() -> Now,
+    ) -> Vec<Lookup> {
+        // Whatever takes a lock comes first.
+        let found: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let hash = self.hash(*name);
+                self.find(hash, *name)
+                    .ok_or_else(|| self.why_not(hash, *name, &now))
+            })
+            .collect();
+        let now = now();
+        let judged = found.into_iter().map(|found| match found {
+            Ok(entry) => judge(entry, min_ttl, now),
+            Err(miss) => Lookup::Miss(miss),
+        });
+        let lookups: Vec<_> = judged.collect();
+        for (name, lookup) in names.iter().zip(&lookups) {
+            self.count(*name, lookup);
+        }
+        lookups
+    }
+
     /// The live credential, if there is one that a caller who would refresh it
     /// needn't refresh. What isn't found isn't counted: [`get_or_lease`] is what
     /// to do next.
@@ -228,6 +257,12 @@ impl Hit {
     #[must_use]
     pub fn value(&self) -> SharedValue {
         SharedValue(self.entry.clone())
+    }
+
+    /// The value's bytes.
+    #[must_use]
+    pub fn value_bytes(&self) -> &[u8] {
+        self.entry.contents.value.expose()
     }
 
     /// How much lifetime was left; never zero.

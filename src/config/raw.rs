@@ -116,7 +116,7 @@ impl Raw {
                 setting: name.escape_debug().to_string(),
                 origin,
                 problem: problem.into(),
-                accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, \
+                accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, CREDCACHE_WORKERS, \
                           CREDCACHE_LIMITS_…, CREDCACHE_LEASES_…, \
                           CREDCACHE_SHUTDOWN_…, CREDCACHE_LOG_…, in UTF-8",
             });
@@ -175,7 +175,7 @@ fn belongs_to_others(name: &str) -> bool {
 }
 
 fn known_names() -> &'static str {
-    "listen, insecure, [limits] max_value, max_namespaces, max_connections, max_streams, \
+    "listen, insecure, workers, [limits] max_value, max_namespaces, max_connections, max_streams, \
      max_leases, max_waiters, max_revocations, max_watchers, max_journal, [leases] ttl, [shutdown] drain_timeout, [log] format, level, [[tier]] name, max_ttl, capacity"
 }
 

@@ -23,6 +23,7 @@ impl fmt::Display for Rendered<'_> {
         let Config {
             listen,
             insecure,
+            workers,
             tiers,
             limits,
             drain_timeout,
@@ -31,6 +32,7 @@ impl fmt::Display for Rendered<'_> {
         let listen: Vec<String> = listen.iter().map(quoted).collect();
         writeln!(f, "listen = [{}]", listen.join(", "))?;
         writeln!(f, "insecure = {insecure}")?;
+        writeln!(f, "workers = {workers}")?;
         writeln!(f, "\n[limits]")?;
         let cache = &limits.cache;
         writeln!(f, "max_value = {}", size(cache.max_value))?;

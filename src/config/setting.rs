@@ -6,6 +6,7 @@
 pub(super) enum Setting {
     Listen,
     Insecure,
+    Workers,
     MaxValue,
     MaxNamespaces,
     MaxConnections,
@@ -22,9 +23,10 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Listen,
         Self::Insecure,
+        Self::Workers,
         Self::MaxValue,
         Self::MaxNamespaces,
         Self::MaxConnections,
@@ -45,6 +47,7 @@ impl Setting {
         match self {
             Self::Listen => "listen",
             Self::Insecure => "insecure",
+            Self::Workers => "workers",
             Self::MaxValue => "limits.max_value",
             Self::MaxNamespaces => "limits.max_namespaces",
             Self::MaxConnections => "limits.max_connections",
@@ -74,6 +77,7 @@ impl Setting {
         match self {
             Self::Listen => "a list of host:port (port 0 = any) or unix:PATH",
             Self::Insecure => "true or false",
+            Self::Workers => "a number from 1 to 1024",
             Self::MaxValue => "a size from 1B to 1MiB, such as \"64KiB\"",
             Self::MaxNamespaces => "a number from 1 to 65536",
             Self::MaxConnections => "a number from 1 to 1000000",

@@ -61,6 +61,8 @@ fn nothing_typed_gives_the_documented_defaults() {
     assert_eq!(config.limits.cache.max_value, 64 << 10);
     assert_eq!(config.drain_timeout, Duration::from_secs(10));
     assert!(!config.insecure);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(config.workers as usize, processors.min(1024));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What was typed, checked: bounds of single values, then what settings demand
 //! of each other. Goes on after an error, so that all are told at once.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZero, ops::RangeInclusive, thread, time::Duration};
 
 use toml::{Table, Value};
 
@@ -18,6 +18,7 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const HOUR: Duration = Duration::from_secs(3600);
 
+const WORKER_BOUNDS: RangeInclusive<u32> = 1..=1024;
 const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
 /// Stats sums over all of them.
 const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=65_536;
@@ -49,6 +50,11 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
     let mut reader = Reader { raw, errors };
     let listen = reader.read(Setting::Listen, value::addresses, default_listen);
     let insecure = reader.read(Setting::Insecure, value::boolean, || false);
+    let workers = reader.read(
+        Setting::Workers,
+        |typed| value::number(typed, &WORKER_BOUNDS),
+        default_workers,
+    );
     let limits = reader.limits();
     let config = Config {
         tiers: reader.tiers(limits.cache.max_value),
@@ -64,6 +70,7 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
         },
         listen,
         insecure,
+        workers,
     };
     if !config.insecure {
         reader.refuse_reachable(&config.listen);
@@ -256,6 +263,15 @@ impl Reader<'_> {
 
 fn default_listen() -> Vec<ListenAddr> {
     vec![ListenAddr::Ip(([127, 0, 0, 1], 50051).into())]
+}
+
+/// As many as the processors that the process may use, by its affinity and its
+/// quota; one where the system doesn't say.
+fn default_workers() -> u32 {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(processors).map_or(*WORKER_BOUNDS.end(), |count| {
+        count.min(*WORKER_BOUNDS.end())
+    })
 }
 
 fn default_tiers() -> [TierSpec; 4] {

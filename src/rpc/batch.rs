@@ -13,13 +13,14 @@ use tokio::task::yield_now;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use self::request::Items;
 pub use self::request::{BatchGetRequest, BatchPutRequest};
-use self::{request::Items, room::Room};
+pub(super) use self::room::Room;
 use super::{Service, failure::Failure, fields::Fields, proto, response};
 use crate::cache::{Key, Name, NamespaceName};
 
 /// The most items of a batch.
-const MAX_ITEMS: usize = 1000;
+pub(super) const MAX_ITEMS: usize = 1000;
 /// How many bad keys a refusal names: an answer hasn't room for a thousand.
 const MAX_NAMED: usize = 16;
 /// After so many Puts the thread's other calls have their turn.
@@ -43,10 +44,10 @@ impl Service {
         };
         let min_ttl = min_ttl.unwrap_or_default();
         let mut room = Room::of_misses(names.len());
-        let results = names.into_iter().map(|name| {
-            let lookup = self.cache.get(name, min_ttl, || self.clock.now());
+        let lookups = self.cache.get_each(&names, min_ttl, || self.clock.now());
+        let results = lookups.into_iter().map(|lookup| {
             let result = get_result(response::get(&self.cache, lookup, None));
-            if room.take(&result) {
+            if room.take_result(&result) {
                 result
             } else {
                 no_room()
@@ -75,7 +76,7 @@ impl Service {
             }
             results.extend(some.iter().map(|request| {
                 let result = put_result(self.put_now(request));
-                if room.take(&result) {
+                if room.take_result(&result) {
                     result
                 } else {
                     without_fields(result)

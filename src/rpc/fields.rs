@@ -222,7 +222,7 @@ impl Fields {
     }
 }
 
-fn duration(duration: prost_types::Duration) -> Result<Duration, &'static str> {
+pub(super) fn duration(duration: prost_types::Duration) -> Result<Duration, &'static str> {
     let prost_types::Duration { seconds, nanos } = duration;
     if seconds < 0 || nanos < 0 {
         return Err("must not be negative");

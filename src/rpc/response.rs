@@ -46,16 +46,19 @@ fn credential(cache: &Cache, hit: &Hit) -> proto::Credential {
 }
 
 fn miss(miss: Miss) -> proto::Miss {
-    let reason = match miss.reason {
+    proto::Miss {
+        reason: miss_reason(miss.reason).into(),
+        retry_after: miss.retry_after.map(duration),
+    }
+}
+
+pub(super) fn miss_reason(reason: MissReason) -> proto::MissReason {
+    match reason {
         MissReason::NotFound => proto::MissReason::NotFound,
         MissReason::Expired => proto::MissReason::Expired,
         MissReason::Revoked => proto::MissReason::Revoked,
         MissReason::TtlTooShort => proto::MissReason::TtlTooShort,
         MissReason::Pending => proto::MissReason::Pending,
-    };
-    proto::Miss {
-        reason: reason.into(),
-        retry_after: miss.retry_after.map(duration),
     }
 }
 

@@ -1,16 +1,18 @@
-//! The accept loop of one listener: goes on whatever happens, and keeps to
-//! the number of connections that all listeners share.
+//! The accept loop of one listener: goes on whatever happens, keeps to the
+//! number of connections that all listeners share, and hands each to a worker.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::Semaphore,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{connection::Connection, listener::Listener, patience::Patience};
+use super::{
+    listener::Listener,
+    workers::{Lost, Workers},
+};
 
 /// Out of file descriptors or buffers, the next accept would fail as well
 /// until some connection has gone.
@@ -18,31 +20,19 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// How often a repeated trouble is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// On what terms connections come in.
-#[derive(Clone, Debug)]
-pub(super) struct Admission {
-    /// One permit for each connection there may be.
-    pub(super) slots: Arc<Semaphore>,
-    pub(super) patience: Patience,
-    /// Cuts every connection.
-    pub(super) cut: CancellationToken,
-}
-
 /// Accepts until the task is aborted.
 ///
 /// Above the limit a connection is closed at once, not left in the backlog: its
 /// client learns within a round trip that it has to go elsewhere, instead of
 /// hanging until its deadline on a connection that looks established.
-pub(super) async fn run(
-    listener: Listener,
-    admission: Admission,
-    accepted: mpsc::Sender<Connection>,
-) {
+///
+/// `slots` has one permit for each connection there may be.
+pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<Workers>) {
     let mut failed = Trouble::default();
     let mut full = Trouble::default();
     loop {
-        let io = match listener.accept().await {
-            Ok(io) => io,
+        let socket = match listener.accept().await {
+            Ok(socket) => socket,
             Err(error) => {
                 if let Some(count) = failed.tell() {
                     warn!(address = %listener.address(), %error, count, "accepting failed");
@@ -53,14 +43,13 @@ pub(super) async fn run(
                 continue;
             }
         };
-        let Ok(slot) = Arc::clone(&admission.slots).try_acquire_owned() else {
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
             if let Some(count) = full.tell() {
                 warn!(address = %listener.address(), count, "too many connections: closing new ones");
             }
             continue;
         };
-        let connection = Connection::new(io, slot, admission.patience, admission.cut.child_token());
-        if accepted.send(connection).await.is_err() {
+        if let Err(Lost) = workers.hand_over(socket, slot).await {
             return;
         }
     }

@@ -14,7 +14,7 @@ use std::{
 
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
@@ -38,6 +38,11 @@ impl<S> CallPolicy<S> {
         }
     }
 
+    /// Whether a request would be handed on.
+    pub(super) fn admits<B>(&self, request: &Request<B>) -> bool {
+        speaks_grpc(request).is_ok() && !self.is_too_late(request)
+    }
+
     /// The answer to a call that isn't to be handed on.
     fn refuse(&self, request: &Request<Body>) -> Option<Response<Body>> {
         if let Err(status) = speaks_grpc(request) {
@@ -45,8 +50,12 @@ impl<S> CallPolicy<S> {
             *response.status_mut() = status;
             return Some(response);
         }
-        let refused = self.draining.has_begun() && is_of_the_cache(request.uri().path());
-        refused.then(|| respond(Refusal::Draining))
+        self.is_too_late(request)
+            .then(|| respond(Refusal::Draining))
+    }
+
+    fn is_too_late<B>(&self, request: &Request<B>) -> bool {
+        self.draining.has_begun() && is_of_the_cache(request.uri().path())
     }
 }
 
@@ -113,22 +122,12 @@ where
         }
         if deadline
             .as_pin_mut()
-            .is_some_and(|deadline| has_passed(deadline, cx))
+            .is_some_and(|deadline| deadline.poll(cx).is_ready())
         {
             return Poll::Ready(Ok(respond(Refusal::DeadlineExceeded)));
         }
         Poll::Pending
     }
-}
-
-/// Whether the deadline has passed; else wakes the task when it does.
-///
-/// tonic has a timer of its own around this one, for the same `grpc-timeout`,
-/// which would answer CANCELLED. It was set a little later, so whenever it has
-/// fired, the time of this one has come, even if the timer hasn't got to it.
-fn has_passed(deadline: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
-    let due = deadline.deadline();
-    deadline.poll(cx).is_ready() || Instant::now() >= due
 }
 
 /// What tonic says of a message it didn't hand on, in the contract's words.
@@ -154,7 +153,7 @@ fn respond(refusal: Refusal) -> Response<Body> {
 
 /// Asked here because tonic doesn't: it would carry out what a browser can be
 /// made to send.
-fn speaks_grpc(request: &Request<Body>) -> Result<(), StatusCode> {
+fn speaks_grpc<B>(request: &Request<B>) -> Result<(), StatusCode> {
     if request.method() != Method::POST {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }

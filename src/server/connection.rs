@@ -1,4 +1,4 @@
-//! An accepted connection, as tonic reads and writes it: holds its place among
+//! An accepted connection, as HTTP/2 reads and writes it: holds its place among
 //! the connections there may be, and ends when its peer stays silent at the
 //! start, takes nothing of what it is sent, or the server cuts it.
 
@@ -13,20 +13,25 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
 
-use super::patience::Patience;
+use super::{patience::Patience, workers::Place};
 
 /// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
 
-/// A socket of either kind.
+/// A socket of either kind, of no runtime yet. It doesn't block.
 #[derive(Debug)]
-pub(super) enum Io {
+pub(super) enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A socket on the runtime that serves it.
+#[derive(Debug)]
+enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -41,24 +46,31 @@ pub(super) struct Connection {
     stall: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {
+    /// Takes the socket to the runtime that this is called on.
+    ///
+    /// # Errors
+    /// The runtime can't wait for the socket.
     pub(super) fn new(
-        io: Io,
-        slot: OwnedSemaphorePermit,
+        socket: Socket,
+        place: Place,
         patience: Patience,
         cut: CancellationToken,
-    ) -> Self {
-        Self {
-            io,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            io: match socket {
+                Socket::Tcp(socket) => Io::Tcp(TcpStream::from_std(socket)?),
+                Socket::Unix(socket) => Io::Unix(UnixStream::from_std(socket)?),
+            },
             preface: Some((PREFACE_LEN, Box::pin(sleep(patience.preface)))),
             stall: None,
             write_timeout: patience.write,
             cut: Box::pin(cut.cancelled_owned()),
-            _slot: slot,
-        }
+            _place: place,
+        })
     }
 
     /// Whether to end instead of waiting for the peer, which `timeout` bounds.
@@ -175,11 +187,4 @@ impl AsyncWrite for Connection {
             Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
-}
-
-impl Connected for Connection {
-    /// No call is judged by its peer.
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
 }

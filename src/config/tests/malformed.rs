@@ -119,6 +119,7 @@ fn spellings(setting: Setting) -> Spellings {
     match setting {
         Setting::Listen => ADDRESSES,
         Setting::Insecure => (&["false", "'false'"], &["'no'", "0", "''", "[]"]),
+        Setting::Workers => (&["1", "'1024'"], &["0", "1025", "-1", "'all'", "[]"]),
         Setting::MaxValue => SIZES,
         Setting::MaxNamespaces
         | Setting::MaxConnections

@@ -15,14 +15,14 @@ const MISS: usize = 32;
 /// longest in it is a tier's name, of up to 63.
 const OUTCOME: usize = 256;
 
-pub(super) struct Room {
+pub(in crate::rpc) struct Room {
     share: usize,
     /// Bytes that are nobody's share.
     left: usize,
 }
 
 impl Room {
-    pub(super) fn of_misses(count: usize) -> Self {
+    pub(in crate::rpc) fn of_misses(count: usize) -> Self {
         Self::of(count, MISS)
     }
 
@@ -39,8 +39,13 @@ impl Room {
 
     /// Takes what this result needs, or nothing if there isn't as much. Then its
     /// share is still there for another in its place.
-    pub(super) fn take(&mut self, result: &impl Message) -> bool {
-        let beyond = message::encoded_len(RESULTS, result).saturating_sub(self.share);
+    pub(super) fn take_result(&mut self, result: &impl Message) -> bool {
+        self.take(message::encoded_len(RESULTS, result))
+    }
+
+    /// The same for a result of this many bytes, with its number and length.
+    pub(in crate::rpc) fn take(&mut self, bytes: usize) -> bool {
+        let beyond = bytes.saturating_sub(self.share);
         match self.left.checked_sub(beyond) {
             Some(left) => {
                 self.left = left;
@@ -78,11 +83,11 @@ mod tests {
         let heads = message::encoded_len(RESULTS, &whole) - MAX_MESSAGE;
         for count in [1, 2, 1000] {
             let fits = MAX_MESSAGE - heads - (count - 1) * MISS;
-            assert!(!Room::of_misses(count).take(&credential(fits + 1)));
+            assert!(!Room::of_misses(count).take_result(&credential(fits + 1)));
             let mut room = Room::of_misses(count);
-            assert!(room.take(&credential(fits)));
-            assert!(!room.take(&credential(MISS)));
-            assert!(room.take(&credential(MISS / 2)));
+            assert!(room.take_result(&credential(fits)));
+            assert!(!room.take_result(&credential(MISS)));
+            assert!(room.take_result(&credential(MISS / 2)));
         }
     }
 

@@ -1,0 +1,101 @@
+//! HTTP/2 on one connection: hyper's, with bounds that hold whatever the peer
+//! does.
+
+use std::time::Duration;
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{
+    calls::Calls,
+    connection::{Connection, Socket},
+    patience::Patience,
+    workers::Place,
+};
+
+/// How often a connection is pinged, and how long the answer may take, before
+/// the peer counts as gone.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the headers of one call may take, in bytes: tokens and trace contexts
+/// fit, and a stream can't hold more memory than that before its call begins.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// After this many streams reset for a client's errors its connection ends.
+const MAX_ERROR_RESETS: usize = 1024;
+/// What one stream may have waiting to be sent, in bytes, however large a window
+/// its peer opens: a response that is never read holds no more than this and
+/// the message it is cut from.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+
+/// What every connection is served with.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    http: http2::Builder<TokioExecutor>,
+    calls: Calls,
+    patience: Patience,
+    /// Asks connections to end when their calls have.
+    finish: CancellationToken,
+    /// Ends connections at once.
+    cut: CancellationToken,
+}
+
+impl Transport {
+    pub(super) fn new(
+        calls: Calls,
+        max_streams: u32,
+        patience: Patience,
+        finish: CancellationToken,
+        cut: CancellationToken,
+    ) -> Self {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(max_streams)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .max_send_buf_size(MAX_SEND_BUFFER)
+            // gRPC has no use for it.
+            .auto_date_header(false);
+        Self {
+            http,
+            calls,
+            patience,
+            finish,
+            cut,
+        }
+    }
+
+    /// The same with tokens of its own: a token is asked whenever a connection
+    /// has nothing to do, which takes a lock that workers needn't share.
+    pub(super) fn for_worker(&self) -> Self {
+        Self {
+            finish: self.finish.child_token(),
+            cut: self.cut.child_token(),
+            ..self.clone()
+        }
+    }
+
+    /// Serves one connection to its end. Needs the runtime it is to stay on.
+    pub(super) async fn serve(&self, socket: Socket, place: Place) {
+        let connection = match Connection::new(socket, place, self.patience, self.cut.clone()) {
+            Ok(connection) => connection,
+            Err(error) => return debug!(%error, "a connection can't be served"),
+        };
+        let io = TokioIo::new(connection);
+        let mut serving = std::pin::pin!(self.http.serve_connection(io, self.calls.clone()));
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut serving => outcome,
+            () = self.finish.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = outcome {
+            debug!(%error, "a connection failed");
+        }
+    }
+}

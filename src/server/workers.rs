@@ -1,0 +1,166 @@
+//! The threads that serve. Each has a single-threaded runtime of its own, on
+//! which a connection stays from its first byte to its last: no call waits for
+//! another core, and workers share nothing but what they serve.
+//!
+//! Guarantees that a new connection goes to the worker with the fewest.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    task::JoinSet,
+};
+use tracing::debug;
+
+use super::{connection::Socket, transport::Transport};
+
+/// How many sockets may wait for one worker before accepting waits as well.
+const BACKLOG: usize = 64;
+
+/// Hands sockets to the workers. When it is dropped they end, each as soon as
+/// its connections have.
+#[derive(Debug)]
+pub(super) struct Workers {
+    workers: Box<[Worker]>,
+    /// Where the search for the fewest begins, so that ties go round.
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Worker {
+    sockets: mpsc::Sender<Accepted>,
+    open: Arc<AtomicUsize>,
+}
+
+struct Accepted {
+    socket: Socket,
+    place: Place,
+}
+
+/// A connection's place among those there may be, and among its worker's.
+#[derive(Debug)]
+pub(super) struct Place {
+    _slot: OwnedSemaphorePermit,
+    open: Arc<AtomicUsize>,
+}
+
+/// The ends of the workers.
+pub(super) struct Ends(Vec<oneshot::Receiver<()>>);
+
+/// A worker ended before its time.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+impl Workers {
+    /// Starts this many threads.
+    ///
+    /// # Errors
+    /// The system gives no thread, or no runtime for it. Those that had started
+    /// end.
+    pub(super) fn start(count: u32, transport: &Transport) -> io::Result<(Self, Ends)> {
+        let mut workers = Vec::new();
+        let mut ends = Vec::new();
+        for number in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let transport = transport.for_worker();
+            let (sockets, handed) = mpsc::channel(BACKLOG);
+            let (ended, end) = oneshot::channel();
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    work(runtime, handed, transport);
+                    // Nobody waits for it where the server was dropped.
+                    let _ = ended.send(());
+                })?;
+            let open = Arc::default();
+            workers.push(Worker { sockets, open });
+            ends.push(end);
+        }
+        let workers = Self {
+            workers: workers.into(),
+            turn: AtomicUsize::default(),
+        };
+        Ok((workers, Ends(ends)))
+    }
+
+    /// Gives a socket to the worker that serves the fewest.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the socket.
+    pub(super) async fn hand_over(
+        &self,
+        socket: Socket,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Lost> {
+        let worker = self.least_loaded();
+        let open = worker.open.clone();
+        open.fetch_add(1, Relaxed);
+        let place = Place { _slot: slot, open };
+        let accepted = Accepted { socket, place };
+        worker.sockets.send(accepted).await.map_err(|_| Lost)
+    }
+
+    fn least_loaded(&self) -> &Worker {
+        let (before, from) = self
+            .workers
+            .split_at(self.turn.fetch_add(1, Relaxed) % self.workers.len());
+        let in_turn = from.iter().chain(before);
+        // The first of equals.
+        in_turn
+            .min_by_key(|worker| worker.open.load(Relaxed))
+            .unwrap_or(&self.workers[0])
+    }
+}
+
+impl Ends {
+    /// Waits for all of them, or for the first that ends in a panic.
+    pub(super) async fn all(self) -> Result<(), Lost> {
+        let mut waits: JoinSet<_> = self.0.into_iter().collect();
+        while let Some(end) = waits.join_next().await {
+            match end {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Lost),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Serves what is handed over until nothing more can be, and what was until it
+/// has ended.
+fn work(runtime: Runtime, mut sockets: mpsc::Receiver<Accepted>, transport: Transport) {
+    let transport = Arc::new(transport);
+    runtime.block_on(async {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = sockets.recv() => {
+                    let Some(Accepted { socket, place }) = accepted else {
+                        break;
+                    };
+                    let transport = transport.clone();
+                    connections.spawn(async move { transport.serve(socket, place).await });
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        while connections.join_next().await.is_some() {}
+    });
+    // An invalidation that still runs goes on, and holds up nobody.
+    runtime.shutdown_background();
+    debug!("a worker ended");
+}
