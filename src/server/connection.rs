@@ -1,15 +1,21 @@
 //! An accepted connection, as HTTP/2 reads and writes it: holds its place among
 //! the connections there may be, and ends when its peer stays silent at the
 //! start, takes nothing of what it is sent, or the server cuts it.
+//!
+//! What is written is gathered until HTTP/2 has nothing more to do for the
+//! moment. h2 flushes after every response that isn't tiny; ten responses in
+//! one packet cost the kernel little more than one.
 
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -21,6 +27,9 @@ use super::{patience::Patience, workers::Place};
 
 /// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
+/// How much is gathered before it is sent, in bytes. A peer that takes nothing
+/// makes the connection hold as much.
+const GATHERED: usize = 16 * 1024;
 
 /// A socket of either kind, of no runtime yet. It doesn't block.
 #[derive(Debug)]
@@ -36,10 +45,21 @@ enum Io {
     Unix(UnixStream),
 }
 
-/// A connection within the limits.
+/// A connection within the limits. Clones are the same one: HTTP/2 has one, and
+/// whoever lets it run has another to [`send`](Self::poll_send) what it wrote.
+#[derive(Clone, Debug)]
+pub(super) struct Connection(
+    /// Never waited for: all clones are used by one task.
+    Arc<Mutex<Inner>>,
+);
+
 #[derive(Debug)]
-pub(super) struct Connection {
+struct Inner {
     io: Io,
+    /// Written, and not sent yet.
+    outgoing: Vec<u8>,
+    /// How much of that is sent.
+    sent: usize,
     /// Until the preface is there: how much of it is missing, and the time-out.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     /// While the peer takes nothing: the time-out.
@@ -60,17 +80,69 @@ impl Connection {
         patience: Patience,
         cut: CancellationToken,
     ) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self(Arc::new(Mutex::new(Inner {
             io: match socket {
                 Socket::Tcp(socket) => Io::Tcp(TcpStream::from_std(socket)?),
                 Socket::Unix(socket) => Io::Unix(UnixStream::from_std(socket)?),
             },
+            outgoing: Vec::new(),
+            sent: 0,
             preface: Some((PREFACE_LEN, Box::pin(sleep(patience.preface)))),
             stall: None,
             write_timeout: patience.write,
             cut: Box::pin(cut.cancelled_owned()),
             _place: place,
-        })
+        }))))
+    }
+
+    /// Sends what was written. The task is woken when the peer takes more of it.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().poll_send(cx)
+    }
+}
+
+impl Inner {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.outgoing.len() {
+            let unsent = &self.outgoing[self.sent..];
+            let polled = match &mut self.io {
+                Io::Tcp(io) => Pin::new(io).poll_write(cx, unsent),
+                Io::Unix(io) => Pin::new(io).poll_write(cx, unsent),
+            };
+            match polled {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(sent)) => self.sent += sent,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stall(cx),
+            }
+            self.stall = None;
+        }
+        // An idle connection holds no buffer.
+        self.outgoing = Vec::new();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gathers what there is room for. What was written before is sent first
+    /// where there is none.
+    fn poll_gather(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.outgoing.len() >= GATHERED {
+            ready!(self.poll_send(cx))?;
+        }
+        if self.outgoing.capacity() == 0 {
+            self.outgoing.reserve_exact(GATHERED);
+        }
+        let before = self.outgoing.len();
+        for slice in slices {
+            let room = GATHERED - self.outgoing.len();
+            self.outgoing
+                .extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        Poll::Ready(Ok(self.outgoing.len() - before))
     }
 
     /// Whether to end instead of waiting for the peer, which `timeout` bounds.
@@ -94,20 +166,32 @@ impl Connection {
         }
     }
 
-    /// Passes on what came of a write. While one waits, nothing is read, so
-    /// this has to notice the end as well.
-    fn after_write(
-        &mut self,
-        polled: Poll<io::Result<usize>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if polled.is_ready() {
-            self.stall = None;
-            return polled;
-        }
+    /// The peer takes nothing. While that is so, nothing is read, so this has to
+    /// notice the end as well.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let timeout = self.write_timeout;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
         Self::poll_end(&mut self.cut, Some(stall), cx).map(Err)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = match &mut self.io {
+            Io::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
+            Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
+        };
+        if polled.is_pending() {
+            let timeout = self.preface.as_mut().map(|(_, timeout)| timeout);
+            return Self::poll_end(&mut self.cut, timeout, cx).map(Err);
+        }
+        if self.preface.is_some() {
+            self.count_preface(buffer.filled().len() - before);
+        }
+        polled
     }
 
     fn count_preface(&mut self, read: usize) {
@@ -125,20 +209,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        let polled = match &mut this.io {
-            Io::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
-            Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
-        };
-        if polled.is_pending() {
-            let timeout = this.preface.as_mut().map(|(_, timeout)| timeout);
-            return Self::poll_end(&mut this.cut, timeout, cx).map(Err);
-        }
-        if this.preface.is_some() {
-            this.count_preface(buffer.filled().len() - before);
-        }
-        polled
+        self.0.lock().poll_read(cx, buffer)
     }
 }
 
@@ -148,12 +219,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = match &mut this.io {
-            Io::Tcp(io) => Pin::new(io).poll_write(cx, bytes),
-            Io::Unix(io) => Pin::new(io).poll_write(cx, bytes),
-        };
-        this.after_write(polled, cx)
+        self.0.lock().poll_gather(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -161,28 +227,23 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = match &mut this.io {
-            Io::Tcp(io) => Pin::new(io).poll_write_vectored(cx, slices),
-            Io::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
-        };
-        this.after_write(polled, cx)
+        self.0.lock().poll_gather(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    // Sockets have nothing to flush, and shut down without waiting.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Tcp(io) => Pin::new(io).poll_flush(cx),
-            Io::Unix(io) => Pin::new(io).poll_flush(cx),
-        }
+    /// Whoever lets the connection run sends what was written, once for all of
+    /// it.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let mut inner = self.0.lock();
+        ready!(inner.poll_send(cx))?;
+        match &mut inner.io {
             Io::Tcp(io) => Pin::new(io).poll_shutdown(cx),
             Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
         }

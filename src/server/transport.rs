@@ -1,7 +1,7 @@
 //! HTTP/2 on one connection: hyper's, with bounds that hold whatever the peer
 //! does.
 
-use std::time::Duration;
+use std::{future::poll_fn, io, pin::pin, task::Poll, time::Duration};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,6 +28,15 @@ const MAX_ERROR_RESETS: usize = 1024;
 /// its peer opens: a response that is never read holds no more than this and
 /// the message it is cut from.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Http(hyper::Error),
+    #[error("can't send: {0}")]
+    Send(io::Error),
+}
 
 /// What every connection is served with.
 #[derive(Clone, Debug)]
@@ -84,16 +93,29 @@ impl Transport {
             Ok(connection) => connection,
             Err(error) => return debug!(%error, "a connection can't be served"),
         };
-        let io = TokioIo::new(connection);
-        let mut serving = std::pin::pin!(self.http.serve_connection(io, self.calls.clone()));
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut serving => outcome,
-            () = self.finish.cancelled() => {
+        let io = TokioIo::new(connection.clone());
+        let mut serving = pin!(self.http.serve_connection(io, self.calls.clone()));
+        let mut finish = pin!(self.finish.cancelled());
+        let mut is_finishing = false;
+        let outcome = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(outcome) = serving.as_mut().poll(cx) {
+                    // Why it ends, if the peer takes it at once.
+                    let _ = connection.poll_send(cx);
+                    return Poll::Ready(outcome.map_err(Error::Http));
+                }
+                if is_finishing || finish.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                is_finishing = true;
                 serving.as_mut().graceful_shutdown();
-                serving.await
             }
-        };
+            match connection.poll_send(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(Error::Send(error))),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            }
+        });
+        let outcome = outcome.await;
         if let Err(error) = outcome {
             debug!(%error, "a connection failed");
         }

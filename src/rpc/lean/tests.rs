@@ -94,7 +94,7 @@ async fn generated(
         Method::Get => {
             let request = proto::GetRequest::decode(message)?;
             let response = service.get(Request::new(request)).await;
-            response.map(|response| Answer::Get(response.into_inner()))
+            response.map(|response| Answer::Get(response.into_inner().into()))
         }
         Method::BatchGet => {
             let request = proto::BatchGetRequest::decode(message)?;
@@ -106,7 +106,7 @@ async fn generated(
 
 #[derive(PartialEq)]
 enum Answer {
-    Get(GetResponse),
+    Get(Box<GetResponse>),
     BatchGet(BatchGetResponse),
 }
 
@@ -120,7 +120,7 @@ impl Answer {
             u32::try_from(message.len()).unwrap().to_be_bytes()
         );
         let answer = match method {
-            Method::Get => Self::Get(GetResponse::decode(message).unwrap()),
+            Method::Get => Self::Get(GetResponse::decode(message).unwrap().into()),
             Method::BatchGet => Self::BatchGet(BatchGetResponse::decode(message).unwrap()),
         };
         // Byte for byte, but for the order of the attributes.
