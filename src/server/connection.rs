@@ -7,8 +7,10 @@
 //! one packet cost the kernel little more than one.
 
 use std::{
+    cell::Cell,
     future::Future,
     io::{self, ErrorKind, IoSlice},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,9 +29,15 @@ use super::{patience::Patience, workers::Place};
 
 /// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
-/// How much is gathered before it is sent, in bytes. A peer that takes nothing
-/// makes the connection hold as much.
-const GATHERED: usize = 16 * 1024;
+/// How much is gathered before it is sent, in bytes: a few answers to batches of
+/// a hundred credentials.
+const GATHERED: usize = 64 * 1024;
+
+thread_local! {
+    /// The buffer that the last connection to send something has done with: an
+    /// idle connection holds none, and a busy worker needn't allocate one.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A socket of either kind, of no runtime yet. It doesn't block.
 #[derive(Debug)]
@@ -117,23 +125,27 @@ impl Inner {
             }
             self.stall = None;
         }
-        // An idle connection holds no buffer.
-        self.outgoing = Vec::new();
+        if self.outgoing.capacity() > 0 {
+            let mut spare = mem::take(&mut self.outgoing);
+            spare.clear();
+            SPARE.set(spare);
+        }
         self.sent = 0;
         Poll::Ready(Ok(()))
     }
 
-    /// Gathers what there is room for. What was written before is sent first
-    /// where there is none.
+    /// Gathers what there is room for; nothing while the peer takes nothing, so
+    /// that one that never does costs no more than what was gathered by then.
     fn poll_gather(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.outgoing.len() >= GATHERED {
+        if self.stall.is_some() || self.outgoing.len() >= GATHERED {
             ready!(self.poll_send(cx))?;
         }
         if self.outgoing.capacity() == 0 {
+            self.outgoing = SPARE.take();
             self.outgoing.reserve_exact(GATHERED);
         }
         let before = self.outgoing.len();
