@@ -164,3 +164,51 @@ fn work(runtime: Runtime, mut sockets: mpsc::Receiver<Accepted>, transport: Tran
     runtime.shutdown_background();
     debug!("a worker ended");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn worker() -> (Worker, mpsc::Receiver<Accepted>) {
+        let (sockets, handed) = mpsc::channel(BACKLOG);
+        let open = Arc::default();
+        (Worker { sockets, open }, handed)
+    }
+
+    #[tokio::test]
+    async fn new_connection_goes_to_the_worker_with_the_fewest() {
+        let (workers, mut handed): (Vec<_>, Vec<_>) = (0..3).map(|_| worker()).unzip();
+        let workers = Workers {
+            workers: workers.into(),
+            turn: AtomicUsize::default(),
+        };
+        let slots = Arc::new(Semaphore::new(100));
+        let hand_over = async || {
+            let (socket, _) = UnixStream::pair().unwrap();
+            let slot = slots.clone().try_acquire_owned().unwrap();
+            workers.hand_over(Socket::Unix(socket), slot).await.unwrap();
+        };
+        let open = || {
+            let counts = workers.workers.iter();
+            counts.map(|worker| worker.open.load(Relaxed)).collect()
+        };
+        for _ in 0..9 {
+            hand_over().await;
+        }
+        let counts: Vec<_> = open();
+        assert_eq!(counts, [3, 3, 3]);
+
+        // Those of one worker end.
+        while handed[1].try_recv().is_ok() {}
+        for _ in 0..2 {
+            hand_over().await;
+        }
+        let counts: Vec<_> = open();
+        assert_eq!(counts, [3, 2, 3]);
+        assert_eq!(slots.available_permits(), 100 - 8);
+    }
+}
