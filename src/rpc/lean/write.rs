@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use prost::encoding::{encode_varint, encoded_len_varint};
+use prost::encoding::encoded_len_varint;
 
 use super::{length_delimited, varint};
 use crate::{
@@ -44,119 +44,138 @@ const TEXT: u8 = length_delimited(2);
 /// A compression flag and a length come before every message.
 const FRAME_HEAD: usize = 5;
 
-/// More than a credential takes besides its value, tier and attributes.
-const FIXED: usize = 96;
+/// A guess at what a credential takes besides its value; a buffer that is too
+/// small for it grows.
+const BESIDES_VALUE: usize = 80;
 
 pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
-    let outcome = Outcome::of(cache, lookup);
-    let mut frame = Frame::with_capacity(outcome.len());
-    outcome.write(&mut frame);
-    frame.finish()
+    let mut response = Response::with_capacity(cache, expected_len(lookup));
+    response.outcome(lookup);
+    response.framed()
 }
 
-pub(super) fn batch_get(cache: &Cache, lookups: &[Lookup], mut room: Room) -> Vec<u8> {
-    let values = lookups.iter().map(|lookup| match lookup {
-        Lookup::Hit(hit) => FIXED + hit.value_bytes().len(),
-        Lookup::Miss(_) => FIXED,
-    });
-    let mut frame = Frame::with_capacity(values.sum::<usize>().min(MAX_MESSAGE));
+pub(super) fn batch_get(cache: &Cache, lookups: &[Lookup], room: Room) -> Vec<u8> {
+    let len = lookups.iter().map(expected_len).sum::<usize>();
+    let mut response = Response::with_capacity(cache, len.min(MAX_MESSAGE));
+    response.room = Some(room);
     for lookup in lookups {
-        let mut outcome = Outcome::of(cache, lookup);
-        if !room.take(field_len(outcome.len())) {
-            outcome = Outcome::no_room();
-        }
-        frame.head(RESULTS, outcome.len());
-        outcome.write(&mut frame);
+        response.outcome(lookup);
     }
-    frame.finish()
+    response.framed()
 }
 
-/// What a lookup is answered with, and how long that is.
-enum Outcome<'a> {
-    Credential(Credential<'a>),
-    Miss(Fields),
+fn expected_len(lookup: &Lookup) -> usize {
+    let value = match lookup {
+        Lookup::Hit(hit) => hit.value_bytes().len(),
+        Lookup::Miss(_) => 0,
+    };
+    value + BESIDES_VALUE
 }
 
-/// A credential, with the fields that are numbers encoded already.
-struct Credential<'a> {
-    hit: &'a Hit,
-    numbers: Fields,
-    tier: &'a str,
-    len: usize,
+/// A response on its way into its buffer.
+struct Response<'a> {
+    cache: &'a Cache,
+    framed: Vec<u8>,
+    /// In the response to a batch, whose outcomes are each in a result: what is
+    /// left of the message.
+    room: Option<Room>,
+    /// The small fields of the outcome at hand.
+    fields: Scratch,
+    /// What comes before its value and them.
+    heads: Scratch,
 }
 
-impl<'a> Outcome<'a> {
-    fn of(cache: &'a Cache, lookup: &'a Lookup) -> Self {
+impl<'a> Response<'a> {
+    fn with_capacity(cache: &'a Cache, len: usize) -> Self {
+        let mut framed = Vec::with_capacity(FRAME_HEAD + len);
+        framed.extend_from_slice(&[0; FRAME_HEAD]);
+        Self {
+            cache,
+            framed,
+            room: None,
+            fields: Scratch::new(),
+            heads: Scratch::new(),
+        }
+    }
+
+    fn outcome(&mut self, lookup: &Lookup) {
         match lookup {
-            Lookup::Hit(hit) => Self::Credential(Credential::of(cache, hit)),
-            Lookup::Miss(miss) => Self::miss(response::miss_reason(miss.reason), miss.retry_after),
-        }
-    }
-
-    fn no_room() -> Self {
-        Self::miss(proto::MissReason::NoRoom, None)
-    }
-
-    fn miss(reason: proto::MissReason, retry_after: Option<Duration>) -> Self {
-        let mut fields = Fields::default();
-        fields.number(REASON, reason as u64);
-        if let Some(retry_after) = retry_after {
-            fields.time(RETRY_AFTER, retry_after);
-        }
-        Self::Miss(fields)
-    }
-
-    /// The length of the message that holds it.
-    fn len(&self) -> usize {
-        field_len(match self {
-            Self::Credential(credential) => credential.len,
-            Self::Miss(fields) => fields.as_bytes().len(),
-        })
-    }
-
-    fn write(&self, frame: &mut Frame) {
-        match self {
-            Self::Credential(credential) => {
-                frame.head(CREDENTIAL, credential.len);
-                credential.write(frame);
+            Lookup::Hit(hit) => self.credential(hit),
+            Lookup::Miss(miss) => {
+                let reason = response::miss_reason(miss.reason);
+                self.miss(reason, miss.retry_after);
             }
-            Self::Miss(fields) => frame.bytes(MISS, fields.as_bytes()),
         }
     }
-}
 
-impl<'a> Credential<'a> {
-    fn of(cache: &'a Cache, hit: &'a Hit) -> Self {
-        let tier = cache.tier_spec(hit.tier()).name.as_str();
-        let mut numbers = Fields::default();
+    fn credential(&mut self, hit: &Hit) {
+        let value = hit.value_bytes();
+        let tier = self.cache.tier_spec(hit.tier()).name.as_bytes();
+        let fields = &mut self.fields;
         // A Duration and a Timestamp are the same on the wire.
-        numbers.time(EXPIRES_AT, hit.expires_at().since_unix());
-        numbers.time(TTL, hit.ttl());
-        numbers.time(REFRESH_AT, hit.refresh_at().since_unix());
-        numbers.number(VERSION, hit.version().number());
+        let at = fields.time(0, EXPIRES_AT, hit.expires_at().since_unix());
+        let at = fields.time(at, TTL, hit.ttl());
+        let at = fields.time(at, REFRESH_AT, hit.refresh_at().since_unix());
+        let at = fields.number(at, VERSION, hit.version().number());
+        let fields_len = fields.bytes(at, TIER, tier);
+
         let attributes = hit.attributes().iter();
         let attributes = attributes.map(|(name, text)| field_len(pair_len(name, text)));
-        let len = bytes_len(hit.value_bytes().len())
-            + numbers.as_bytes().len()
-            + bytes_len(tier.len())
-            + attributes.sum::<usize>();
-        Self {
-            hit,
-            numbers,
-            tier,
-            len,
+        let len = bytes_len(value.len()) + fields_len + attributes.sum::<usize>();
+        if let Some(room) = &mut self.room
+            && !room.take(field_len(field_len(len)))
+        {
+            return self.miss(proto::MissReason::NoRoom, None);
+        }
+
+        self.heads(CREDENTIAL, len, value.len());
+        self.framed.extend_from_slice(value);
+        self.framed.extend_from_slice(&self.fields.0[..fields_len]);
+        for (name, text) in hit.attributes().iter() {
+            let at = self.fields.head(0, ATTRIBUTES, pair_len(name, text));
+            self.framed.extend_from_slice(&self.fields.0[..at]);
+            self.text(NAME, name);
+            self.text(TEXT, text);
         }
     }
 
-    fn write(&self, frame: &mut Frame) {
-        frame.bytes(VALUE, self.hit.value_bytes());
-        frame.0.extend_from_slice(self.numbers.as_bytes());
-        frame.bytes(TIER, self.tier.as_bytes());
-        for (name, text) in self.hit.attributes().iter() {
-            frame.head(ATTRIBUTES, pair_len(name, text));
-            frame.bytes(NAME, name.as_bytes());
-            frame.bytes(TEXT, text.as_bytes());
+    fn miss(&mut self, reason: proto::MissReason, retry_after: Option<Duration>) {
+        let mut len = self.fields.number(0, REASON, reason as u64);
+        if let Some(retry_after) = retry_after {
+            len = self.fields.time(len, RETRY_AFTER, retry_after);
         }
+        self.heads(MISS, len, 0);
+        self.framed.extend_from_slice(&self.fields.0[..len]);
+    }
+
+    /// What comes before the fields of an outcome of this length, and before the
+    /// value if there is one.
+    fn heads(&mut self, outcome: u8, len: usize, value_len: usize) {
+        let heads = &mut self.heads;
+        let mut at = 0;
+        if self.room.is_some() {
+            at = heads.head(at, RESULTS, field_len(len));
+        }
+        at = heads.head(at, outcome, len);
+        if value_len > 0 {
+            at = heads.head(at, VALUE, value_len);
+        }
+        self.framed.extend_from_slice(&self.heads.0[..at]);
+    }
+
+    fn text(&mut self, head: u8, text: &str) {
+        if !text.is_empty() {
+            let at = self.fields.head(0, head, text.len());
+            self.framed.extend_from_slice(&self.fields.0[..at]);
+            self.framed.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    fn framed(mut self) -> Vec<u8> {
+        // Messages are far below 4 GiB.
+        let len = u32::try_from(self.framed.len() - FRAME_HEAD).unwrap_or(u32::MAX);
+        self.framed[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
+        self.framed
     }
 }
 
@@ -174,67 +193,77 @@ fn bytes_len(len: usize) -> usize {
     if len == 0 { 0 } else { field_len(len) }
 }
 
-/// Three times of up to 19 bytes, and a number of up to 11.
-const LONGEST: usize = 3 * 19 + 11;
+/// The longest that a credential has besides its value and attributes: three
+/// times of up to 19 bytes, a number of up to 11, and a tier of up to 65.
+const LONGEST: usize = 3 * 19 + 11 + 65;
 
-/// Fields that are numbers, encoded.
-struct Fields {
+/// Where small fields are put together, so that they go into the response in
+/// one piece. Each method writes at a place and answers with the next: kept in
+/// here, it would go through memory from field to field.
+struct Scratch(
     /// Numbers are written as whole words, which reach beyond the last byte.
-    bytes: [u8; LONGEST + size_of::<u64>()],
-    len: usize,
-}
+    [u8; LONGEST + size_of::<u64>()],
+);
 
-impl Default for Fields {
-    fn default() -> Self {
-        Self {
-            bytes: [0; _],
-            len: 0,
-        }
-    }
-}
-
-impl Fields {
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+impl Scratch {
+    fn new() -> Self {
+        Self([0; _])
     }
 
     /// Zero isn't sent.
-    fn number(&mut self, head: u8, number: u64) {
-        if number != 0 {
-            self.push(head);
-            self.varint(number);
+    #[inline(always)]
+    fn number(&mut self, at: usize, head: u8, number: u64) -> usize {
+        if number == 0 {
+            return at;
         }
+        self.0[at] = head;
+        self.varint(at + 1, number)
     }
 
-    fn time(&mut self, head: u8, time: Duration) {
-        self.push(head);
-        let len_at = self.len;
-        self.push(0);
-        self.number(SECONDS, time.as_secs());
-        self.number(NANOS, time.subsec_nanos().into());
+    #[inline(always)]
+    fn time(&mut self, at: usize, head: u8, time: Duration) -> usize {
+        self.0[at] = head;
+        let fields = at + 2;
+        let end = self.number(fields, SECONDS, time.as_secs());
+        let end = self.number(end, NANOS, time.subsec_nanos().into());
         // At most 17.
-        self.bytes[len_at] = (self.len - len_at - 1) as u8;
+        self.0[at + 1] = (end - fields) as u8;
+        end
     }
 
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
+    /// The head of a field of this length.
+    #[inline(always)]
+    fn head(&mut self, at: usize, head: u8, len: usize) -> usize {
+        self.0[at] = head;
+        self.varint(at + 1, len as u64)
+    }
+
+    /// A field of at most 65 bytes; what is empty isn't sent.
+    fn bytes(&mut self, at: usize, head: u8, bytes: &[u8]) -> usize {
+        if bytes.is_empty() {
+            return at;
+        }
+        let at = self.head(at, head, bytes.len());
+        self.0[at..][..bytes.len()].copy_from_slice(bytes);
+        at + bytes.len()
     }
 
     /// Seven bits to a byte, the lowest first, and one more bit on all but the
-    /// last. What fits into one word takes no loop: a credential has seven of
+    /// last. What fits into one word takes no loop: a credential has ten of
     /// them.
-    fn varint(&mut self, mut number: u64) {
+    #[inline(always)]
+    fn varint(&mut self, mut at: usize, mut number: u64) -> usize {
         while number >= 1 << 56 {
-            self.push(number as u8 | 0x80);
+            self.0[at] = number as u8 | 0x80;
             number >>= 7;
+            at += 1;
         }
         let bits = u64::BITS - (number | 1).leading_zeros();
         let len = bits.div_ceil(7) as usize;
         let more = 0x8080_8080_8080_8080 & ((1_u64 << (8 * (len - 1))) - 1);
         let word = spread(number) | more;
-        self.bytes[self.len..][..size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
-        self.len += len;
+        self.0[at..][..size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
+        at + len
     }
 }
 
@@ -245,52 +274,9 @@ fn spread(number: u64) -> u64 {
     quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1
 }
 
-/// A message with what gRPC puts before it: a flag that says it isn't
-/// compressed, and its length.
-struct Frame(Vec<u8>);
-
-impl Frame {
-    /// Room for a message of this length; it may grow beyond.
-    fn with_capacity(len: usize) -> Self {
-        let mut bytes = Vec::with_capacity(FRAME_HEAD + len);
-        bytes.extend_from_slice(&[0; FRAME_HEAD]);
-        Self(bytes)
-    }
-
-    fn head(&mut self, head: u8, len: usize) {
-        match len {
-            // By far the most.
-            0..0x80 => self.0.extend_from_slice(&[head, len as u8]),
-            0x80..0x4000 => {
-                let bytes = [head, len as u8 | 0x80, (len >> 7) as u8];
-                self.0.extend_from_slice(&bytes);
-            }
-            _ => {
-                self.0.push(head);
-                encode_varint(len as u64, &mut self.0);
-            }
-        }
-    }
-
-    /// What is empty isn't sent.
-    fn bytes(&mut self, head: u8, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.head(head, bytes.len());
-            self.0.extend_from_slice(bytes);
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        // Messages are far below 4 GiB.
-        let len = u32::try_from(self.0.len() - FRAME_HEAD).unwrap_or(u32::MAX);
-        self.0[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use prost::Message;
+    use prost::{Message, encoding::encode_varint};
 
     use super::*;
 
@@ -298,50 +284,40 @@ mod tests {
     fn numbers_of_every_length_are_encoded_as_prost_does() {
         for bit in 0..u64::BITS {
             for number in [1 << bit, (1 << bit) - 1, u64::MAX >> bit] {
-                let mut fields = Fields::default();
-                fields.varint(number);
+                let mut scratch = Scratch::new();
+                let len = scratch.varint(0, number);
                 let mut expected = Vec::new();
                 encode_varint(number, &mut expected);
-                assert_eq!(fields.as_bytes(), expected, "{number:#x}");
+                assert_eq!(scratch.0[..len], expected, "{number:#x}");
             }
         }
     }
 
     #[test]
     fn times_are_encoded_as_prost_does() {
-        let seconds = [
-            0,
-            1,
-            127,
-            128,
-            2_000_000_000,
-            (1 << 35) - 1,
-            1 << 35,
-            1 << 60,
-        ];
-        let nanos = [0, 1, 128, 1 << 21, 999_999_999];
-        for (seconds, nanos) in seconds.into_iter().zip(nanos.into_iter().cycle()) {
-            for nanos in [nanos, 0, 7] {
-                let mut fields = Fields::default();
-                fields.time(TTL, Duration::new(seconds, nanos));
+        for seconds in [0, 1, 127, 128, 2_000_000_000, 1 << 60] {
+            for nanos in [0, 1, 128, 1 << 21, 999_999_999] {
+                let mut scratch = Scratch::new();
+                let len = scratch.time(0, TTL, Duration::new(seconds, nanos));
                 let expected = prost_types::Duration {
                     seconds: seconds.cast_signed(),
                     nanos: nanos.cast_signed(),
                 };
                 let mut encoded = vec![TTL];
                 expected.encode_length_delimited(&mut encoded).unwrap();
-                assert_eq!(fields.as_bytes(), encoded, "{seconds} s {nanos} ns");
+                assert_eq!(scratch.0[..len], encoded, "{seconds} s {nanos} ns");
             }
         }
     }
 
     #[test]
     fn longest_fields_have_room() {
-        let mut fields = Fields::default();
+        let mut scratch = Scratch::new();
+        let mut at = 0;
         for head in [EXPIRES_AT, TTL, REFRESH_AT] {
-            fields.time(head, Duration::MAX);
+            at = scratch.time(at, head, Duration::MAX);
         }
-        fields.number(VERSION, u64::MAX);
-        assert_eq!(fields.as_bytes().len(), LONGEST);
+        at = scratch.number(at, VERSION, u64::MAX);
+        assert_eq!(scratch.bytes(at, TIER, &[b't'; 63]), LONGEST);
     }
 }
