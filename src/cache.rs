@@ -16,10 +16,14 @@
 //! - Locks are taken in one order: namespace registry, stripe, then ledger or
 //!   quick_cache shard; and never two of one kind.
 
+mod attributes;
+mod contents;
 mod counters;
 mod entry;
 mod flights;
 mod get;
+mod group;
+mod hints;
 mod index;
 mod invalidate;
 mod jitter;
@@ -42,18 +46,23 @@ mod tests;
 mod tier;
 mod tier_spec;
 mod time;
+mod tree;
 mod watch;
 
-use std::{fmt, hash::BuildHasher};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+};
 
 use thiserror::Error;
 
+pub use attributes::{ATTRIBUTES_FIELD, Attributes, AttributesRef};
+pub use contents::{Contents, Tags, TooMuch};
 pub use counters::{Count, Counts, TierCount};
-pub use entry::{
-    ATTRIBUTE_OVERHEAD, Attributes, Contents, ENTRY_OVERHEAD, TAG_OVERHEAD, Tags, TooMuch,
-};
+pub use entry::ENTRY_OVERHEAD;
 pub use flights::{Waiting, Woken};
 pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
+pub use group::TAG_OVERHEAD;
 pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, Target};
 pub use lease::{Answer, Ask, LONGEST_GATE, Lease, LeaseError, LeaseLost, Token};
 pub use ledger::Change;
@@ -68,12 +77,13 @@ pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
+use hints::Hints;
 use ledger::Ledger;
 use namespaces::Namespaces;
 use places::Places;
 use stripe::Stripe;
 use sync::{HashState, STRIPES};
-use tier::Tier;
+use tier::{NameHashes, Tier};
 
 /// The most tags a credential may have.
 pub const MAX_TAGS: usize = 16;
@@ -87,6 +97,7 @@ pub const MAX_TIERS: usize = 16;
 pub struct Cache {
     /// Shortest `max_ttl` first.
     tiers: Box<[Tier]>,
+    hints: Hints,
     stripes: Box<[Stripe]>,
     ledger: Ledger,
     namespaces: Namespaces,
@@ -144,19 +155,27 @@ impl Cache {
             }
         }
         specs.sort_by_key(|spec| spec.max_ttl);
+        let hasher = HashState::default();
+        let hashes = NameHashes(hasher.clone());
+        let capacity = specs
+            .iter()
+            .fold(0_u64, |sum, spec| sum.saturating_add(spec.capacity));
         Ok(Self {
+            hints: Hints::new(specs.len(), capacity),
             namespaces: Namespaces::new(limits.max_namespaces, specs.len()),
             tiers: (0..)
                 .map(TierId::new)
                 .zip(specs)
-                .map(|(id, spec)| Tier::new(id, spec, largest_entry(limits.max_value)))
+                .map(|(id, spec)| {
+                    Tier::new(id, spec, largest_entry(limits.max_value), hashes.clone())
+                })
                 .collect(),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             ledger: Ledger::new(&limits),
             leases: Places::new(limits.max_leases),
             waiters: Places::new(limits.max_waiters),
             watchers: Places::new(limits.max_watchers),
-            hasher: HashState::default(),
+            hasher,
             limits,
             pause: || {},
         })
@@ -210,8 +229,13 @@ impl Cache {
     }
 
     fn hash(&self, name: Name<'_>) -> u64 {
-        self.hasher
-            .hash_one((name.namespace.as_str(), name.key.as_str()))
+        let mut hasher = self.hasher.build_hasher();
+        entry::hash_name(
+            &mut hasher,
+            name.namespace.as_str(),
+            name.key.as_str().as_bytes(),
+        );
+        hasher.finish()
     }
 
     /// By bits of the hash that quick_cache and its tables don't use.
@@ -228,11 +252,9 @@ pub fn smallest_capacity(max_value: u64) -> u64 {
 }
 
 fn largest_entry(max_value: u64) -> u64 {
-    let tags = MAX_TAGS * (TAG_OVERHEAD + MAX_TAG);
-    // Each text may be rounded up, by a quarter at the most or to 16 bytes.
-    let attributes = MAX_ATTRIBUTES * (ATTRIBUTE_OVERHEAD + 2 * 16) + MAX_ATTRIBUTE_BYTES * 5 / 4;
-    let fixed = (ENTRY_OVERHEAD + MAX_KEY + tags + attributes) as u64;
-    fixed + entry::allocated(max_value)
+    // Attributes are followed by their length.
+    let secret = max_value + (attributes::MAX_ENCODED + size_of::<u16>()) as u64;
+    entry::weight(MAX_KEY, secret) + group::largest_weight(MAX_TAGS, MAX_TAG)
 }
 
 impl fmt::Debug for Cache {

@@ -1,86 +1,76 @@
-//! A stored credential.
+//! A stored credential: one node that everything points to, the key inline, and
+//! its value with the attributes beside it.
+//!
+//! The value has an allocation of its own, for values are often of sizes that
+//! the allocator has, and with a head they would not be.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    cmp::Ordering,
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
-use thiserror::Error;
+use triomphe::ThinArc;
 
 use super::{
-    MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, MAX_TAGS,
-    name::{Key, Name, Tag},
+    attributes::{Attributes, AttributesRef},
+    group::Group,
+    name::{Key, Name},
     namespaces::Namespace,
     revision::Revision,
     secret::Secret,
+    sync::HashState,
     tier_spec::TierId,
     time::Deadline,
 };
 
-/// What a Put brings besides its name and lifetime.
-#[derive(Debug)]
-pub struct Contents {
-    /// The value.
-    pub value: Secret,
-    /// The labels Invalidate can find it by: sorted, each once.
-    pub tags: Tags,
-    /// Text kept beside the value.
-    pub attributes: Attributes,
+/// A credential as it is kept: never changed once stored. A clone is the same
+/// one.
+#[derive(Clone)]
+pub(super) struct Entry(ThinArc<Head, u8>);
+
+/// In this order: the group is compared along with the key, which comes next.
+#[repr(C)]
+struct Head {
+    deadline: Deadline,
+    version: Revision,
+    /// Value, attributes, and if there are any the length of these.
+    secret: Secret,
+    rest: Rest,
+    group: Arc<Group>,
 }
 
-/// Sorted, and each once: an entry stands once under each of its tags.
-#[derive(Default)]
-pub struct Tags(Box<[Box<str>]>);
+/// The refresh lead in nanoseconds, which tier, and whether there are
+/// attributes, in one word: an entry's node is to fit a size of the allocator.
+#[derive(Clone, Copy)]
+struct Rest(u64);
 
-/// Pairs of text, in the order they came.
-#[derive(Default)]
-pub struct Attributes(Box<[(Box<str>, Box<str>)]>);
-
-/// More tags or attributes than a credential may have.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must have at most {max} {what}")]
-pub struct TooMuch {
-    what: &'static str,
-    max: usize,
-}
-
-/// A credential as it is kept: never changed once stored.
-pub(super) struct Entry {
-    pub(super) hash: u64,
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: Box<str>,
-    pub(super) contents: Contents,
+/// What an entry is made of.
+pub(super) struct Parts<'a> {
+    pub(super) group: Arc<Group>,
+    pub(super) key: Key<'a>,
+    pub(super) value: Secret,
+    pub(super) attributes: Attributes,
     pub(super) deadline: Deadline,
     pub(super) refresh_lead: Duration,
     pub(super) version: Revision,
-    /// What it counts towards its tier's capacity, in bytes.
-    pub(super) weight: u32,
     pub(super) tier: TierId,
 }
 
-/// Bytes an entry takes besides its key, value, tags and attributes: this
-/// struct with its reference counts, its place in quick_cache (slab slot, hash
-/// table, what is remembered of entries pushed out) and its places by name and
-/// by deadline. Measured by `tests/memory.rs`.
-pub const ENTRY_OVERHEAD: usize = 312;
-/// The same for each tag: where its text is, and its place in the index.
-pub const TAG_OVERHEAD: usize = 48;
-/// The same for each attribute: where its two texts are.
-pub const ATTRIBUTE_OVERHEAD: usize = 32;
+/// Bytes of a node besides its key: the head, a reference count and a length.
+const NODE: usize = size_of::<Head>() + 2 * size_of::<usize>();
+/// Bytes of an entry's places: in quick_cache (slab slot, hash table, what is
+/// remembered of entries pushed out), among the names, and the hint for Gets.
+/// Measured by `tests/memory.rs`.
+const PLACES: usize = 72;
+/// Bytes an entry takes besides its key, value, tags and attributes.
+pub const ENTRY_OVERHEAD: usize = NODE + PLACES;
 
-impl Contents {
-    /// What an entry with this key counts towards its tier's capacity.
-    pub(super) fn weight(&self, key: Key<'_>) -> u64 {
-        let text = |text: &str| allocated(text.len() as u64);
-        let tags: u64 = self
-            .tags
-            .iter()
-            .map(|tag| TAG_OVERHEAD as u64 + text(tag))
-            .sum();
-        let attributes = self.attributes.iter();
-        let attributes: u64 = attributes
-            .map(|(name, value)| ATTRIBUTE_OVERHEAD as u64 + text(name) + text(value))
-            .sum();
-        let value = allocated(self.value.len() as u64);
-        ENTRY_OVERHEAD as u64 + text(key.as_str()) + value + tags + attributes
-    }
+/// What an entry with a key and a secret (value and attributes) of these
+/// lengths weighs, its tags not counted.
+pub(super) fn weight(key: usize, secret: u64) -> u64 {
+    PLACES as u64 + allocated((NODE + key) as u64) + allocated(secret)
 }
 
 /// What the allocator takes for this many bytes: it keeps four sizes to each
@@ -89,88 +79,177 @@ pub(super) fn allocated(bytes: u64) -> u64 {
     bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16))
 }
 
-impl Tags {
-    /// Tags in any order, repeated or not.
-    ///
-    /// # Errors
-    /// More than [`MAX_TAGS`], repeated ones not counted.
-    pub fn new<'a>(tags: impl IntoIterator<Item = Tag<'a>>) -> Result<Self, TooMuch> {
-        let mut tags: Vec<Box<str>> = tags.into_iter().map(|tag| tag.as_str().into()).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        if tags.len() > MAX_TAGS {
-            return Err(TooMuch {
-                what: "tags",
-                max: MAX_TAGS,
-            });
-        }
-        Ok(Self(tags.into()))
-    }
-
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.iter().map(|tag| &**tag)
-    }
-
-    /// Their places, 0 and up: never more than the 16 that a Put may bring.
-    pub(super) fn numbers(&self) -> std::ops::Range<u8> {
-        0..u8::try_from(self.0.len()).unwrap_or(u8::MAX)
-    }
-
-    pub(super) fn nth(&self, nth: u8) -> &str {
-        &self.0[usize::from(nth)]
-    }
-}
-
-impl Attributes {
-    /// Copies the pairs.
-    ///
-    /// # Errors
-    /// More than [`MAX_ATTRIBUTES`], or more bytes than
-    /// [`MAX_ATTRIBUTE_BYTES`] in all.
-    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, TooMuch> {
-        let pairs: Box<[(Box<str>, Box<str>)]> = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        if pairs.len() > MAX_ATTRIBUTES {
-            return Err(TooMuch {
-                what: "pairs",
-                max: MAX_ATTRIBUTES,
-            });
-        }
-        let bytes: usize = pairs
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        if bytes > MAX_ATTRIBUTE_BYTES {
-            return Err(TooMuch {
-                what: "bytes in all",
-                max: MAX_ATTRIBUTE_BYTES,
-            });
-        }
-        Ok(Self(pairs))
-    }
-
-    /// The pairs, as they came.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
-    }
-}
-
-impl fmt::Debug for Tags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tags(<{}>)", self.0.len())
-    }
-}
-
-impl fmt::Debug for Attributes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attributes(<{}>)", self.0.len())
-    }
+/// Feeds a name to a hasher, which keeps apart what it is fed apart.
+pub(super) fn hash_name(hasher: &mut impl Hasher, namespace: &str, key: &[u8]) {
+    hasher.write(namespace.as_bytes());
+    hasher.write(key);
 }
 
 impl Entry {
+    pub(super) fn new(parts: Parts<'_>) -> Self {
+        let Parts {
+            group,
+            key,
+            value,
+            attributes,
+            deadline,
+            refresh_lead,
+            version,
+            tier,
+        } = parts;
+        let attributes = attributes.encoded();
+        let head = Head {
+            deadline,
+            version,
+            group,
+            rest: Rest::new(refresh_lead, tier, !attributes.is_empty()),
+            secret: with_attributes(value, attributes),
+        };
+        Self(ThinArc::from_header_and_slice(
+            head,
+            key.as_str().as_bytes(),
+        ))
+    }
+
     pub(super) fn is_named(&self, name: Name<'_>) -> bool {
-        *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
+        *self.key() == *name.key.as_str().as_bytes()
+            && *self.namespace().name == *name.namespace.as_str()
+    }
+
+    pub(super) fn has_name_of(&self, other: &Self) -> bool {
+        self.key() == other.key() && self.namespace().name == other.namespace().name
+    }
+
+    /// The order of names: those of a namespace stand together.
+    pub(super) fn cmp_name(&self, namespace: u64, key: &[u8]) -> Ordering {
+        let by_namespace = self.namespace().id.cmp(&namespace);
+        by_namespace.then_with(|| self.key().cmp(key))
+    }
+
+    pub(super) fn hash(&self, hashes: &HashState) -> u64 {
+        let mut hasher = hashes.build_hasher();
+        hash_name(&mut hasher, &self.namespace().name, self.key());
+        hasher.finish()
+    }
+
+    /// UTF-8.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.head().group
+    }
+
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.head().group.namespace
+    }
+
+    pub(super) fn deadline(&self) -> Deadline {
+        self.head().deadline
+    }
+
+    pub(super) fn version(&self) -> Revision {
+        self.head().version
+    }
+
+    pub(super) fn tier(&self) -> TierId {
+        self.head().rest.tier()
+    }
+
+    pub(super) fn refresh_lead(&self) -> Duration {
+        self.head().rest.refresh_lead()
+    }
+
+    pub(super) fn value(&self) -> &[u8] {
+        self.secret().0
+    }
+
+    pub(super) fn attributes(&self) -> AttributesRef<'_> {
+        AttributesRef::new(self.secret().1)
+    }
+
+    /// What it counts towards its tier's capacity, in bytes.
+    pub(super) fn weight(&self) -> u32 {
+        let secret = self.head().secret.len() as u64;
+        let own = weight(self.key().len(), secret);
+        u32::try_from(own).map_or(u32::MAX, |own| own.saturating_add(self.group().weight))
+    }
+
+    fn secret(&self) -> (&[u8], &[u8]) {
+        let secret = self.head().secret.expose();
+        if self.head().rest.has_attributes()
+            && let Some((rest, len)) = secret.split_last_chunk()
+        {
+            return rest.split_at(rest.len().saturating_sub(u16::from_le_bytes(*len).into()));
+        }
+        (secret, &[])
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+}
+
+/// Value and attributes in one block.
+fn with_attributes(value: Secret, attributes: &[u8]) -> Secret {
+    match u16::try_from(attributes.len()) {
+        Ok(len) if len > 0 => Secret::from_parts(&[value.expose(), attributes, &len.to_le_bytes()]),
+        _ => value,
+    }
+}
+
+impl Rest {
+    const TIER_BITS: u32 = 4;
+    const LEAD_SHIFT: u32 = Self::TIER_BITS + 1;
+    /// 18 years.
+    const LONGEST_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
+
+    fn new(refresh_lead: Duration, tier: TierId, has_attributes: bool) -> Self {
+        let lead = u64::try_from(refresh_lead.as_nanos()).unwrap_or(u64::MAX);
+        let lead = lead.min(Self::LONGEST_LEAD) << Self::LEAD_SHIFT;
+        Self(lead | u64::from(tier.number()) << 1 | u64::from(has_attributes))
+    }
+
+    fn refresh_lead(self) -> Duration {
+        Duration::from_nanos(self.0 >> Self::LEAD_SHIFT)
+    }
+
+    fn tier(self) -> TierId {
+        TierId::new(self.0.to_le_bytes()[0] >> 1 & ((1 << Self::TIER_BITS) - 1))
+    }
+
+    fn has_attributes(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::MAX_TIERS;
+
+    #[test]
+    fn lead_tier_and_attributes_do_not_get_in_each_others_way() {
+        const { assert!(MAX_TIERS <= 1 << Rest::TIER_BITS) };
+        let ten_years = Duration::from_secs(10 * 366 * 24 * 3600);
+        for lead in [Duration::ZERO, Duration::from_nanos(1), ten_years] {
+            for tier in [0, 1, 15].map(TierId::new) {
+                for has_attributes in [false, true] {
+                    let rest = Rest::new(lead, tier, has_attributes);
+                    assert_eq!(rest.refresh_lead(), lead);
+                    assert_eq!(rest.tier(), tier);
+                    assert_eq!(rest.has_attributes(), has_attributes);
+                }
+            }
+        }
+        let longest = Rest::new(Duration::MAX, TierId::new(3), true);
+        assert_eq!(longest.tier(), TierId::new(3));
+        assert!(longest.refresh_lead() > ten_years);
+    }
+
+    #[test]
+    fn node_with_a_key_of_forty_bytes_fits_a_size_of_the_allocator() {
+        assert_eq!(allocated((NODE + 40) as u64), (NODE + 40) as u64);
     }
 }

@@ -1,11 +1,12 @@
 //! Looking a credential up.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{
     Cache,
+    attributes::AttributesRef,
     counters::{Count, TierCount},
-    entry::{Attributes, Entry},
+    entry::Entry,
     name::Name,
     revision::Revision,
     tier_spec::TierId,
@@ -48,13 +49,13 @@ pub enum MissReason {
 
 /// A live credential, as it stood at the `now` of the Get.
 pub struct Hit {
-    entry: Arc<Entry>,
-    ttl: Duration,
-    expires_at: WallTime,
+    entry: Entry,
+    /// When it was judged live.
+    now: Now,
 }
 
 /// Keeps a value alive without copying it.
-pub struct SharedValue(Arc<Entry>);
+pub struct SharedValue(Entry);
 
 impl Cache {
     /// Looks a credential up. Only one with at least `min_ttl` left is a hit.
@@ -160,10 +161,8 @@ impl Cache {
     pub(super) fn count(&self, name: Name<'_>, lookup: &Lookup) {
         match lookup {
             Lookup::Hit(hit) => {
-                let Entry {
-                    namespace, tier, ..
-                } = &*hit.entry;
-                namespace.tally.add_to_tier(*tier, TierCount::Hits);
+                let tally = &hit.entry.namespace().tally;
+                tally.add_to_tier(hit.entry.tier(), TierCount::Hits);
             }
             Lookup::Miss(miss) => {
                 let count = match miss.reason {
@@ -179,8 +178,13 @@ impl Cache {
         }
     }
 
-    fn find(&self, hash: u64, name: Name<'_>) -> Option<Arc<Entry>> {
-        self.tiers.iter().find_map(|tier| tier.get(hash, name))
+    fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
+        let hinted = self.hints.tier(hash);
+        let at_once = self.tiers[hinted.index()].get(hash, name);
+        at_once.or_else(|| {
+            let mut others = self.tiers.iter().filter(|tier| tier.id != hinted);
+            others.find_map(|tier| tier.get(hash, name))
+        })
     }
 
     /// What is known of a name that holds nothing.
@@ -201,18 +205,11 @@ impl Cache {
     }
 }
 
-fn judge(entry: Arc<Entry>, min_ttl: Duration, now: Now) -> Lookup {
-    match entry.deadline.left(now) {
+fn judge(entry: Entry, min_ttl: Duration, now: Now) -> Lookup {
+    match entry.deadline().left(now) {
         None => Lookup::Miss(MissReason::Expired.into()),
         Some(left) if left < min_ttl => Lookup::Miss(MissReason::TtlTooShort.into()),
-        Some(left) => {
-            let expires_at = entry.deadline.told(now, left);
-            Lookup::Hit(Hit {
-                entry,
-                ttl: left,
-                expires_at,
-            })
-        }
+        Some(_) => Lookup::Hit(Hit { entry, now }),
     }
 }
 
@@ -259,52 +256,58 @@ impl Hit {
         SharedValue(self.entry.clone())
     }
 
-    /// The value's bytes.
+    /// The value itself.
     #[must_use]
     pub fn value_bytes(&self) -> &[u8] {
-        self.entry.contents.value.expose()
+        self.entry.value()
     }
 
     /// How much lifetime was left; never zero.
     #[must_use]
     pub fn ttl(&self) -> Duration {
-        self.ttl
+        self.entry.deadline().left(self.now).unwrap_or_default()
     }
 
     /// When it ends, by the wall clock.
     #[must_use]
     pub fn expires_at(&self) -> WallTime {
-        self.expires_at
+        self.entry.deadline().told(self.now, self.ttl())
     }
 
     /// When it should be fetched anew, by the wall clock.
     #[must_use]
     pub fn refresh_at(&self) -> WallTime {
-        self.expires_at.before(self.entry.refresh_lead)
+        self.expires_at().before(self.entry.refresh_lead())
     }
 
     /// Whether it is time to fetch it anew.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        self.ttl <= self.entry.refresh_lead
+        self.ttl() <= self.entry.refresh_lead()
     }
 
     /// The revision of the Put that stored it.
     #[must_use]
     pub fn version(&self) -> Revision {
-        self.entry.version
+        self.entry.version()
     }
 
     /// The tier that holds it.
     #[must_use]
     pub fn tier(&self) -> TierId {
-        self.entry.tier
+        self.entry.tier()
     }
 
     /// What the Put attached.
     #[must_use]
-    pub fn attributes(&self) -> &Attributes {
-        &self.entry.contents.attributes
+    pub fn attributes(&self) -> AttributesRef<'_> {
+        self.entry.attributes()
+    }
+
+    /// The same as they stand on the wire: see [`AttributesRef::encoded`].
+    #[must_use]
+    pub fn encoded_attributes(&self) -> &[u8] {
+        self.attributes().encoded()
     }
 }
 
@@ -312,13 +315,13 @@ impl fmt::Debug for Hit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hit")
             .field("version", &self.version())
-            .field("ttl", &self.ttl)
+            .field("ttl", &self.ttl())
             .finish_non_exhaustive()
     }
 }
 
 impl AsRef<[u8]> for SharedValue {
     fn as_ref(&self) -> &[u8] {
-        self.0.contents.value.expose()
+        self.0.value()
     }
 }

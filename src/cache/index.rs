@@ -1,23 +1,22 @@
-//! Where the entries of one stripe stand: by name, by tag and by deadline.
+//! Where the entries of one stripe stand: by name and by tag, and when the
+//! earliest of them end.
 //!
 //! A stripe is the part of all names whose hash falls to it. Its index holds
 //! every entry that a tier holds, and is the only place where entries are
 //! counted in and out. Each entry owns its places: when it goes, they go, so
 //! the index never outgrows what is live.
 
-use std::{
-    borrow::Borrow,
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{cmp::Ordering, ops::ControlFlow, sync::Arc};
 
 use super::{
+    contents::Tags,
     counters::{Count, TierCount},
     entry::Entry,
+    group::{Group, Groups},
+    namespaces::Namespace,
     revision::Revision,
-    time::{BootTime, Now},
+    time::{Deadline, Now},
+    tree::{Summary, Tree},
 };
 
 /// Why an entry leaves.
@@ -31,65 +30,62 @@ pub(super) enum Departure {
 
 #[derive(Default)]
 pub(super) struct Index {
-    by_name: BTreeSet<ByName>,
-    by_tag: BTreeSet<ByTag>,
-    /// One timeline for each offset between the two clocks, in seconds; without
-    /// steps of the wall clock there is one. Within a timeline the entries
-    /// stand in the order in which they end, on either clock.
-    by_deadline: BTreeMap<i64, BTreeMap<(BootTime, Revision), Arc<Entry>>>,
+    /// Entries that end stand among those that don't: a block of names is
+    /// looked through for them once the earliest of its deadlines has passed.
+    by_name: Tree<Entry, Deadline>,
+    /// By the first of the tags that each entry has, by the second, and so on.
+    /// Under one tag they stand by version.
+    by_tag: Vec<Tree<Entry, ()>>,
+    groups: Groups,
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, entry: &Arc<Entry>) {
-        entry.namespace.tally.entry_came(entry.tier, entry.weight);
-        self.by_name.insert(ByName(entry.clone()));
-        for nth in entry.contents.tags.numbers() {
-            self.by_tag.insert(ByTag {
-                entry: entry.clone(),
-                nth,
-            });
+    /// What an entry that is about to come shares with others.
+    pub(super) fn group(&self, namespace: &Arc<Namespace>, tags: Tags) -> Arc<Group> {
+        self.groups.of(namespace, tags)
+    }
+
+    /// An entry whose name has no other.
+    pub(super) fn insert(&mut self, entry: &Entry) {
+        entry
+            .namespace()
+            .tally
+            .entry_came(entry.tier(), entry.weight());
+        self.groups.entry_came(entry.group());
+        self.by_name
+            .insert(entry.clone(), |one| one.cmp_name_of(entry));
+        for (nth, tag) in entry.group().tags.iter().enumerate() {
+            if self.by_tag.len() == nth {
+                self.by_tag.push(Tree::default());
+            }
+            self.by_tag[nth].insert(entry.clone(), entry.under_tag(nth, tag));
         }
-        self.by_deadline
-            .entry(entry.deadline.offset_secs())
-            .or_default()
-            .insert((entry.deadline.boot(), entry.version), entry.clone());
     }
 
     /// Removes this very entry, unless it has already gone.
     pub(super) fn remove(&mut self, entry: &Entry, why: Departure) {
-        let name: &dyn Position = &entry.by_name();
-        if self
-            .by_name
-            .get(name)
-            .is_none_or(|found| found.0.version != entry.version)
-        {
+        let found = self.by_name.find(|one| one.cmp_name_of(entry));
+        if found.is_none_or(|found| found.version() != entry.version()) {
             return;
         }
-        self.by_name.remove(name);
-        for tag in entry.contents.tags.iter() {
-            self.by_tag.remove::<dyn Position>(&entry.by_tag(tag));
+        self.by_name.remove(|one| one.cmp_name_of(entry));
+        for (nth, tag) in entry.group().tags.iter().enumerate() {
+            self.by_tag[nth].remove(entry.under_tag(nth, tag));
         }
-        let offset = entry.deadline.offset_secs();
-        if let Some(timeline) = self.by_deadline.get_mut(&offset) {
-            timeline.remove(&(entry.deadline.boot(), entry.version));
-            if timeline.is_empty() {
-                self.by_deadline.remove(&offset);
-            }
-        }
-        let tally = &entry.namespace.tally;
-        tally.entry_went(entry.tier, entry.weight);
+        self.groups.entry_went(entry.group());
+        let tally = &entry.namespace().tally;
+        tally.entry_went(entry.tier(), entry.weight());
         match why {
             Departure::Replaced => {}
             Departure::Invalidated => tally.add(Count::Invalidated),
-            Departure::Evicted => tally.add_to_tier(entry.tier, TierCount::Evictions),
-            Departure::Expired => tally.add_to_tier(entry.tier, TierCount::Expirations),
+            Departure::Evicted => tally.add_to_tier(entry.tier(), TierCount::Evictions),
+            Departure::Expired => tally.add_to_tier(entry.tier(), TierCount::Expirations),
         }
     }
 
-    pub(super) fn named(&self, namespace: u64, key: &str) -> Option<&Arc<Entry>> {
+    pub(super) fn named(&self, namespace: u64, key: &str) -> Option<&Entry> {
         self.by_name
-            .get::<dyn Position>(&Place(namespace, key, 0))
-            .map(|found| &found.0)
+            .find(|one| one.cmp_name(namespace, key.as_bytes()))
     }
 
     /// Entries of the namespace whose key starts with `prefix` and that were put
@@ -102,39 +98,71 @@ impl Index {
         before: Revision,
         after: Option<&Entry>,
     ) -> Batch {
-        let prefix_itself = Place(namespace, prefix, 0);
-        let start: Bound<&dyn Position> = match after {
-            Some(entry) => Bound::Excluded(&Place(namespace, &entry.key, 0)),
-            None => Bound::Included(&prefix_itself),
-        };
-        let matching = self
-            .by_name
-            .range::<dyn Position, _>((start, Bound::Unbounded))
-            .map(|found| &found.0)
-            .take_while(|entry| entry.namespace.id == namespace && entry.key.starts_with(prefix));
-        Batch::take(matching, |entry| entry.version < before)
+        let prefix = prefix.as_bytes();
+        let mut batch = Batch::default();
+        let mut looked_at = 0;
+        let _ = self.by_name.visit(
+            |one| match after {
+                Some(after) => one.cmp_name_of(after) != Ordering::Greater,
+                None => one.cmp_name(namespace, prefix) == Ordering::Less,
+            },
+            |one| {
+                if one.namespace().id != namespace || !one.key().starts_with(prefix) {
+                    return ControlFlow::Break(());
+                }
+                if one.version() < before {
+                    batch.entries.push(one.clone());
+                }
+                looked_at += 1;
+                if looked_at == BATCH {
+                    batch.last = Some(one.clone());
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        batch
     }
 
     /// Entries of the namespace with this tag that were put before `revision`.
     pub(super) fn tagged(&self, namespace: u64, tag: &str, before: Revision) -> Batch {
-        let start = Place(namespace, tag, 0);
-        let end = Place(namespace, tag, before.number());
-        let range: (Bound<&dyn Position>, Bound<&dyn Position>) =
-            (Bound::Included(&start), Bound::Excluded(&end));
-        let found = self.by_tag.range::<dyn Position, _>(range);
-        Batch::take(found.map(|found| &found.entry), |_| true)
+        let mut batch = Batch::default();
+        for (nth, tree) in self.by_tag.iter().enumerate() {
+            let full = tree.visit(
+                |one| one.cmp_tag(nth, namespace, tag) == Ordering::Less,
+                |one| {
+                    let is_one = one.version() < before
+                        && one.cmp_tag(nth, namespace, tag) == Ordering::Equal;
+                    if is_one {
+                        batch.take(one)
+                    } else {
+                        ControlFlow::Break(Full(false))
+                    }
+                },
+            );
+            if full == ControlFlow::Break(Full(true)) {
+                break;
+            }
+        }
+        batch
     }
 
-    /// Entries whose deadline has passed. An entry may come up to a second late
-    /// where the wall clock has stepped.
-    pub(super) fn due(&self, now: Now) -> Batch {
-        let timelines = self.by_deadline.values();
-        let due = timelines.flat_map(|timeline| {
-            timeline
-                .values()
-                .take_while(|entry| entry.deadline.passed(now))
-        });
-        Batch::take(due, |_| true)
+    /// Entries whose deadline has passed, which must be removed.
+    pub(super) fn due(&mut self, now: Now) -> Batch {
+        let mut batch = Batch::default();
+        self.by_name.sift(
+            |earliest| earliest.passed(now),
+            |one| {
+                if !one.deadline().passed(now) {
+                    return ControlFlow::Continue(one.deadline());
+                }
+                match batch.take(one) {
+                    ControlFlow::Continue(()) => ControlFlow::Continue(Deadline::NONE),
+                    ControlFlow::Break(_) => ControlFlow::Break(()),
+                }
+            },
+        );
+        batch
     }
 }
 
@@ -142,122 +170,64 @@ impl Index {
 /// of the stripe's lock.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) entries: Vec<Entry>,
     /// The last one looked at, if there may be more behind it.
-    pub(super) last: Option<Arc<Entry>>,
+    pub(super) last: Option<Entry>,
 }
 
 /// How many entries are looked at under one holding of a stripe's lock, so that
 /// a large removal holds up other changes for well below a millisecond.
 pub(super) const BATCH: usize = 128;
 
+/// Whether a search ended because the batch is full.
+#[derive(PartialEq, Eq)]
+struct Full(bool);
+
 impl Batch {
-    fn take<'a>(
-        found: impl Iterator<Item = &'a Arc<Entry>>,
-        matches: impl Fn(&Entry) -> bool,
-    ) -> Self {
-        let mut entries: Vec<_> = found.take(BATCH).cloned().collect();
-        let last = entries.last().filter(|_| entries.len() == BATCH).cloned();
-        entries.retain(|entry| matches(entry));
-        Self { entries, last }
+    fn take(&mut self, entry: &Entry) -> ControlFlow<Full> {
+        self.entries.push(entry.clone());
+        if self.entries.len() < BATCH {
+            return ControlFlow::Continue(());
+        }
+        self.last = Some(entry.clone());
+        ControlFlow::Break(Full(true))
     }
-}
-
-/// A place in one of the ordered sets: namespace, text, and a revision where
-/// entries share the text.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a>(u64, &'a str, u64);
-
-/// What the sets are ordered by, so that they can be searched without an entry
-/// at hand.
-trait Position {
-    fn place(&self) -> Place<'_>;
-}
-
-struct ByName(Arc<Entry>);
-
-struct ByTag {
-    entry: Arc<Entry>,
-    nth: u8,
 }
 
 impl Entry {
-    fn by_name(&self) -> Place<'_> {
-        Place(self.namespace.id, &self.key, 0)
+    fn cmp_name_of(&self, other: &Self) -> Ordering {
+        self.cmp_name(other.namespace().id, other.key())
     }
 
-    fn by_tag<'a>(&self, tag: &'a str) -> Place<'a> {
-        Place(self.namespace.id, tag, self.version.number())
+    fn cmp_tag(&self, nth: usize, namespace: u64, tag: &str) -> Ordering {
+        let group = self.group();
+        let by_namespace = group.namespace.id.cmp(&namespace);
+        by_namespace.then_with(|| group.tags.nth(nth).cmp(&Some(tag)))
     }
-}
 
-impl Position for Place<'_> {
-    fn place(&self) -> Place<'_> {
-        Place(self.0, self.1, self.2)
-    }
-}
-
-impl Position for ByName {
-    fn place(&self) -> Place<'_> {
-        self.0.by_name()
-    }
-}
-
-impl Position for ByTag {
-    fn place(&self) -> Place<'_> {
-        self.entry.by_tag(self.entry.contents.tags.nth(self.nth))
-    }
-}
-
-impl Ord for dyn Position + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        Ord::cmp(&self.place(), &other.place())
-    }
-}
-
-macro_rules! ordered_by_position {
-    ($name:ident) => {
-        impl<'a> Borrow<dyn Position + 'a> for $name {
-            fn borrow(&self) -> &(dyn Position + 'a) {
-                self
-            }
+    /// How others stand to this one among those with an `nth` tag; `tag` is its
+    /// own.
+    fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
+        move |one| {
+            let by_tag = if Arc::ptr_eq(one.group(), self.group()) {
+                Ordering::Equal
+            } else {
+                one.cmp_tag(nth, self.namespace().id, tag)
+            };
+            by_tag.then_with(|| one.version().cmp(&self.version()))
         }
-
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> Ordering {
-                (self as &dyn Position).cmp(other as &dyn Position)
-            }
-        }
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.cmp(other) == Ordering::Equal
-            }
-        }
-
-        impl Eq for $name {}
-    };
-}
-
-ordered_by_position!(ByName);
-ordered_by_position!(ByTag);
-
-impl PartialOrd for dyn Position + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
-impl PartialEq for dyn Position + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+/// The earliest on each clock.
+impl Summary<Entry> for Deadline {
+    const NONE: Self = Self::NEVER;
+
+    fn of(entry: &Entry) -> Self {
+        entry.deadline()
+    }
+
+    fn and(self, other: Self) -> Self {
+        self.earliest(other)
     }
 }
-
-impl Eq for dyn Position + '_ {}

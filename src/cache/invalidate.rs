@@ -112,7 +112,7 @@ impl Cache {
                 let stripe = self.stripe(self.hash(Name { namespace, key }));
                 self.remove(stripe, now, |index| {
                     let current = index.named(id, key.as_str());
-                    let matching = current.filter(|entry| entry.version < before);
+                    let matching = current.filter(|entry| entry.version() < before);
                     matching.cloned().into_iter().collect()
                 })
             }
@@ -142,7 +142,7 @@ impl Cache {
         let stripe = self.stripe(self.hash(name));
         let removed = self.remove(stripe, now, |index| {
             let current = record.and_then(|record| index.named(record.id, name.key.as_str()));
-            let Some(entry) = current.filter(|entry| entry.version == version) else {
+            let Some(entry) = current.filter(|entry| entry.version() == version) else {
                 return Vec::new();
             };
             let target = Target::Key {

@@ -20,7 +20,7 @@ pub use journal::Change;
 
 use super::{
     Limits,
-    entry::Tags,
+    contents::Tags,
     invalidate::Target,
     name::{Key, Name, NamespaceName},
     revision::{Revision, Revisions},
@@ -74,6 +74,8 @@ pub(super) struct Revoked;
 pub(super) struct Entered<'a> {
     ledger: &'a Ledger,
     namespace: NamespaceName<'a>,
+    /// Of the namespace.
+    hash: u64,
     revision: Revision,
 }
 
@@ -116,6 +118,7 @@ impl Ledger {
         Ok(Entered {
             ledger: self,
             namespace,
+            hash,
             revision,
         })
     }
@@ -139,6 +142,7 @@ impl Ledger {
         Entered {
             ledger: self,
             namespace,
+            hash,
             revision,
         }
     }
@@ -260,9 +264,8 @@ impl Entered<'_> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let hash = self.ledger.hash(self.namespace.as_str());
-        let mut shard = self.ledger.shard(hash).lock();
-        let entered = (hash, self.revision);
+        let mut shard = self.ledger.shard(self.hash).lock();
+        let entered = (self.hash, self.revision);
         if let Some(place) = shard.in_flight.iter().position(|one| *one == entered) {
             shard.in_flight.swap_remove(place);
         }

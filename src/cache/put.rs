@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use super::{
     Cache,
+    contents::Contents,
     counters::Count,
-    entry::{Contents, Entry},
+    entry::{Entry, Parts},
     flights::{Flights, Over, Wakers},
     index::Departure,
     jitter::jitter,
@@ -117,13 +118,10 @@ impl Cache {
                     .tally(name.namespace, |tally| tally.add(Count::PutsRefused));
             })?;
         let hash = self.hash(name);
-        let key: Box<str> = name.key.as_str().into();
-        let weight = u32::try_from(contents.weight(name.key)).unwrap_or(u32::MAX);
-
         let mut stripe = self.stripe(hash).lock();
-        let current = stripe.index.named(namespace.id, &key).cloned();
-        let live = current.as_deref().filter(|entry| {
-            !entry.deadline.passed(now) && self.tiers[entry.tier.index()].keeps(entry)
+        let current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
+        let live = current.as_ref().filter(|entry| {
+            !entry.deadline().passed(now) && self.tiers[entry.tier().index()].keeps(entry)
         });
         let evidence = current_lease(&stripe.flights, hash, name, lease, now)
             .map(|granted| Evidence { granted, issued_at });
@@ -146,7 +144,7 @@ impl Cache {
         };
         let version = entered.revision();
         if let Some(current) = &current {
-            let expired = current.deadline.passed(now);
+            let expired = current.deadline().passed(now);
             stripe.index.remove(
                 current,
                 if expired {
@@ -158,24 +156,29 @@ impl Cache {
             // Out of the old tier before it is in the new one: in between a Get
             // misses, but never meets the old one after the new, whichever tier
             // it looks into first.
-            if current.tier != tier.id {
-                self.tiers[current.tier.index()].remove(current);
+            if current.tier() != tier.id {
+                self.tiers[current.tier().index()].remove(current);
             }
         }
         stripe.revoked.forget(hash, name);
         namespace.tally.add(Count::Puts);
-        let entry = Arc::new(Entry {
-            hash,
-            namespace,
-            key,
-            contents,
+        let Contents {
+            value,
+            tags,
+            attributes,
+        } = contents;
+        let entry = Entry::new(Parts {
+            group: stripe.index.group(&namespace, tags),
+            key: name.key,
+            value,
+            attributes,
             deadline,
             refresh_lead: refresh::lead(lifetime, refresh_before, jitter(hash, version.number())),
             version,
-            weight,
             tier: tier.id,
         });
         stripe.index.insert(&entry);
+        self.hints.set(hash, tier.id);
         let pushed_out = tier.insert(entry);
         let flights = &mut stripe.flights;
         let wakers = match lease {
@@ -187,7 +190,7 @@ impl Cache {
         wakers.wake();
 
         for gone in pushed_out {
-            self.stripe(gone.hash)
+            self.stripe(gone.hash(&self.hasher))
                 .lock()
                 .index
                 .remove(&gone, Departure::Evicted);
@@ -227,7 +230,7 @@ fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(),
     match precondition {
         Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
         Some(Precondition::Version(version))
-            if live.is_none_or(|entry| entry.version != version) =>
+            if live.is_none_or(|entry| entry.version() != version) =>
         {
             Err(PutError::VersionDiffers)
         }

@@ -1,7 +1,5 @@
 //! Taking entries out, in batches.
 
-use std::sync::Arc;
-
 use super::{
     Cache,
     entry::Entry,
@@ -34,7 +32,7 @@ impl Cache {
     pub(super) fn remove_everywhere(
         &self,
         now: Now,
-        select: impl Fn(&Index, Option<&Entry>) -> Batch,
+        select: impl Fn(&mut Index, Option<&Entry>) -> Batch,
     ) -> Removed {
         let mut sum = Removed::default();
         let mut since_pause = 0;
@@ -42,7 +40,7 @@ impl Cache {
             let mut last = None;
             loop {
                 let removed = self.remove(stripe, now, |index| {
-                    let batch = select(index, last.as_deref());
+                    let batch = select(index, last.as_ref());
                     last = batch.last;
                     batch.entries
                 });
@@ -67,20 +65,20 @@ impl Cache {
         &self,
         stripe: &Stripe,
         now: Now,
-        select: impl FnOnce(&Index) -> Vec<Arc<Entry>>,
+        select: impl FnOnce(&mut Index) -> Vec<Entry>,
     ) -> Removed {
         let mut stripe = stripe.lock();
-        let selected = select(&stripe.index);
+        let selected = select(&mut stripe.index);
         let mut live = 0;
         for entry in &selected {
-            let why = match entry.deadline.left(now) {
+            let why = match entry.deadline().left(now) {
                 Some(_) => Departure::Invalidated,
                 None => Departure::Expired,
             };
             stripe.index.remove(entry, why);
-            self.tiers[entry.tier.index()].remove(entry);
+            self.tiers[entry.tier().index()].remove(entry);
             if why == Departure::Invalidated {
-                stripe.revoked.remember(entry);
+                stripe.revoked.remember(entry.hash(&self.hasher), entry);
                 live += 1;
             }
         }

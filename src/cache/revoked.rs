@@ -25,29 +25,30 @@ struct Remembered {
     hash: u64,
     number: u64,
     namespace: Arc<str>,
-    key: Box<str>,
+    /// UTF-8.
+    key: Box<[u8]>,
 }
 
 impl Revoked {
-    pub(super) fn remember(&mut self, entry: &Entry) {
+    pub(super) fn remember(&mut self, hash: u64, entry: &Entry) {
         if self.order.len() == REMEMBERED
-            && let Some((hash, number)) = self.order.pop_front()
+            && let Some((oldest, number)) = self.order.pop_front()
         {
-            self.remove(hash, |remembered| remembered.number == number);
+            self.remove(oldest, |remembered| remembered.number == number);
         }
-        self.remove(entry.hash, |remembered| {
-            remembered.key == entry.key && remembered.namespace == entry.namespace.name
+        self.remove(hash, |remembered| {
+            *remembered.key == *entry.key() && remembered.namespace == entry.namespace().name
         });
         self.numbers += 1;
         let remembered = Remembered {
-            hash: entry.hash,
+            hash,
             number: self.numbers,
-            namespace: entry.namespace.name.clone(),
-            key: entry.key.clone(),
+            namespace: entry.namespace().name.clone(),
+            key: entry.key().into(),
         };
-        self.order.push_back((entry.hash, self.numbers));
+        self.order.push_back((hash, self.numbers));
         self.names
-            .insert_unique(entry.hash, remembered, |remembered| remembered.hash);
+            .insert_unique(hash, remembered, |remembered| remembered.hash);
     }
 
     pub(super) fn contains(&self, hash: u64, name: Name<'_>) -> bool {
@@ -72,6 +73,6 @@ impl Revoked {
 
 impl Remembered {
     fn is_named(&self, name: Name<'_>) -> bool {
-        *self.key == *name.key.as_str() && *self.namespace == *name.namespace.as_str()
+        *self.key == *name.key.as_str().as_bytes() && *self.namespace == *name.namespace.as_str()
     }
 }

@@ -14,6 +14,12 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
+    /// One after the other.
+    pub(super) fn from_parts(parts: &[&[u8]]) -> Self {
+        // Reserved as a whole: a buffer that grows leaves copies behind.
+        Self(Zeroizing::new(parts.concat().into()))
+    }
+
     /// The value itself.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

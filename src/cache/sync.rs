@@ -7,7 +7,7 @@
 
 #[cfg(not(feature = "shuttle"))]
 mod real {
-    pub(in crate::cache) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+    pub(in crate::cache) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 
     pub(in crate::cache) use foldhash::quality::RandomState as HashState;
     pub(in crate::cache) use parking_lot::{Mutex, MutexGuard, RwLock};

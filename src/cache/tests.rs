@@ -4,9 +4,17 @@ mod leases;
 mod revocation;
 mod watching;
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, Hasher},
+    time::Duration,
+};
 
-use super::{entry::Entry, time::Deadline, *};
+use super::{
+    entry::{Entry, Parts},
+    group::Groups,
+    time::Deadline,
+    *,
+};
 
 const LIMITS: Limits = Limits {
     max_value: 64,
@@ -99,7 +107,7 @@ fn what_is_put_during_an_invalidation_stays() {
     assert!(
         tagged
             .flat_map(|batch| batch.entries)
-            .all(|entry| entry.version < revision)
+            .all(|entry| entry.version() < revision)
     );
 
     let removed = cache.remove_everywhere(Now::default(), |index, after| {
@@ -137,6 +145,26 @@ fn credentials_put_together_are_not_to_be_fetched_together() {
     );
 }
 
+/// Hashes whatever it is to 7.
+#[derive(Clone)]
+struct AllAlike;
+
+impl BuildHasher for AllAlike {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self
+    }
+}
+
+impl Hasher for AllAlike {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn finish(&self) -> u64 {
+        7
+    }
+}
+
 #[test]
 fn names_of_one_hash_stay_apart() {
     let tier = TierSpec {
@@ -144,7 +172,12 @@ fn names_of_one_hash_stay_apart() {
         max_ttl: Duration::from_secs(60),
         capacity: smallest_capacity(LIMITS.max_value),
     };
-    let tier = Tier::new(TierId::new(0), tier, largest_entry(LIMITS.max_value));
+    let tier = Tier::new(
+        TierId::new(0),
+        tier,
+        largest_entry(LIMITS.max_value),
+        AllAlike,
+    );
     let namespaces = Namespaces::new(3, 1);
     // The same text divided in another way, and the same key of another
     // namespace.
@@ -153,26 +186,54 @@ fn names_of_one_hash_stay_apart() {
         key: Key::parse(key).expect("a key"),
     });
     let revisions = revision::Revisions::default();
+    let groups = Groups::default();
     for name in names {
-        let entry = Entry {
-            hash: 7,
-            namespace: namespaces.find_or_create(name.namespace).expect("room"),
-            key: name.key.as_str().into(),
-            contents: contents(),
+        let namespace = namespaces.find_or_create(name.namespace).expect("room");
+        let Contents {
+            value,
+            tags,
+            attributes,
+        } = contents();
+        let entry = Entry::new(Parts {
+            group: groups.of(&namespace, tags),
+            key: name.key,
+            value,
+            attributes,
             deadline: Deadline::after(Now::default(), Duration::from_secs(60)),
             refresh_lead: Duration::ZERO,
             version: revisions.next(),
-            weight: 1,
             tier: tier.id,
-        };
+        });
         assert!(tier.get(7, name).is_none(), "another name's");
-        assert!(
-            tier.insert(entry.into()).is_empty(),
-            "replaced another name"
-        );
+        assert!(tier.insert(entry).is_empty(), "replaced another name");
     }
     for name in names {
         assert!(tier.get(7, name).is_some_and(|entry| entry.is_named(name)));
+    }
+}
+
+#[test]
+fn credential_is_found_whatever_the_hint_says() {
+    let tiers = (0..5).map(|nth| TierSpec {
+        name: nth.to_string(),
+        max_ttl: Duration::from_secs(nth + 1),
+        capacity: smallest_capacity(LIMITS.max_value),
+    });
+    let cache = Cache::new(tiers.collect(), LIMITS).expect("valid tiers");
+    for tier in 0..5 {
+        let put = Put {
+            tier: Some(TierId::new(tier)),
+            ..of("a", "key")
+        };
+        let stored = cache.put(put, Now::default()).expect("room");
+        for hint in 0..5 {
+            cache
+                .hints
+                .set(cache.hash(name("a", "key")), TierId::new(hint));
+            let found = cache.get(name("a", "key"), Duration::ZERO, Now::default);
+            let version = found.hit().map(|hit| hit.version());
+            assert_eq!(version, Some(stored.version), "in {tier}, hint {hint}");
+        }
     }
 }
 

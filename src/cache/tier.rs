@@ -4,22 +4,26 @@
 //! hands back what it pushed out. Only this file names quick_cache.
 
 use std::{
+    cell::Cell,
     hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
 };
 
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 
 use super::{
-    entry::Entry,
+    entry::{Entry, hash_name},
     name::Name,
+    sync::HashState,
     tier_spec::{TierId, TierSpec},
 };
 
-pub(super) struct Tier {
+/// How names are hashed is a parameter for tests of names that have one hash.
+pub(super) struct Tier<B = NameHashes> {
     pub(super) id: TierId,
     pub(super) spec: TierSpec,
-    entries: sync::Cache<Stored, Arc<Entry>, ByWeight, Prehashed, PushedOut>,
+    /// An entry is its own key, and is taken from there: a value beside it would
+    /// cost 8 bytes.
+    entries: sync::Cache<Stored, (), ByWeight, B, PushedOut>,
 }
 
 /// The most shards a tier is split into; more would not lessen contention on
@@ -31,7 +35,7 @@ const MAX_SHARDS: u64 = 64;
 const LARGEST_PER_SHARD: u64 = 16;
 /// A guess at the typical entry. It bounds how many entries that were pushed
 /// out quick_cache remembers: half as many as there would be of these, each in
-/// a slot of its slab (40 bytes) and of its table, which `ENTRY_OVERHEAD`
+/// a slot of its slab (32 bytes) and of its table, which `ENTRY_OVERHEAD`
 /// includes.
 const TYPICAL_WEIGHT: u64 = 1024;
 
@@ -40,9 +44,9 @@ pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
     largest_entry * LARGEST_PER_SHARD
 }
 
-impl Tier {
+impl<B: BuildHasher + Clone> Tier<B> {
     /// A tier of at least [`smallest_capacity`].
-    pub(super) fn new(id: TierId, spec: TierSpec, largest_entry: u64) -> Self {
+    pub(super) fn new(id: TierId, spec: TierSpec, largest_entry: u64, hashes: B) -> Self {
         // Rounded down to a power of two: quick_cache rounds up, which would
         // make the shards too small for the largest entry.
         let most = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
@@ -59,51 +63,54 @@ impl Tier {
             reason = "fails only where a capacity is unset; both are set above"
         )]
         let options = options.build().expect("both capacities are set");
-        let entries = sync::Cache::with_options(options, ByWeight, Prehashed, PushedOut);
+        let entries = sync::Cache::with_options(options, ByWeight, hashes, PushedOut);
         Self { id, spec, entries }
     }
 
     #[inline]
-    pub(super) fn get(&self, hash: u64, name: Name<'_>) -> Option<Arc<Entry>> {
-        self.entries.get(&Sought { hash, name })
+    pub(super) fn get(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
+        let sought = Sought {
+            hash,
+            name,
+            found: Cell::new(None),
+        };
+        self.entries.get(&sought)?;
+        sought.found.take()
     }
 
     /// Whether this very entry is still kept.
     pub(super) fn keeps(&self, entry: &Entry) -> bool {
-        self.entries
-            .peek(entry)
-            .is_some_and(|kept| kept.version == entry.version)
+        self.entries.peek(&This(entry)).is_some()
     }
 
     /// Stores the entry in place of whatever has its name, and returns what was
     /// pushed out for it (what it replaced among it), to be dropped by the
     /// caller outside of all locks.
-    pub(super) fn insert(&self, entry: Arc<Entry>) -> Vec<Arc<Entry>> {
+    pub(super) fn insert(&self, entry: Entry) -> Vec<Entry> {
         let mut pushed_out = Vec::new();
         self.entries
-            .insert_with_lifecycle(Stored(entry.clone()), entry, &mut pushed_out);
+            .insert_with_lifecycle(Stored(entry), (), &mut pushed_out);
         pushed_out
     }
 
     /// Removes this very entry, if it is still kept.
     pub(super) fn remove(&self, entry: &Entry) {
-        self.entries
-            .remove_if(entry, |kept| kept.version == entry.version);
+        self.entries.remove_if(&This(entry), |()| true);
     }
 }
 
 /// An entry as its own key: the name isn't kept twice.
-struct Stored(Arc<Entry>);
+struct Stored(Entry);
 
 impl Hash for Stored {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash);
+        This(&self.0).hash(state);
     }
 }
 
 impl PartialEq for Stored {
     fn eq(&self, other: &Self) -> bool {
-        (*self.0).equivalent(other)
+        self.0.has_name_of(&other.0)
     }
 }
 
@@ -113,6 +120,8 @@ impl Eq for Stored {}
 struct Sought<'a> {
     hash: u64,
     name: Name<'a>,
+    /// Taken while the shard's lock is held.
+    found: Cell<Option<Entry>>,
 }
 
 impl Hash for Sought<'_> {
@@ -123,30 +132,35 @@ impl Hash for Sought<'_> {
 
 impl Equivalent<Stored> for Sought<'_> {
     fn equivalent(&self, stored: &Stored) -> bool {
-        self.hash == stored.0.hash && stored.0.is_named(self.name)
+        let is_it = stored.0.is_named(self.name);
+        if is_it {
+            self.found.set(Some(stored.0.clone()));
+        }
+        is_it
     }
 }
 
-impl Hash for Entry {
+/// One very entry, and no other of its name.
+struct This<'a>(&'a Entry);
+
+impl Hash for This<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        hash_name(state, &self.0.namespace().name, self.0.key());
     }
 }
 
-impl Equivalent<Stored> for Entry {
+impl Equivalent<Stored> for This<'_> {
     fn equivalent(&self, stored: &Stored) -> bool {
-        self.hash == stored.0.hash
-            && self.key == stored.0.key
-            && self.namespace.name == stored.0.namespace.name
+        self.0.version() == stored.0.version()
     }
 }
 
 #[derive(Clone)]
 struct ByWeight;
 
-impl Weighter<Stored, Arc<Entry>> for ByWeight {
-    fn weight(&self, _: &Stored, entry: &Arc<Entry>) -> u64 {
-        entry.weight.into()
+impl Weighter<Stored, ()> for ByWeight {
+    fn weight(&self, stored: &Stored, (): &()) -> u64 {
+        stored.0.weight().into()
     }
 }
 
@@ -155,42 +169,45 @@ impl Weighter<Stored, Arc<Entry>> for ByWeight {
 #[derive(Clone)]
 struct PushedOut;
 
-impl Lifecycle<Stored, Arc<Entry>> for PushedOut {
-    type RequestState = Vec<Arc<Entry>>;
+impl Lifecycle<Stored, ()> for PushedOut {
+    type RequestState = Vec<Entry>;
 
-    fn on_evict(&self, pushed_out: &mut Self::RequestState, _: Stored, entry: Arc<Entry>) {
-        pushed_out.push(entry);
+    fn on_evict(&self, pushed_out: &mut Self::RequestState, stored: Stored, (): ()) {
+        pushed_out.push(stored.0);
     }
 }
 
-/// Passes through the one `u64` that a name hashes to: it was made by a keyed
-/// hash already.
+/// Hashes names, and passes through the one `u64` of a name that was hashed
+/// already.
 #[derive(Clone)]
-struct Prehashed;
+pub(super) struct NameHashes(pub(super) HashState);
 
-#[derive(Default)]
-struct PassThrough(u64);
+pub(super) struct NameHasher {
+    of_name: <HashState as BuildHasher>::Hasher,
+    known: Option<u64>,
+}
 
-impl BuildHasher for Prehashed {
-    type Hasher = PassThrough;
+impl BuildHasher for NameHashes {
+    type Hasher = NameHasher;
 
-    fn build_hasher(&self) -> PassThrough {
-        PassThrough::default()
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher {
+            of_name: self.0.build_hasher(),
+            known: None,
+        }
     }
 }
 
-impl Hasher for PassThrough {
+impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
+        self.of_name.write(bytes);
     }
 
     fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+        self.known = Some(hash);
     }
 
     fn finish(&self) -> u64 {
-        self.0
+        self.known.unwrap_or_else(|| self.of_name.finish())
     }
 }

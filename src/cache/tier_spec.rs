@@ -22,6 +22,10 @@ impl TierId {
         Self(index)
     }
 
+    pub(super) fn number(self) -> u8 {
+        self.0
+    }
+
     /// Its place among the tiers.
     #[must_use]
     pub fn index(self) -> usize {

@@ -107,6 +107,12 @@ impl Lifetime {
 }
 
 impl Deadline {
+    /// Later than any that a credential has.
+    pub(super) const NEVER: Self = Self {
+        wall: WallTime(u64::MAX),
+        boot: BootTime(u64::MAX),
+    };
+
     pub(super) fn after(now: Now, lifetime: Duration) -> Self {
         Self {
             wall: now.wall.after(lifetime),
@@ -118,16 +124,13 @@ impl Deadline {
         self.wall
     }
 
-    pub(super) fn boot(self) -> BootTime {
-        self.boot
-    }
-
     /// What is left on the clock that is further ahead; `None` from the very
     /// instant on at which either reaches the deadline.
     #[inline]
     pub(super) fn left(self, now: Now) -> Option<Duration> {
-        let left = now.wall.until(self.wall).min(now.boot.until(self.boot));
-        (!left.is_zero()).then_some(left)
+        let by_wall = self.wall.0.saturating_sub(now.wall.0);
+        let left = by_wall.min(self.boot.0.saturating_sub(now.boot.0));
+        (left > 0).then(|| Duration::from_nanos(left))
     }
 
     pub(super) fn passed(self, now: Now) -> bool {
@@ -148,12 +151,12 @@ impl Deadline {
         }
     }
 
-    /// By how much the wall clock was ahead of the boot-time clock when the
-    /// deadline was set, in whole seconds. It changes only when the wall clock
-    /// steps.
-    pub(super) fn offset_secs(self) -> i64 {
-        let secs = (i128::from(self.wall.0) - i128::from(self.boot.0)).div_euclid(1_000_000_000);
-        i64::try_from(secs).unwrap_or(i64::MAX)
+    /// The earlier of both on either clock.
+    pub(super) fn earliest(self, other: Self) -> Self {
+        Self {
+            wall: self.wall.min(other.wall),
+            boot: self.boot.min(other.boot),
+        }
     }
 }
 

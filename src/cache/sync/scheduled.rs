@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 pub(in crate::cache) use foldhash::quality::FixedState as HashState;
 pub(in crate::cache) use shuttle::sync::{
     MutexGuard, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
 };
 
 /// Few, so that a schedule isn't spent on stripes that hold nothing; two, so

@@ -28,7 +28,6 @@ const TTL: u8 = length_delimited(3);
 const REFRESH_AT: u8 = length_delimited(4);
 const VERSION: u8 = varint(5);
 const TIER: u8 = length_delimited(6);
-const ATTRIBUTES: u8 = length_delimited(7);
 
 const REASON: u8 = varint(1);
 const RETRY_AFTER: u8 = length_delimited(2);
@@ -36,10 +35,6 @@ const RETRY_AFTER: u8 = length_delimited(2);
 /// In Duration and Timestamp alike.
 const SECONDS: u8 = varint(1);
 const NANOS: u8 = varint(2);
-
-/// In the entries of a map.
-const NAME: u8 = length_delimited(1);
-const TEXT: u8 = length_delimited(2);
 
 /// A compression flag and a length come before every message.
 const FRAME_HEAD: usize = 5;
@@ -119,9 +114,8 @@ impl<'a> Response<'a> {
         let at = fields.number(at, VERSION, hit.version().number());
         let fields_len = fields.bytes(at, TIER, tier);
 
-        let attributes = hit.attributes().iter();
-        let attributes = attributes.map(|(name, text)| field_len(pair_len(name, text)));
-        let len = bytes_len(value.len()) + fields_len + attributes.sum::<usize>();
+        let attributes = hit.attributes().encoded();
+        let len = bytes_len(value.len()) + fields_len + attributes.len();
         if let Some(room) = &mut self.room
             && !room.take(field_len(field_len(len)))
         {
@@ -131,12 +125,7 @@ impl<'a> Response<'a> {
         self.heads(CREDENTIAL, len, value.len());
         self.framed.extend_from_slice(value);
         self.framed.extend_from_slice(&self.fields.0[..fields_len]);
-        for (name, text) in hit.attributes().iter() {
-            let at = self.fields.head(0, ATTRIBUTES, pair_len(name, text));
-            self.framed.extend_from_slice(&self.fields.0[..at]);
-            self.text(NAME, name);
-            self.text(TEXT, text);
-        }
+        self.framed.extend_from_slice(attributes);
     }
 
     fn miss(&mut self, reason: proto::MissReason, retry_after: Option<Duration>) {
@@ -163,24 +152,12 @@ impl<'a> Response<'a> {
         self.framed.extend_from_slice(&self.heads.0[..at]);
     }
 
-    fn text(&mut self, head: u8, text: &str) {
-        if !text.is_empty() {
-            let at = self.fields.head(0, head, text.len());
-            self.framed.extend_from_slice(&self.fields.0[..at]);
-            self.framed.extend_from_slice(text.as_bytes());
-        }
-    }
-
     fn framed(mut self) -> Vec<u8> {
         // Messages are far below 4 GiB.
         let len = u32::try_from(self.framed.len() - FRAME_HEAD).unwrap_or(u32::MAX);
         self.framed[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
         self.framed
     }
-}
-
-fn pair_len(name: &str, text: &str) -> usize {
-    bytes_len(name.len()) + bytes_len(text.len())
 }
 
 /// The length of a field that is itself a message.

@@ -1,0 +1,108 @@
+//! What a lookup costs inside the process: the core of credcache beside
+//! quick_cache, which it is built on, and moka. In turn, in one run, so that
+//! whatever else the machine does meets all of them; and what an entry of the
+//! core takes of its memory. Prints a table; ends with an error rather than a
+//! figure when any lookup missed.
+
+#![expect(clippy::print_stdout, reason = "the report is the output")]
+
+mod contestant;
+mod instructions;
+mod keys;
+mod memory;
+mod report;
+mod rounds;
+
+use std::{error::Error, path::PathBuf};
+
+use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+use crate::{
+    contestant::Kind,
+    report::Report,
+    rounds::{Pace, Rounds},
+};
+
+/// The one of the program.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// Measure lookups in the process beside quick_cache and moka.
+#[derive(Parser)]
+struct Arguments {
+    /// How many entries there are; repeat it for several figures [default: 10^3
+    /// to 10^7, moka up to 10^6]
+    #[arg(long)]
+    entries: Vec<u32>,
+    /// Counted rounds; each looks up in every cache once
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many lookups each thread makes in a round
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    gets: u32,
+    /// Numbers of threads
+    #[arg(long, default_values_t = [1, 2])]
+    threads: Vec<u32>,
+    /// Don't count instructions (which takes valgrind) nor measure memory
+    #[arg(long)]
+    times_only: bool,
+    /// Where to write the figures as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Make so many lookups in this cache and end: what the counter of
+    /// instructions runs
+    #[arg(long, hide = true)]
+    run: Option<Kind>,
+}
+
+/// The most entries that moka is measured with: beyond, three caches at a time
+/// need more memory than many machines have.
+const MOST_FOR_MOKA: u32 = 1_000_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let entries = match &arguments.entries[..] {
+        [] => (3..=7).map(|exponent| 10_u32.pow(exponent)).collect(),
+        given => given.to_vec(),
+    };
+    if let Some(kind) = arguments.run {
+        instructions::run(kind, entries[0], arguments.gets);
+        return Ok(());
+    }
+    let mut report = Report::default();
+    if !arguments.times_only {
+        // First, while the process holds nothing else.
+        report.add(memory::per_entry()?);
+        for kind in Kind::ALL {
+            match instructions::per_get(kind) {
+                Ok(row) => report.add(row),
+                Err(why) => println!("instructions of {kind} not counted: {why}"),
+            }
+        }
+    }
+    for count in entries {
+        let kinds = Kind::ALL
+            .into_iter()
+            .filter(|kind| *kind != Kind::Moka || count <= MOST_FOR_MOKA);
+        let caches: Vec<_> = kinds.map(|kind| (kind, kind.filled(count))).collect();
+        for &threads in &arguments.threads {
+            for pace in [Pace::Chained, Pace::InARow] {
+                let rounds = Rounds {
+                    entries: count,
+                    rounds: arguments.rounds,
+                    gets: arguments.gets,
+                    threads,
+                    pace,
+                };
+                for row in rounds.measure(&caches) {
+                    report.add(row);
+                }
+            }
+        }
+    }
+    if let Some(path) = arguments.json {
+        report.write(&path)?;
+    }
+    Ok(())
+}
