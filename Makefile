@@ -15,7 +15,7 @@ DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint bench clean \
-        cargo rustfmt clippy go h2load
+        cargo rustfmt clippy go h2load peers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,9 +65,9 @@ proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 
-bench: cargo h2load ## Measure Get on one core beside a bare tonic echo (bench/README.md)
+bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench
-	$(TARGET)/release/get $(ARGS)
+	$(TARGET)/release/compare $(ARGS)
 
 clean: cargo ## Delete everything built and installed, target/tools too
 	cargo clean
@@ -92,13 +92,20 @@ go:
 	  echo "make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: this is $$found" >&2; exit 1; }
 
 h2load:
-	@command -v h2load >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo 'h2load is missing: installing nghttp2-client'; \
-	    apt-get update && apt-get install -y nghttp2-client; \
-	  else \
-	    echo 'make bench needs h2load: apt-get install nghttp2-client' >&2; exit 1; \
-	  fi; }
+	@command -v h2load >/dev/null || { $(call install,nghttp2-client); } || { \
+	  echo 'make bench needs h2load: apt-get install nghttp2-client' >&2; exit 1; }
+
+# Whoever isn't there is reported as not measured. RUNLEVEL=1 keeps Debian from
+# starting what it installs.
+peers:
+	@command -v redis-server >/dev/null && command -v redis-benchmark >/dev/null || { $(call install,redis-server redis-tools); } || true
+	@command -v memcached >/dev/null || { $(call install,memcached); } || true
+	@command -v etcd >/dev/null || { $(call install,etcd-server); } || true
+	@command -v valgrind >/dev/null || { $(call install,valgrind); } || true
+
+install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    echo 'installing $(1)'; apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends $(1); \
+  else echo 'missing, and to be installed by root: $(1)' >&2; false; fi
 
 # GOFLAGS is emptied because a -mod=vendor from the outside would break these.
 $(BUF): | go

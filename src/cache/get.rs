@@ -303,12 +303,6 @@ impl Hit {
     pub fn attributes(&self) -> AttributesRef<'_> {
         self.entry.attributes()
     }
-
-    /// The same as they stand on the wire: see [`AttributesRef::encoded`].
-    #[must_use]
-    pub fn encoded_attributes(&self) -> &[u8] {
-        self.attributes().encoded()
-    }
 }
 
 impl fmt::Debug for Hit {

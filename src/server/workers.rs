@@ -25,6 +25,11 @@ use super::{connection::Socket, transport::Transport};
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
 
+/// What lowers a thread's share of a busy core to a tenth of a worker's: low
+/// enough for calls not to wait, high enough for a revocation not to.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// Hands sockets to the workers. When it is dropped they end, each as soon as
 /// its connections have.
 #[derive(Debug)]
@@ -69,7 +74,10 @@ impl Workers {
         let mut workers = Vec::new();
         let mut ends = Vec::new();
         for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .on_thread_start(give_way)
+                .build()?;
             let transport = transport.for_worker();
             let (sockets, handed) = mpsc::channel(BACKLOG);
             let (ended, end) = oneshot::channel();
@@ -137,6 +145,17 @@ impl Ends {
 impl Drop for Place {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Lets calls have the processor before the threads that carry out wide
+/// invalidations, which are the only ones a worker starts: with nothing else to
+/// do they have all of it, beside a busy worker on the same core a tenth.
+fn give_way() {
+    // Elsewhere it is the whole process that has a priority.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        debug!(%error, "can't lower the priority of a thread");
     }
 }
 

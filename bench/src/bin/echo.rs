@@ -2,23 +2,33 @@
 //! it with the one `GetResponse` it read from stdin when it started. No lookup,
 //! no clock, no counter: what is left is the cost of gRPC itself.
 //!
-//! Like credcache it prints `listening on ADDR`.
+//! Listens where its argument says, and like credcache prints
+//! `listening on ADDR`.
 
 #![expect(
     clippy::print_stdout,
     reason = "the address goes to whoever started it"
 )]
 
-use std::{error::Error, net::SocketAddr};
+use std::error::Error;
 
-use credcache_bench::proto::{
-    AbandonLeaseRequest, AbandonLeaseResponse, BatchGetRequest, BatchGetResponse, BatchPutRequest,
-    BatchPutResponse, GetRequest, GetResponse, InvalidateRequest, InvalidateResponse, PutRequest,
-    PutResponse, StatsRequest, StatsResponse, WatchRequest, WatchResponse,
-    credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
+use clap::Parser;
+use credcache_bench::{
+    address::Address,
+    proto::{
+        AbandonLeaseRequest, AbandonLeaseResponse, BatchGetRequest, BatchGetResponse,
+        BatchPutRequest, BatchPutResponse, GetRequest, GetResponse, InvalidateRequest,
+        InvalidateResponse, PutRequest, PutResponse, StatsRequest, StatsResponse, WatchRequest,
+        WatchResponse,
+        credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
+    },
 };
 use prost::Message;
-use tokio::io::{AsyncReadExt, stdin};
+use tokio::{
+    io::{AsyncReadExt, stdin},
+    net::UnixListener,
+};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{
     Request, Response, Status,
     codegen::BoxStream,
@@ -29,19 +39,33 @@ use tonic::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Answer every Get with the message read from stdin.
+#[derive(Parser)]
+struct Arguments {
+    /// host:port or unix:PATH
+    listen: Address,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let Arguments { listen } = Arguments::parse();
     let mut answer = Vec::new();
     stdin().read_to_end(&mut answer).await?;
     let echo = Echo(GetResponse::decode(answer.as_slice())?);
 
-    let incoming =
-        TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?.with_nodelay(Some(true));
-    println!("listening on {}", incoming.local_addr()?);
-    Server::builder()
-        .add_service(CredentialCacheServiceServer::new(echo))
-        .serve_with_incoming(incoming)
-        .await?;
+    let server = Server::builder().add_service(CredentialCacheServiceServer::new(echo));
+    match listen {
+        Address::Tcp(address) => {
+            let incoming = TcpIncoming::bind(address.parse()?)?.with_nodelay(Some(true));
+            println!("listening on {}", incoming.local_addr()?);
+            server.serve_with_incoming(incoming).await?;
+        }
+        Address::Unix(path) => {
+            let incoming = UnixListenerStream::new(UnixListener::bind(&path)?);
+            println!("listening on {}", Address::Unix(path));
+            server.serve_with_incoming(incoming).await?;
+        }
+    }
     Ok(())
 }
 

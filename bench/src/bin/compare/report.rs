@@ -1,0 +1,93 @@
+//! What was measured, round by round, and what wasn't and why.
+
+use std::fmt::Display;
+
+use crate::figures::{Sample, Spread};
+
+/// The figures of one subject under one load, one a round.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    /// The part of the run: `get`, `batch` …
+    pub(crate) section: String,
+    /// The load: `1 KiB, 10×10`. What stands in one case was measured in turn.
+    pub(crate) case: String,
+    /// Who was measured.
+    pub(crate) subject: String,
+    pub(crate) unit: String,
+    /// None where only their spread is known.
+    pub(crate) rounds: Vec<f64>,
+    pub(crate) spread: Spread,
+    pub(crate) core: Option<Core>,
+}
+
+/// What a [`Sample`] tells of the processors: the medians.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Core {
+    pub(crate) busy: f64,
+    pub(crate) each: f64,
+    pub(crate) others: f64,
+}
+
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) series: Vec<Series>,
+    /// What, and why.
+    pub(crate) not_measured: Vec<(String, String)>,
+}
+
+/// Where a figure belongs: section, case, subject.
+pub(crate) type Place<'a> = (&'a str, &'a str, &'a str);
+
+impl Report {
+    pub(crate) fn add(&mut self, place: Place<'_>, unit: &str, rounds: Vec<f64>) {
+        let spread = Spread::of(rounds.iter().copied());
+        self.push(place, unit, rounds, spread, None);
+    }
+
+    pub(crate) fn add_spread(&mut self, place: Place<'_>, unit: &str, spread: Spread) {
+        self.push(place, unit, Vec::new(), spread, None);
+    }
+
+    pub(crate) fn add_samples(&mut self, place: Place<'_>, unit: &str, samples: &[Sample]) {
+        let median = |of: fn(&Sample) -> f64| Spread::of(samples.iter().map(of)).median;
+        let core = Core {
+            busy: median(|sample| sample.busy),
+            each: median(|sample| sample.each),
+            others: median(|sample| sample.others),
+        };
+        let rates: Vec<f64> = samples.iter().map(|sample| sample.rate).collect();
+        let spread = Spread::of(rates.iter().copied());
+        self.push(place, unit, rates, spread, Some(core));
+    }
+
+    pub(crate) fn not_measured(&mut self, what: impl Into<String>, why: impl Display) {
+        let what = what.into();
+        println!("{what}: not measured: {why}");
+        self.not_measured.push((what, why.to_string()));
+    }
+
+    pub(crate) fn find(&self, (section, case, subject): Place<'_>) -> Option<&Series> {
+        self.series.iter().find(|series| {
+            series.section == section && series.case == case && series.subject == subject
+        })
+    }
+
+    fn push(
+        &mut self,
+        (section, case, subject): Place<'_>,
+        unit: &str,
+        rounds: Vec<f64>,
+        spread: Spread,
+        core: Option<Core>,
+    ) {
+        self.series.push(Series {
+            section: section.to_owned(),
+            case: case.to_owned(),
+            subject: subject.to_owned(),
+            unit: unit.to_owned(),
+            rounds,
+            spread,
+            core,
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! What a Get waits, beside what it waits when nothing else happens: at rates
+//! that keep the server's core busy for 80 % of the time, each Get due at its
+//! instant whether the earlier ones are answered or not.
+
+mod situation;
+
+use std::time::Duration;
+
+use self::situation::{Bench, Script, Situation};
+use crate::{
+    clock,
+    contest::Rounds,
+    failure::Failure,
+    h2load::Shape,
+    load::{closed, open},
+    report::Report,
+    servers::Stage,
+};
+
+/// Of the server's core, what the load takes where nothing else happens.
+const LOAD: f64 = 0.8;
+/// How many Puts there are to a Get in a flood of them.
+const PUTS_TO_A_GET: f64 = 0.3;
+const CONNECTIONS: u32 = 10;
+const PEAK: Shape = Shape::new(CONNECTIONS, 10);
+const PEAK_CALLS: u64 = 50_000;
+/// How often the rates are brought nearer to the load they are to make, and for
+/// how long each time.
+const APPROACHES: u32 = 4;
+const APPROACH: Duration = Duration::from_secs(1);
+/// What is left out at the beginning: connections, the first answers.
+const SETTLED: Duration = Duration::from_millis(300);
+
+pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Result<(), Failure> {
+    let bench = Bench::start(stage)?;
+    let nth = |nth: u64| &bench.gets[usize::try_from(nth).unwrap_or(0) % bench.gets.len()];
+    let peak = closed::run(&bench.address, PEAK, PEAK_CALLS, nth)?;
+    let calm = settled(&bench, peak, 0.0)?;
+    let flood = settled(&bench, peak / 2.0, PUTS_TO_A_GET * peak / 2.0)?;
+    for (case, rates) in [("all but the flood", calm), ("the flood", flood)] {
+        println!("stalls: {case}: {rates:.0?}");
+        report.add(("stalls", case, "Get"), "calls/s", vec![rates.gets]);
+        report.add(("stalls", case, "Put"), "calls/s", vec![rates.puts]);
+    }
+
+    let mut measured: Vec<Vec<Latencies>> = vec![Vec::new(); Situation::ALL.len()];
+    for round in 0..rounds.rounds as usize {
+        for turn in 0..Situation::ALL.len() {
+            let next = (round + turn) % Situation::ALL.len();
+            let situation = Situation::ALL[next];
+            let flooded = situation == Situation::Flood;
+            let rates = if flooded { flood } else { calm };
+            let script = situation.prepare(&bench)?;
+            let latencies = loaded(&bench, rates, &script)?;
+            situation.check(&bench)?;
+            println!("stalls: {}: {latencies:.1?}", situation.name());
+            measured[next].push(latencies);
+        }
+    }
+    for (situation, rounds) in Situation::ALL.iter().zip(measured) {
+        let mut add = |subject, unit, of: fn(&Latencies) -> f64| {
+            let rounds = rounds.iter().map(of).collect();
+            report.add(("stalls", situation.name(), subject), unit, rounds);
+        };
+        add("p50", "µs", |latencies| latencies.p50);
+        add("p99", "µs", |latencies| latencies.p99);
+        add("p99.9", "µs", |latencies| latencies.p999);
+        add("counted", "Gets", |latencies| latencies.gets as f64);
+        add("core busy", "%", |latencies| latencies.busy);
+    }
+    Ok(())
+}
+
+/// Calls a second.
+#[derive(Clone, Copy, Debug)]
+struct Rates {
+    gets: f64,
+    puts: f64,
+}
+
+/// Rates in this proportion that make the load. It can't be told from the most
+/// the server answers: the busier it is, the more it does at a time.
+fn settled(bench: &Bench, gets: f64, puts: f64) -> Result<Rates, Failure> {
+    let mut rates = Rates { gets, puts };
+    for _ in 0..APPROACHES {
+        let busy = loaded(bench, rates, &Script::plain(APPROACH))?.busy / 100.0;
+        // All of the core says nothing of by how much it was too much.
+        let factor = (LOAD / busy).min(1.5);
+        rates.gets *= factor;
+        rates.puts *= factor;
+    }
+    Ok(rates)
+}
+
+/// Of the Gets that were due while it happened, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Latencies {
+    gets: usize,
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    /// Of the server's core, over the whole load, in percent.
+    busy: f64,
+}
+
+fn loaded(bench: &Bench, rates: Rates, script: &Script) -> Result<Latencies, Failure> {
+    let flow = |calls, rate| open::Flow { calls, rate };
+    let plan = open::Plan {
+        address: &bench.address,
+        connections: CONNECTIONS,
+        duration: script.duration,
+        gets: flow(&bench.gets, rates.gets),
+        others: (rates.puts > 0.0).then(|| flow(&bench.flood, rates.puts)),
+        event: script.event.as_ref().map(|(at, call)| (*at, call)),
+        watches: script.watches.then(|| bench.watches()),
+    };
+    let before = bench.process().processor_time()?;
+    let start = clock::now();
+    let outcome = open::run(&plan)?;
+    let taken = bench.process().processor_time()? - before;
+    let busy = taken.as_secs_f64() / start.elapsed().as_secs_f64();
+
+    let (from, to) = script.window(&outcome, SETTLED);
+    let counted = |due: u64| (from..to).contains(&Duration::from_nanos(due));
+    let mut took: Vec<u64> = outcome
+        .latencies
+        .iter()
+        .filter(|(due, _)| counted(*due))
+        .map(|(_, took)| *took)
+        .collect();
+    took.sort_unstable();
+    let at = |per_mille: usize| {
+        let place = took.len().saturating_sub(1) * per_mille / 1000;
+        took.get(place).map_or(f64::NAN, |took| *took as f64 / 1e3)
+    };
+    Ok(Latencies {
+        gets: took.len(),
+        p50: at(500),
+        p99: at(990),
+        p999: at(999),
+        busy: 100.0 * busy,
+    })
+}

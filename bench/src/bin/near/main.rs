@@ -1,0 +1,116 @@
+//! What a hit in the Rust client's near cache takes, beside a raw get of the
+//! quick_cache it is built on: the same names in the same order, in turn, in
+//! one process. Prints a table of nanoseconds and of ratios within a round.
+
+#![expect(clippy::print_stdout, reason = "the report is the output")]
+
+mod raw;
+mod report;
+mod round;
+mod served;
+
+use std::{error::Error, fs, path::PathBuf};
+
+use clap::Parser;
+use credcache_client::NearCache;
+
+use crate::{raw::Raw, report::Rows, round::Round};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measure near-cache hits beside raw gets.
+#[derive(Parser)]
+struct Arguments {
+    /// Counted rounds; each looks the same names up in both
+    #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Lookups of a thread in each part of a round
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..))]
+    lookups: u32,
+    /// How many credentials are kept
+    #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
+    entries: Vec<usize>,
+    /// How many threads look up at once
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<usize>,
+    /// Measure only these, so that a profile holds nothing else
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Also write the rows there, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+const NAMESPACE: &str = "bench";
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::parse();
+    let mut rows = Rows::default();
+    for &entries in &arguments.entries {
+        let keys: Vec<String> = (0..entries)
+            .map(|number| format!("arn:aws:iam::123456789012:role/reader-{number:06}"))
+            .collect();
+        let raw = Raw::filled(&keys);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let (_server, near) = runtime.block_on(served::filled(&keys))?;
+        for &threads in &arguments.threads {
+            let round = Round::new(&keys, threads, arguments.lookups);
+            measure(&arguments, &round, &raw, &near, &mut rows)?;
+        }
+    }
+    println!("{rows}");
+    if let Some(path) = &arguments.json {
+        fs::write(path, rows.json()?)?;
+    }
+    Ok(())
+}
+
+fn measure(
+    arguments: &Arguments,
+    round: &Round<'_>,
+    raw: &Raw,
+    near: &NearCache,
+    rows: &mut Rows,
+) -> Outcome<()> {
+    type Measure<'a> = Box<dyn Fn() -> Outcome<f64> + 'a>;
+    let mut sides: Vec<(&'static str, Measure<'_>)> = vec![
+        (
+            "raw",
+            Box::new(|| round.time(|key| raw.hit(NAMESPACE, key))),
+        ),
+        (
+            "near",
+            Box::new(|| round.time(|key| near.cached(NAMESPACE, key).is_some())),
+        ),
+        (
+            "near_get",
+            Box::new(|| round.time(|key| served::hit(near, NAMESPACE, key))),
+        ),
+        (
+            "raw_and_clock",
+            Box::new(|| round.time(|key| raw.hit(NAMESPACE, key) && raw::clock())),
+        ),
+    ];
+    if !arguments.only.is_empty() {
+        sides.retain(|(name, _)| arguments.only.iter().any(|only| only == name));
+    }
+    let mut taken: Vec<(&str, Vec<f64>)> = sides.iter().map(|(name, _)| (*name, vec![])).collect();
+    for number in 0..=arguments.rounds {
+        // Whoever goes first changes, so that a drift of the machine favours
+        // nobody; the first round warms up.
+        let count = sides.len();
+        for turn in 0..count {
+            let side = (turn + number as usize) % count;
+            let nanoseconds = sides[side].1()?;
+            if number > 0 {
+                taken[side].1.push(nanoseconds);
+            }
+        }
+    }
+    let (entries, threads) = (round.entries(), round.threads());
+    rows.add(entries, threads, &taken);
+    Ok(())
+}
