@@ -14,6 +14,7 @@ mod drain;
 mod health;
 mod listener;
 mod patience;
+mod priority;
 mod reclaimer;
 mod reflection;
 mod refusal;

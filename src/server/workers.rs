@@ -20,15 +20,10 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{connection::Socket, transport::Transport};
+use super::{connection::Socket, priority::give_way_to_calls, transport::Transport};
 
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
-
-/// What lowers a thread's share of a busy core to a tenth of a worker's: low
-/// enough for calls not to wait, high enough for a revocation not to.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
 
 /// Hands sockets to the workers. When it is dropped they end, each as soon as
 /// its connections have.
@@ -76,7 +71,8 @@ impl Workers {
         for number in 0..count {
             let runtime = Builder::new_current_thread()
                 .enable_all()
-                .on_thread_start(give_way)
+                // The only threads it starts carry out wide invalidations.
+                .on_thread_start(give_way_to_calls)
                 .build()?;
             let transport = transport.for_worker();
             let (sockets, handed) = mpsc::channel(BACKLOG);
@@ -145,17 +141,6 @@ impl Ends {
 impl Drop for Place {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Lets calls have the processor before the threads that carry out wide
-/// invalidations, which are the only ones a worker starts: with nothing else to
-/// do they have all of it, beside a busy worker on the same core a tenth.
-fn give_way() {
-    // Elsewhere it is the whole process that has a priority.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        debug!(%error, "can't lower the priority of a thread");
     }
 }
 
