@@ -57,7 +57,7 @@ use crate::{
 
 /// How long a large removal lets others have the processor, between parts of
 /// about 0.2 ms. The system rounds it up to some 70 µs, which makes a removal
-/// about a third longer. Measured by `bench`'s `stall`.
+/// about a third longer. Measured by `bench`.
 const PAUSE: Duration = Duration::from_micros(10);
 /// What connections that are cut are given to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);

@@ -31,6 +31,8 @@ pub(crate) enum Section {
     Instructions,
     /// The core in the process, by the program `core`
     Core,
+    /// The client's near cache, by the program `near`
+    Near,
 }
 
 impl Section {
@@ -48,7 +50,8 @@ impl Section {
             Self::Memory => memory::measure(stage, report),
             Self::Stalls => stalls::measure(stage, rounds, report),
             Self::Instructions => instructions::measure(stage, report),
-            Self::Core => in_process::measure(stage, report),
+            Self::Core => in_process::measure(stage, "core", report),
+            Self::Near => in_process::measure(stage, "near", report),
         }
     }
 }

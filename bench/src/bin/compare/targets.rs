@@ -81,8 +81,20 @@ pub(crate) const TARGETS: &[Target] = &[
         over: ("get", BIG, "credcache"),
         under: &[("get", BIG, "etcd Range")],
     },
+    // A lookup that needs the one before tells how long one takes; in a row
+    // the processor works on several at a time.
     Target {
-        what: "core get ÷ raw quick_cache get, 1 M entries: time",
+        what: "core get ÷ raw quick_cache get, 1 M entries, each after the other: time",
+        bound: Bound::AtMost(2.0),
+        over: (
+            "core",
+            CORE,
+            "core / quick_cache get, chained, 1000000 entries, 1 threads",
+        ),
+        under: &[],
+    },
+    Target {
+        what: "core get ÷ raw quick_cache get, 1 M entries, in a row: time",
         bound: Bound::AtMost(2.0),
         over: (
             "core",
@@ -92,9 +104,15 @@ pub(crate) const TARGETS: &[Target] = &[
         under: &[],
     },
     Target {
-        what: "near-cache hit ÷ raw quick_cache get: time",
+        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries: time",
         bound: Bound::AtMost(1.5),
-        over: ("core", CORE, "near_by_raw/100000/1"),
+        over: ("near", CORE, "near_by_raw/1000/1"),
+        under: &[],
+    },
+    Target {
+        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries: time",
+        bound: Bound::AtMost(1.5),
+        over: ("near", CORE, "near_by_raw/100000/1"),
         under: &[],
     },
     Target {
@@ -126,7 +144,17 @@ pub(crate) const TARGETS: &[Target] = &[
         under: &[IDLE],
     },
     Target {
-        what: "core get, 10⁷ entries ÷ 10⁴: time",
+        what: "core get, 10⁷ entries ÷ 10⁴, each after the other: time",
+        bound: Bound::AtMost(3.0),
+        over: (
+            "core",
+            CORE,
+            "core get, chained, 10000000 entries, 1 threads",
+        ),
+        under: &[("core", CORE, "core get, chained, 10000 entries, 1 threads")],
+    },
+    Target {
+        what: "core get, 10⁷ entries ÷ 10⁴, in a row: time",
         bound: Bound::AtMost(3.0),
         over: (
             "core",

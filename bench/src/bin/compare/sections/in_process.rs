@@ -1,5 +1,5 @@
-//! Lookups in the process beside raw quick_cache and moka, by the programs
-//! `core` and `near`, whose rows are taken over.
+//! What runs without a server: the core, and the client's near cache, beside
+//! raw quick_cache, by the programs `core` and `near`, whose rows are taken over.
 
 use std::fs;
 
@@ -7,57 +7,70 @@ use serde_json::Value;
 
 use crate::{failure::Failure, figures::Spread, process, report::Report, servers::Stage};
 
-/// Each with arguments of its own.
-const PROGRAMS: [(&str, &[&str]); 2] = [
-    ("core", &[]),
-    ("near", &["--entries", "100000", "--threads", "1"]),
-];
-
-pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<(), Failure> {
-    for (program, arguments) in PROGRAMS {
-        take_over(program, arguments, stage, report)?;
-    }
-    Ok(())
-}
-
-fn take_over(
-    name: &'static str,
-    arguments: &[&str],
+pub(super) fn measure(
     stage: &Stage,
+    program: &'static str,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let program = stage.beside.join(name);
-    if !program.is_file() {
-        report.not_measured("lookups in the process", "a program isn't built");
+    let path = stage.beside.join(program);
+    if !path.is_file() {
+        report.not_measured(program, format!("the program {program} isn't built"));
         return Ok(());
     }
+    println!("{program}: minutes, without a word");
     let file = tempfile::NamedTempFile::new()?;
-    let path = file.path().display().to_string();
-    // They measure on one thread and on two.
+    let json = file.path().display().to_string();
+    // Each measures on one thread and on two.
     let cores = format!("{},{}", stage.server_core, stage.load_core);
-    let program = program.display().to_string();
-    let mut command = vec!["-c", &cores, &program, "--json", &path];
-    command.extend(arguments);
-    process::run("taskset", command)?;
-    let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(file.path())?)?;
+    let path = path.display().to_string();
+    process::run("taskset", ["-c", &cores, &path, "--json", &json])?;
+    take_over(program, &fs::read_to_string(file.path())?, report)
+}
+
+fn take_over(program: &'static str, json: &str, report: &mut Report) -> Result<(), Failure> {
+    let unreadable = |what| Failure::Unreadable { program, what };
+    let rows: Vec<Value> = serde_json::from_str(json)?;
     for row in &rows {
-        let text = |field| row[field].as_str().unwrap_or_default();
-        let number = |field| {
-            row[field].as_f64().ok_or(Failure::Unreadable {
-                program: name,
-                what: field,
-            })
-        };
+        let text = |field| row[field].as_str().ok_or(unreadable(field));
+        let number = |field| row[field].as_f64().ok_or(unreadable(field));
         let spread = Spread {
             median: number("median")?,
             min: number("min")?,
             max: number("max")?,
         };
-        report.add_spread(
-            ("core", "in the process", text("name")),
-            text("unit"),
-            spread,
-        );
+        let place = (program, "in the process", text("name")?);
+        report.add_spread(place, text("unit")?, spread);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::TARGETS;
+
+    #[test]
+    fn rows_of_the_core_decide_its_targets() {
+        let rows = r#"[
+            {"name": "core / quick_cache get, chained, 1000000 entries, 1 threads",
+             "unit": "x", "median": 1.5, "min": 1.25, "max": 2.5},
+            {"name": "core get, in a row, 10000 entries, 1 threads",
+             "unit": "ns", "median": 50.0, "min": 40.0, "max": 60.0},
+            {"name": "core get, in a row, 10000000 entries, 1 threads",
+             "unit": "ns", "median": 200.0, "min": 150.0, "max": 250.0}
+        ]"#;
+        let mut report = Report::default();
+        take_over("core", rows, &mut report).unwrap();
+        let reached = TARGETS.iter().filter_map(|target| {
+            let reached = target.reached(&report)?;
+            Some((reached.median, target.bound.is_met_by(reached)))
+        });
+        assert_eq!(reached.collect::<Vec<_>>(), [(1.5, true), (4.0, false)]);
+    }
+
+    #[test]
+    fn row_without_a_figure_is_refused() {
+        let row = r#"[{"name": "core get", "unit": "ns", "median": null, "min": 1, "max": 1}]"#;
+        assert!(take_over("core", row, &mut Report::default()).is_err());
+    }
 }
