@@ -1,4 +1,7 @@
-//! Who has the processor first: calls, before work that clears up behind them.
+//! Who has the processor first: calls, before wide invalidations.
+//!
+//! The reclaimer isn't held back: on a busy core it would no longer keep to the
+//! second or two in which expired memory comes back.
 
 /// What lowers a thread's share of a busy core to a tenth of a worker's: low
 /// enough for calls not to wait, high enough for a revocation not to.

@@ -16,7 +16,6 @@ use std::{
 
 use tracing::error;
 
-use super::priority::give_way_to_calls;
 use crate::{cache::Cache, clock::Clock};
 
 /// An expired credential's memory is kept no longer than about this, and the
@@ -40,7 +39,6 @@ impl Reclaimer {
         let thread = thread::Builder::new()
             .name("reclaimer".into())
             .spawn(move || {
-                give_way_to_calls();
                 let reclaim = AssertUnwindSafe(|| {
                     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                         cache.reclaim(clock.now());
