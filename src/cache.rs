@@ -232,7 +232,7 @@ impl Cache {
         let mut hasher = self.hasher.build_hasher();
         entry::hash_name(
             &mut hasher,
-            name.namespace.as_str(),
+            name.namespace.as_str().as_bytes(),
             name.key.as_str().as_bytes(),
         );
         hasher.finish()

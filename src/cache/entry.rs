@@ -7,11 +7,10 @@
 use std::{
     cmp::Ordering,
     hash::{BuildHasher, Hasher},
-    sync::Arc,
     time::Duration,
 };
 
-use triomphe::ThinArc;
+use credcache_packed::Shared;
 
 use super::{
     attributes::{Attributes, AttributesRef},
@@ -25,20 +24,20 @@ use super::{
     time::Deadline,
 };
 
-/// A credential as it is kept: never changed once stored. A clone is the same
-/// one.
+/// A credential as it is kept, its key behind the head: never changed once
+/// stored. A clone is the same one.
 #[derive(Clone)]
-pub(super) struct Entry(ThinArc<Head, u8>);
+pub(super) struct Entry(Shared<Head>);
 
 /// In this order: the group is compared along with the key, which comes next.
 #[repr(C)]
 struct Head {
     deadline: Deadline,
     version: Revision,
+    rest: Rest,
     /// Value, attributes, and if there are any the length of these.
     secret: Secret,
-    rest: Rest,
-    group: Arc<Group>,
+    group: Group,
 }
 
 /// The refresh lead in nanoseconds, which tier, and whether there are
@@ -48,7 +47,7 @@ struct Rest(u64);
 
 /// What an entry is made of.
 pub(super) struct Parts<'a> {
-    pub(super) group: Arc<Group>,
+    pub(super) group: Group,
     pub(super) key: Key<'a>,
     pub(super) value: Secret,
     pub(super) attributes: Attributes,
@@ -58,12 +57,12 @@ pub(super) struct Parts<'a> {
     pub(super) tier: TierId,
 }
 
-/// Bytes of a node besides its key: the head, a reference count and a length.
-const NODE: usize = size_of::<Head>() + 2 * size_of::<usize>();
+/// Bytes of a node besides its key.
+const NODE: usize = size_of::<Head>() + Shared::<Head>::OVERHEAD;
 /// Bytes of an entry's places: in quick_cache (slab slot, hash table, what is
 /// remembered of entries pushed out), among the names, and the hint for Gets.
 /// Measured by `tests/memory.rs`.
-const PLACES: usize = 72;
+const PLACES: usize = 60;
 /// Bytes an entry takes besides its key, value, tags and attributes.
 pub const ENTRY_OVERHEAD: usize = NODE + PLACES;
 
@@ -75,13 +74,14 @@ pub(super) fn weight(key: usize, secret: u64) -> u64 {
 
 /// What the allocator takes for this many bytes: it keeps four sizes to each
 /// doubling.
-pub(super) fn allocated(bytes: u64) -> u64 {
-    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16))
+pub(super) const fn allocated(bytes: u64) -> u64 {
+    let step = bytes.next_power_of_two() / 8;
+    bytes.next_multiple_of(if step < 16 { 16 } else { step })
 }
 
 /// Feeds a name to a hasher, which keeps apart what it is fed apart.
-pub(super) fn hash_name(hasher: &mut impl Hasher, namespace: &str, key: &[u8]) {
-    hasher.write(namespace.as_bytes());
+pub(super) fn hash_name(hasher: &mut impl Hasher, namespace: &[u8], key: &[u8]) {
+    hasher.write(namespace);
     hasher.write(key);
 }
 
@@ -105,19 +105,16 @@ impl Entry {
             rest: Rest::new(refresh_lead, tier, !attributes.is_empty()),
             secret: with_attributes(value, attributes),
         };
-        Self(ThinArc::from_header_and_slice(
-            head,
-            key.as_str().as_bytes(),
-        ))
+        Self(Shared::new(head, key.as_str().as_bytes()))
     }
 
     pub(super) fn is_named(&self, name: Name<'_>) -> bool {
         *self.key() == *name.key.as_str().as_bytes()
-            && *self.namespace().name == *name.namespace.as_str()
+            && self.group().namespace_name() == name.namespace.as_str().as_bytes()
     }
 
     pub(super) fn has_name_of(&self, other: &Self) -> bool {
-        self.key() == other.key() && self.namespace().name == other.namespace().name
+        self.key() == other.key() && self.group().namespace_name() == other.group().namespace_name()
     }
 
     /// The order of names: those of a namespace stand together.
@@ -126,39 +123,44 @@ impl Entry {
         by_namespace.then_with(|| self.key().cmp(key))
     }
 
+    /// Feeds its name to a hasher.
+    pub(super) fn hash_into(&self, hasher: &mut impl Hasher) {
+        hash_name(hasher, self.group().namespace_name(), self.key());
+    }
+
     pub(super) fn hash(&self, hashes: &HashState) -> u64 {
         let mut hasher = hashes.build_hasher();
-        hash_name(&mut hasher, &self.namespace().name, self.key());
+        self.hash_into(&mut hasher);
         hasher.finish()
     }
 
     /// UTF-8.
     pub(super) fn key(&self) -> &[u8] {
-        &self.0.slice
+        self.0.bytes()
     }
 
-    pub(super) fn group(&self) -> &Arc<Group> {
-        &self.head().group
+    pub(super) fn group(&self) -> &Group {
+        &self.0.group
     }
 
     pub(super) fn namespace(&self) -> &Namespace {
-        &self.head().group.namespace
+        self.group().namespace()
     }
 
     pub(super) fn deadline(&self) -> Deadline {
-        self.head().deadline
+        self.0.deadline
     }
 
     pub(super) fn version(&self) -> Revision {
-        self.head().version
+        self.0.version
     }
 
     pub(super) fn tier(&self) -> TierId {
-        self.head().rest.tier()
+        self.0.rest.tier()
     }
 
     pub(super) fn refresh_lead(&self) -> Duration {
-        self.head().rest.refresh_lead()
+        self.0.rest.refresh_lead()
     }
 
     pub(super) fn value(&self) -> &[u8] {
@@ -171,23 +173,19 @@ impl Entry {
 
     /// What it counts towards its tier's capacity, in bytes.
     pub(super) fn weight(&self) -> u32 {
-        let secret = self.head().secret.len() as u64;
+        let secret = self.0.secret.len() as u64;
         let own = weight(self.key().len(), secret);
-        u32::try_from(own).map_or(u32::MAX, |own| own.saturating_add(self.group().weight))
+        u32::try_from(own).map_or(u32::MAX, |own| own.saturating_add(self.group().weight()))
     }
 
     fn secret(&self) -> (&[u8], &[u8]) {
-        let secret = self.head().secret.expose();
-        if self.head().rest.has_attributes()
+        let secret = self.0.secret.expose();
+        if self.0.rest.has_attributes()
             && let Some((rest, len)) = secret.split_last_chunk()
         {
             return rest.split_at(rest.len().saturating_sub(u16::from_le_bytes(*len).into()));
         }
         (secret, &[])
-    }
-
-    fn head(&self) -> &Head {
-        &self.0.header.header
     }
 }
 

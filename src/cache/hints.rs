@@ -17,8 +17,8 @@ pub(super) struct Hints {
 }
 
 /// A hint for so many bytes of capacity: of smaller entries some share one.
-const BYTES_PER_HINT: u64 = 256;
-/// 16 MiB of bytes serve 16 GiB of four tiers; beyond, more share one.
+const BYTES_PER_HINT: u64 = 512;
+/// 16 MiB of bytes serve 32 GiB of four tiers; beyond, more share one.
 const MOST_BYTES: u64 = 1 << 24;
 
 impl Hints {

@@ -41,7 +41,7 @@ pub(super) struct Index {
 
 impl Index {
     /// What an entry that is about to come shares with others.
-    pub(super) fn group(&self, namespace: &Arc<Namespace>, tags: Tags) -> Arc<Group> {
+    pub(super) fn group(&self, namespace: &Arc<Namespace>, tags: Tags) -> Group {
         self.groups.of(namespace, tags)
     }
 
@@ -54,7 +54,7 @@ impl Index {
         self.groups.entry_came(entry.group());
         self.by_name
             .insert(entry.clone(), |one| one.cmp_name_of(entry));
-        for (nth, tag) in entry.group().tags.iter().enumerate() {
+        for (nth, tag) in entry.group().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
             }
@@ -69,7 +69,7 @@ impl Index {
             return;
         }
         self.by_name.remove(|one| one.cmp_name_of(entry));
-        for (nth, tag) in entry.group().tags.iter().enumerate() {
+        for (nth, tag) in entry.group().tags().iter().enumerate() {
             self.by_tag[nth].remove(entry.under_tag(nth, tag));
         }
         self.groups.entry_went(entry.group());
@@ -201,15 +201,15 @@ impl Entry {
 
     fn cmp_tag(&self, nth: usize, namespace: u64, tag: &str) -> Ordering {
         let group = self.group();
-        let by_namespace = group.namespace.id.cmp(&namespace);
-        by_namespace.then_with(|| group.tags.nth(nth).cmp(&Some(tag)))
+        let by_namespace = group.namespace().id.cmp(&namespace);
+        by_namespace.then_with(|| group.tags().nth(nth).cmp(&Some(tag)))
     }
 
     /// How others stand to this one among those with an `nth` tag; `tag` is its
     /// own.
     fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
         move |one| {
-            let by_tag = if Arc::ptr_eq(one.group(), self.group()) {
+            let by_tag = if one.group().is_same(self.group()) {
                 Ordering::Equal
             } else {
                 one.cmp_tag(nth, self.namespace().id, tag)
@@ -221,6 +221,8 @@ impl Entry {
 
 /// The earliest on each clock.
 impl Summary<Entry> for Deadline {
+    /// What an allocation of 512 bytes has room for.
+    const MOST_ITEMS: usize = 85;
     const NONE: Self = Self::NEVER;
 
     fn of(entry: &Entry) -> Self {

@@ -2,22 +2,23 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use credcache_packed::Bytes;
+use zeroize::Zeroize;
 
 /// A credential's value: never printed, and zeroed when dropped.
-pub struct Secret(Zeroizing<Box<[u8]>>);
+pub struct Secret(Bytes);
 
 impl Secret {
     /// Copies the value out of the caller's buffer, which is often a slice of
     /// a much larger one.
     pub(super) fn copy_from(value: &[u8]) -> Self {
-        Self(Zeroizing::new(value.into()))
+        Self(Box::<[u8]>::from(value).into())
     }
 
     /// One after the other.
     pub(super) fn from_parts(parts: &[&[u8]]) -> Self {
         // Reserved as a whole: a buffer that grows leaves copies behind.
-        Self(Zeroizing::new(parts.concat().into()))
+        Self(parts.concat().into_boxed_slice().into())
     }
 
     /// The value itself.
@@ -36,6 +37,12 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

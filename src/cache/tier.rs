@@ -11,7 +11,7 @@ use std::{
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 
 use super::{
-    entry::{Entry, hash_name},
+    entry::Entry,
     name::Name,
     sync::HashState,
     tier_spec::{TierId, TierSpec},
@@ -145,7 +145,7 @@ struct This<'a>(&'a Entry);
 
 impl Hash for This<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_name(state, &self.0.namespace().name, self.0.key());
+        self.0.hash_into(state);
     }
 }
 

@@ -1,4 +1,4 @@
-//! An ordered set of pointers, a little over 8 bytes each.
+//! An ordered set of handles that takes little more than they do.
 //!
 //! A B+ tree whose blocks are no larger than what they hold, up to a few places.
 //! The order is the caller's: each search says how an item stands to what is
@@ -16,6 +16,9 @@ use node::{Inserted, Node};
 /// What a parent knows of all items of a block. It may say too much, never too
 /// little: it stays when items go.
 pub(super) trait Summary<T>: Copy {
+    /// The most items of a block. All of them are looked at to sift it, and for
+    /// each that comes half of them move, on average.
+    const MOST_ITEMS: usize;
     /// Of no item.
     const NONE: Self;
 
@@ -27,6 +30,7 @@ pub(super) trait Summary<T>: Copy {
 
 /// For trees that are searched in order only.
 impl<T> Summary<T> for () {
+    const MOST_ITEMS: usize = 256;
     const NONE: Self = ();
 
     fn of(_: &T) -> Self {}

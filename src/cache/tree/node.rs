@@ -3,15 +3,13 @@
 use std::{cmp::Ordering, ops::ControlFlow};
 
 use super::Summary;
+use crate::cache::entry::allocated;
 
-/// The most items or children of a block: large enough that its own 50 bytes or
-/// so are few for each item, and small enough to look at all its items for one.
-pub(super) const MOST: usize = 64;
-/// Blocks with fewer are put together with a neighbour that has room.
-const FEW: usize = MOST / 2;
-/// By how many places a block grows: what the allocator's sizes of 256 to 512
-/// bytes are apart.
-pub(super) const STEP: usize = 8;
+/// The most children of a block: large enough that its own 50 bytes or so are
+/// few for each.
+pub(super) const MOST_CHILDREN: usize = 64;
+/// For how many more a block may keep room that items left.
+pub(super) const SPARE: usize = 8;
 
 pub(super) enum Node<T, S> {
     Leaf(Vec<T>),
@@ -45,7 +43,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         match self {
             Self::Leaf(items) => match items.binary_search_by(order) {
                 Ok(at) => Inserted::Replaced(std::mem::replace(&mut items[at], item)),
-                Err(at) if items.len() < MOST => {
+                Err(at) if items.len() < S::MOST_ITEMS => {
                     insert_at(items, at, item);
                     Inserted::Added
                 }
@@ -83,7 +81,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         at: usize,
         child: Child<T, S>,
     ) -> Inserted<T, S> {
-        if children.len() < MOST {
+        if children.len() < MOST_CHILDREN {
             insert_at(children, at, child);
             return Inserted::Added;
         }
@@ -122,7 +120,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
                     if order(&child.first) == Ordering::Equal {
                         child.renew_first();
                     }
-                    if child.node.len() < FEW {
+                    if child.node.len() < child.node.most() / 2 {
                         merge_around(children, at);
                     }
                 }
@@ -208,6 +206,15 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
+    /// How many it may have. With less than half of that it is put together with
+    /// a neighbour that has room.
+    fn most(&self) -> usize {
+        match self {
+            Self::Leaf(_) => S::MOST_ITEMS,
+            Self::Inner(_) => MOST_CHILDREN,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Leaf(items) => items.len(),
@@ -241,7 +248,7 @@ fn merge_around<T: Clone, S: Summary<T>>(children: &mut Vec<Child<T, S>>, at: us
     for left in [at.checked_sub(1), Some(at)].into_iter().flatten() {
         // Short of full, so that the next item doesn't split them again.
         if let [one, other, ..] = &children[left..]
-            && one.node.len() + other.node.len() <= MOST * 3 / 4
+            && one.node.len() + other.node.len() <= one.node.most() * 3 / 4
         {
             let right = children.remove(left + 1);
             trim(children);
@@ -258,26 +265,36 @@ fn merge_around<T: Clone, S: Summary<T>>(children: &mut Vec<Child<T, S>>, at: us
 }
 
 fn append<T>(items: &mut Vec<T>, mut more: Vec<T>) {
-    items.reserve_exact(more.len());
+    items.reserve_exact(room_for::<T>(items.len() + more.len()) - items.len());
     items.append(&mut more);
 }
 
 fn insert_at<T>(items: &mut Vec<T>, at: usize, item: T) {
     if items.len() == items.capacity() {
-        items.reserve_exact(STEP);
+        items.reserve_exact(room_for::<T>(items.len() + 1) - items.len());
     }
     items.insert(at, item);
 }
 
-/// Cuts off the right half. Neither has room left over.
+/// Cuts off the right half. Neither has more room than the allocator gives
+/// anyway.
 fn split<T>(items: &mut Vec<T>) -> Vec<T> {
-    let right = items.split_off(items.len() / 2);
-    items.shrink_to_fit();
+    let middle = items.len() / 2;
+    let mut right = Vec::with_capacity(room_for::<T>(items.len() - middle));
+    right.extend(items.drain(middle..));
+    trim(items);
     right
 }
 
+/// Lets go of room for more than a few.
 fn trim<T>(items: &mut Vec<T>) {
-    if items.capacity() - items.len() > STEP {
-        items.shrink_to_fit();
+    if items.capacity() > room_for::<T>(items.len() + SPARE) {
+        items.shrink_to(room_for::<T>(items.len()));
     }
+}
+
+/// How many there is room for in what the allocator takes for this many.
+pub(super) fn room_for<T>(count: usize) -> usize {
+    let bytes = allocated((count * size_of::<T>()) as u64);
+    usize::try_from(bytes).map_or(count, |bytes| bytes / size_of::<T>())
 }

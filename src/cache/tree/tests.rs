@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::{
-    node::{MOST, STEP},
+    node::{MOST_CHILDREN, SPARE, room_for},
     *,
 };
 
@@ -12,6 +12,7 @@ use super::{
 struct Least(u32);
 
 impl Summary<u32> for Least {
+    const MOST_ITEMS: usize = 64;
     const NONE: Self = Self(u32::MAX);
 
     fn of(item: &u32) -> Self {
@@ -65,12 +66,12 @@ fn check(node: &Node<u32, Least>, is_root: bool) -> usize {
     match node {
         Node::Leaf(items) => {
             assert!(is_root || !items.is_empty());
-            assert!(items.len() <= MOST);
-            assert!(items.capacity() <= items.len() + STEP);
+            assert!(items.len() <= Least::MOST_ITEMS);
+            assert!(items.capacity() <= room_for::<u32>(items.len() + SPARE));
             0
         }
         Node::Inner(children) => {
-            assert!(children.len() <= MOST && !children.is_empty());
+            assert!(children.len() <= MOST_CHILDREN && !children.is_empty());
             assert!(!is_root || children.len() > 1);
             let heights = children.iter().map(|child| {
                 let mut items = Vec::new();
@@ -145,7 +146,7 @@ fn blocks_with_nothing_of_interest_are_passed_over() {
         tree.insert(item, |one| one.cmp(&item));
     }
     // The first time what is left of old summaries may mislead it.
-    for most in [4 * MOST, 2 * MOST] {
+    for most in [4 * Least::MOST_ITEMS, 2 * Least::MOST_ITEMS] {
         let least = items_from(&tree, 0)
             .into_iter()
             .min_by_key(|item| scattered(*item))
