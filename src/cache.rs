@@ -34,6 +34,7 @@ mod name;
 mod namespaces;
 mod places;
 mod put;
+mod reading;
 mod refresh;
 mod remove;
 mod revision;
@@ -71,6 +72,7 @@ pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
 pub use put::{Precondition, Put, PutError, Stored};
+pub use reading::{Reading, Seen};
 pub use revision::Revision;
 pub use secret::Secret;
 pub use tier_spec::{TierId, TierSpec};

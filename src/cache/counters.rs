@@ -6,7 +6,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{sync::AtomicU64, tier_spec::TierId};
+use super::{
+    MAX_TIERS,
+    sync::{AtomicU64, lane},
+    tier_spec::TierId,
+};
 
 /// What is counted for a whole namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,20 @@ fn cells(tiers: usize) -> usize {
 
 /// One namespace's counters.
 #[derive(Debug)]
-pub(super) struct Tally(Box<[AtomicU64]>);
+pub(super) struct Tally {
+    cells: Box<[AtomicU64]>,
+    /// What is beyond the cells of [`TierCount::Hits`]. Every Get counts one, and
+    /// if all did in one place, threads would wait for each other there.
+    hits: [Lane; LANES],
+}
+
+/// Enough that the threads of a machine's cores seldom share one.
+const LANES: usize = 8;
+
+/// Two lines of memory, for processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane([AtomicU64; MAX_TIERS]);
 
 /// Counters as they stood, since the start of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,37 +102,57 @@ pub struct Counts(Box<[u64]>);
 
 impl Tally {
     pub(super) fn new(tiers: usize) -> Self {
-        Self((0..cells(tiers)).map(|_| AtomicU64::default()).collect())
+        Self {
+            cells: (0..cells(tiers)).map(|_| AtomicU64::default()).collect(),
+            hits: Default::default(),
+        }
     }
 
     pub(super) fn add(&self, count: Count) {
-        self.0[cell(count)].fetch_add(1, Relaxed);
+        self.cells[cell(count)].fetch_add(1, Relaxed);
     }
 
     pub(super) fn sub(&self, count: Count) {
-        self.0[cell(count)].fetch_sub(1, Relaxed);
+        self.cells[cell(count)].fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn add_to_tier(&self, tier: TierId, count: TierCount) {
+        self.cells[tier_cell(tier, count)].fetch_add(1, Relaxed);
     }
 
     #[inline]
-    pub(super) fn add_to_tier(&self, tier: TierId, count: TierCount) {
-        self.0[tier_cell(tier, count)].fetch_add(1, Relaxed);
+    pub(super) fn add_hits(&self, tier: TierId, hits: u64) {
+        self.hits[lane() % LANES].0[tier.index()].fetch_add(hits, Relaxed);
     }
 
     pub(super) fn entry_came(&self, tier: TierId, weight: u32) {
-        self.0[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
-        self.0[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight.into(), Relaxed);
+        self.cells[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
+        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight.into(), Relaxed);
     }
 
     pub(super) fn entry_went(&self, tier: TierId, weight: u32) {
-        self.0[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
-        self.0[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight.into(), Relaxed);
+        self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
+        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight.into(), Relaxed);
     }
 
     /// Takes over what a namespace counted that is about to be forgotten.
     pub(super) fn absorb(&self, other: &Self) {
-        for (sum, one) in self.0.iter().zip(&other.0) {
-            sum.fetch_add(one.load(Relaxed), Relaxed);
+        for (sum, one) in self.cells.iter().zip(other.sums()) {
+            sum.fetch_add(one, Relaxed);
         }
+    }
+
+    fn sums(&self) -> impl Iterator<Item = u64> {
+        self.cells.iter().enumerate().map(|(place, cell)| {
+            let tier = place.checked_sub(tier_cell(TierId::new(0), TierCount::Hits));
+            let tier = tier.filter(|beyond| beyond % TIER_COUNTS == 0);
+            let lanes = tier.map_or(0, |beyond| {
+                let hits = self.hits.iter();
+                let hits = hits.map(|lane| lane.0[beyond / TIER_COUNTS].load(Relaxed));
+                hits.sum()
+            });
+            cell.load(Relaxed) + lanes
+        })
     }
 }
 
@@ -125,8 +162,8 @@ impl Counts {
     }
 
     pub(super) fn add(&mut self, tally: &Tally) {
-        for (sum, one) in self.0.iter_mut().zip(&tally.0) {
-            *sum += one.load(Relaxed);
+        for (sum, one) in self.0.iter_mut().zip(tally.sums()) {
+            *sum += one;
         }
     }
 

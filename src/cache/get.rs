@@ -5,12 +5,12 @@ use std::{fmt, time::Duration};
 use super::{
     Cache,
     attributes::AttributesRef,
-    counters::{Count, TierCount},
+    counters::Count,
     entry::Entry,
     name::Name,
     revision::Revision,
     tier_spec::TierId,
-    time::{Now, WallTime},
+    time::{Deadline, Now, WallTime},
 };
 
 /// What a Get found.
@@ -160,18 +160,9 @@ impl Cache {
 
     pub(super) fn count(&self, name: Name<'_>, lookup: &Lookup) {
         match lookup {
-            Lookup::Hit(hit) => {
-                let tally = &hit.entry.namespace().tally;
-                tally.add_to_tier(hit.entry.tier(), TierCount::Hits);
-            }
+            Lookup::Hit(hit) => hit.entry.namespace().tally.add_hits(hit.entry.tier(), 1),
             Lookup::Miss(miss) => {
-                let count = match miss.reason {
-                    MissReason::NotFound => Count::NotFound,
-                    MissReason::Expired => Count::Expired,
-                    MissReason::Revoked => Count::Revoked,
-                    MissReason::TtlTooShort => Count::TtlTooShort,
-                    MissReason::Pending => Count::Pending,
-                };
+                let count = miss.reason.count();
                 self.namespaces
                     .tally(name.namespace, |tally| tally.add(count));
             }
@@ -179,16 +170,28 @@ impl Cache {
     }
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
+        self.read(hash, name, Entry::clone)
+    }
+
+    /// Hands the entry of a name, if there is one, to `read`, under a lock that
+    /// Puts may be waiting for.
+    #[inline]
+    pub(super) fn read<R>(
+        &self,
+        hash: u64,
+        name: Name<'_>,
+        mut read: impl FnMut(&Entry) -> R,
+    ) -> Option<R> {
         let hinted = self.hints.tier(hash);
-        let at_once = self.tiers[hinted.index()].get(hash, name);
+        let at_once = self.tiers[hinted.index()].read(hash, name, &mut read);
         at_once.or_else(|| {
             let mut others = self.tiers.iter().filter(|tier| tier.id != hinted);
-            others.find_map(|tier| tier.get(hash, name))
+            others.find_map(|tier| tier.read(hash, name, &mut read))
         })
     }
 
     /// What is known of a name that holds nothing.
-    fn why_not(&self, hash: u64, name: Name<'_>, now: impl FnOnce() -> Now) -> Miss {
+    pub(super) fn why_not(&self, hash: u64, name: Name<'_>, now: impl FnOnce() -> Now) -> Miss {
         let stripe = self.stripe(hash);
         if !stripe.remembers() {
             return MissReason::NotFound.into();
@@ -206,10 +209,35 @@ impl Cache {
 }
 
 fn judge(entry: Entry, min_ttl: Duration, now: Now) -> Lookup {
-    match entry.deadline().left(now) {
-        None => Lookup::Miss(MissReason::Expired.into()),
-        Some(left) if left < min_ttl => Lookup::Miss(MissReason::TtlTooShort.into()),
-        Some(_) => Lookup::Hit(Hit { entry, now }),
+    match left(entry.deadline(), min_ttl, now) {
+        Ok(_) => Lookup::Hit(Hit { entry, now }),
+        Err(reason) => Lookup::Miss(reason.into()),
+    }
+}
+
+/// What is left of a lifetime, if it is enough.
+pub(super) fn left(
+    deadline: Deadline,
+    min_ttl: Duration,
+    now: Now,
+) -> Result<Duration, MissReason> {
+    let left = deadline.left(now).ok_or(MissReason::Expired)?;
+    if left < min_ttl {
+        return Err(MissReason::TtlTooShort);
+    }
+    Ok(left)
+}
+
+impl MissReason {
+    /// What it is counted as.
+    pub(super) fn count(self) -> Count {
+        match self {
+            Self::NotFound => Count::NotFound,
+            Self::Expired => Count::Expired,
+            Self::Revoked => Count::Revoked,
+            Self::TtlTooShort => Count::TtlTooShort,
+            Self::Pending => Count::Pending,
+        }
     }
 }
 

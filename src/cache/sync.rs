@@ -7,6 +7,7 @@
 
 #[cfg(not(feature = "shuttle"))]
 mod real {
+    use std::sync::atomic::Ordering::Relaxed;
     pub(in crate::cache) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 
     pub(in crate::cache) use foldhash::quality::RandomState as HashState;
@@ -20,6 +21,19 @@ mod real {
     /// How many parts the namespaces are divided into for ordering their
     /// changes.
     pub(in crate::cache) const SHARDS: usize = 8;
+
+    thread_local! {
+        static LANE: usize = {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            NEXT.fetch_add(1, Relaxed)
+        };
+    }
+
+    /// A number of the thread's own, for counting where few others do.
+    #[inline]
+    pub(in crate::cache) fn lane() -> usize {
+        LANE.with(|lane| *lane)
+    }
 
     /// Lets those who wait for the lock have it first.
     pub(in crate::cache) fn give_way<T>(guard: &mut MutexGuard<'_, T>) {

@@ -204,11 +204,17 @@ fn names_of_one_hash_stay_apart() {
             version: revisions.next(),
             tier: tier.id,
         });
-        assert!(tier.get(7, name).is_none(), "another name's");
+        assert!(
+            tier.read(7, name, &mut Entry::clone).is_none(),
+            "another name's"
+        );
         assert!(tier.insert(entry).is_empty(), "replaced another name");
     }
     for name in names {
-        assert!(tier.get(7, name).is_some_and(|entry| entry.is_named(name)));
+        assert!(
+            tier.read(7, name, &mut Entry::clone)
+                .is_some_and(|entry| entry.is_named(name))
+        );
     }
 }
 

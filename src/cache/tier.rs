@@ -67,15 +67,23 @@ impl<B: BuildHasher + Clone> Tier<B> {
         Self { id, spec, entries }
     }
 
+    /// Hands the entry of a name to `read`, which must be short and not come back
+    /// here: its shard is locked meanwhile.
     #[inline]
-    pub(super) fn get(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
+    pub(super) fn read<R>(
+        &self,
+        hash: u64,
+        name: Name<'_>,
+        read: &mut impl FnMut(&Entry) -> R,
+    ) -> Option<R> {
         let sought = Sought {
             hash,
             name,
-            found: Cell::new(None),
+            read: Cell::new(Some(read)),
+            result: Cell::new(None),
         };
         self.entries.get(&sought)?;
-        sought.found.take()
+        sought.result.take()
     }
 
     /// Whether this very entry is still kept.
@@ -117,24 +125,27 @@ impl PartialEq for Stored {
 impl Eq for Stored {}
 
 /// A name that is looked up, with its hash computed once for all tiers.
-struct Sought<'a> {
+struct Sought<'a, R, F> {
     hash: u64,
     name: Name<'a>,
-    /// Taken while the shard's lock is held.
-    found: Cell<Option<Entry>>,
+    /// Done while the shard's lock is held: quick_cache hands out values only, so
+    /// what is to be seen of an entry is seen when it is compared.
+    read: Cell<Option<&'a mut F>>,
+    result: Cell<Option<R>>,
 }
 
-impl Hash for Sought<'_> {
+impl<R, F> Hash for Sought<'_, R, F> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl Equivalent<Stored> for Sought<'_> {
+impl<R, F: FnMut(&Entry) -> R> Equivalent<Stored> for Sought<'_, R, F> {
+    #[inline]
     fn equivalent(&self, stored: &Stored) -> bool {
         let is_it = stored.0.is_named(self.name);
-        if is_it {
-            self.found.set(Some(stored.0.clone()));
+        if is_it && let Some(read) = self.read.take() {
+            self.result.set(Some(read(&stored.0)));
         }
         is_it
     }

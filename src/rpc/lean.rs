@@ -5,13 +5,15 @@
 //! have answered, and that it leaves everything else, each error among it, to
 //! that path, untouched and uncounted.
 
+mod encode;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use super::{Service, batch::Room, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::Lookup;
+use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
+use crate::cache::{Lookup, Now};
+use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.
 const fn length_delimited(number: u8) -> u8 {
@@ -67,8 +69,25 @@ impl Service {
     fn answer_batch_get(&self, message: &[u8]) -> Option<Vec<u8>> {
         let batch = read::batch_get(message)?;
         let now = || self.clock.now();
-        let lookups = self.cache.get_each(&batch.names, batch.min_ttl, now);
-        let room = Room::of_misses(lookups.len());
-        Some(write::batch_get(&self.cache, &lookups, room))
+        // A second time if something ended before it could be judged: it is known
+        // then to have.
+        let mut earlier = Now::default();
+        for _ in 0..2 {
+            let mut reading = self
+                .cache
+                .read_each(batch.namespace, batch.min_ttl, earlier);
+            let mut response = BatchResponse::new(&self.cache, batch.keys.len());
+            for key in &batch.keys {
+                if !reading.next(*key, now, |seen| response.outcome(seen)) {
+                    return None;
+                }
+            }
+            let now = now();
+            if reading.judge(now, |left| response.tell(left)) {
+                return Some(response.framed());
+            }
+            earlier = now;
+        }
+        None
     }
 }

@@ -11,7 +11,8 @@ use crate::{
 
 /// What a BatchGet asks.
 pub(super) struct BatchGet<'a> {
-    pub(super) names: Vec<Name<'a>>,
+    pub(super) namespace: NamespaceName<'a>,
+    pub(super) keys: Vec<Key<'a>>,
     pub(super) min_ttl: Duration,
 }
 
@@ -70,10 +71,9 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
     if keys.is_empty() {
         return None;
     }
-    let namespace = NamespaceName::parse(namespace).ok()?;
-    let names = keys.into_iter().map(|key| Name { namespace, key });
     Some(BatchGet {
-        names: names.collect(),
+        namespace: NamespaceName::parse(namespace).ok()?,
+        keys,
         min_ttl: min_ttl.unwrap_or_default(),
     })
 }

@@ -123,16 +123,7 @@ impl Answer {
             Method::Get => Self::Get(GetResponse::decode(message).unwrap().into()),
             Method::BatchGet => Self::BatchGet(BatchGetResponse::decode(message).unwrap()),
         };
-        // Byte for byte, but for the order of the attributes.
-        assert_eq!(answer.encoded_len(), message.len());
         answer
-    }
-
-    fn encoded_len(&self) -> usize {
-        match self {
-            Self::Get(response) => response.encoded_len(),
-            Self::BatchGet(response) => response.encoded_len(),
-        }
     }
 }
 
@@ -298,7 +289,7 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
 }
 
 #[tokio::test]
-async fn batch_beyond_the_room_of_a_message_is_cut_alike() {
+async fn batch_beyond_the_room_of_a_message_is_left_to_the_generated_way() {
     let service = service().await;
     let keys: Vec<_> = (0..6).map(|nth| format!("large{nth}")).collect();
     for key in &keys {
@@ -315,5 +306,5 @@ async fn batch_beyond_the_room_of_a_message_is_cut_alike() {
         keys,
         min_ttl: None,
     };
-    assert!(agree(&service, Method::BatchGet, &batch.encode_to_vec()).await);
+    assert!(!agree(&service, Method::BatchGet, &batch.encode_to_vec()).await);
 }
