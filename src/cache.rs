@@ -81,6 +81,7 @@ pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
 use hints::Hints;
 use ledger::Ledger;
+use name::Sought;
 use namespaces::Namespaces;
 use places::Places;
 use stripe::Stripe;
@@ -230,13 +231,9 @@ impl Cache {
         self.limits
     }
 
-    fn hash(&self, name: Name<'_>) -> u64 {
+    fn hash<'a>(&self, name: impl Into<Sought<'a>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        entry::hash_name(
-            &mut hasher,
-            name.namespace.as_str().as_bytes(),
-            name.key.as_str().as_bytes(),
-        );
+        entry::hash_name(&mut hasher, name.into());
         hasher.finish()
     }
 

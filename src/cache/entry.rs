@@ -15,7 +15,7 @@ use credcache_packed::Shared;
 use super::{
     attributes::{Attributes, AttributesRef},
     group::Group,
-    name::{Key, Name},
+    name::{Key, Sought},
     namespaces::Namespace,
     revision::Revision,
     secret::Secret,
@@ -80,9 +80,9 @@ pub(super) const fn allocated(bytes: u64) -> u64 {
 }
 
 /// Feeds a name to a hasher, which keeps apart what it is fed apart.
-pub(super) fn hash_name(hasher: &mut impl Hasher, namespace: &[u8], key: &[u8]) {
-    hasher.write(namespace);
-    hasher.write(key);
+pub(super) fn hash_name(hasher: &mut impl Hasher, name: Sought<'_>) {
+    hasher.write(name.namespace);
+    hasher.write(name.key);
 }
 
 impl Entry {
@@ -108,9 +108,9 @@ impl Entry {
         Self(Shared::new(head, key.as_str().as_bytes()))
     }
 
-    pub(super) fn is_named(&self, name: Name<'_>) -> bool {
-        *self.key() == *name.key.as_str().as_bytes()
-            && self.group().namespace_name() == name.namespace.as_str().as_bytes()
+    #[inline]
+    pub(super) fn is_named(&self, name: Sought<'_>) -> bool {
+        self.key() == name.key && self.group().namespace_name() == name.namespace
     }
 
     pub(super) fn has_name_of(&self, other: &Self) -> bool {
@@ -125,7 +125,11 @@ impl Entry {
 
     /// Feeds its name to a hasher.
     pub(super) fn hash_into(&self, hasher: &mut impl Hasher) {
-        hash_name(hasher, self.group().namespace_name(), self.key());
+        let name = Sought {
+            namespace: self.group().namespace_name(),
+            key: self.key(),
+        };
+        hash_name(hasher, name);
     }
 
     pub(super) fn hash(&self, hashes: &HashState) -> u64 {

@@ -7,7 +7,7 @@ use super::{
     attributes::AttributesRef,
     counters::Count,
     entry::Entry,
-    name::Name,
+    name::{Name, Sought},
     revision::Revision,
     tier_spec::TierId,
     time::{Deadline, Now, WallTime},
@@ -170,7 +170,7 @@ impl Cache {
     }
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
-        self.read(hash, name, Entry::clone)
+        self.read(hash, name.into(), Entry::clone)
     }
 
     /// Hands the entry of a name, if there is one, to `read`, under a lock that
@@ -179,7 +179,7 @@ impl Cache {
     pub(super) fn read<R>(
         &self,
         hash: u64,
-        name: Name<'_>,
+        name: Sought<'_>,
         mut read: impl FnMut(&Entry) -> R,
     ) -> Option<R> {
         let hinted = self.hints.tier(hash);

@@ -58,6 +58,23 @@ pub struct Name<'a> {
     pub key: Key<'a>,
 }
 
+/// A name to look up, whose key may be no text: nothing is stored under one that
+/// isn't, and to find out takes longer than to compare.
+#[derive(Clone, Copy)]
+pub(super) struct Sought<'a> {
+    pub(super) namespace: &'a [u8],
+    pub(super) key: &'a [u8],
+}
+
+impl<'a> From<Name<'a>> for Sought<'a> {
+    fn from(name: Name<'a>) -> Self {
+        Self {
+            namespace: name.namespace.as_str().as_bytes(),
+            key: name.key.as_str().as_bytes(),
+        }
+    }
+}
+
 impl<'a> NamespaceName<'a> {
     /// Checks a namespace.
     ///
@@ -110,6 +127,13 @@ macro_rules! bounded_text {
             }
         }
     };
+}
+
+impl<'a> Key<'a> {
+    /// Checks that it is text, and its length.
+    pub(super) fn of_bytes(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse(str::from_utf8(bytes).ok()?).ok()
+    }
 }
 
 bounded_text!(Key, MAX_KEY);

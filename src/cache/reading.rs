@@ -12,7 +12,7 @@ use super::{
     counters::Count,
     entry::Entry,
     get::{Miss, left},
-    name::{Key, Name, NamespaceName},
+    name::{Key, Name, NamespaceName, Sought},
     revision::Revision,
     tier_spec::TierId,
     time::{Deadline, Now, WallTime},
@@ -24,7 +24,7 @@ pub struct Reading<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,
     min_ttl: Duration,
-    earlier: Now,
+    earlier: Option<Now>,
     /// Of what was found, in order.
     deadlines: Vec<Deadline>,
     hits: [u32; MAX_TIERS],
@@ -40,14 +40,14 @@ pub struct Seen<'a>(&'a Entry);
 const IN_PLACE: usize = 4096;
 
 impl Cache {
-    /// Begins to look names of a namespace up. What had ended at `earlier`, or had
-    /// less than `min_ttl` left, is missed at once.
+    /// Begins to look names of a namespace up. What had ended at an `earlier` time,
+    /// or had less than `min_ttl` left then, is missed at once.
     #[must_use]
     pub fn read_each<'a>(
         &'a self,
         namespace: NamespaceName<'a>,
         min_ttl: Duration,
-        earlier: Now,
+        earlier: Option<Now>,
     ) -> Reading<'a> {
         Reading {
             cache: self,
@@ -63,15 +63,17 @@ impl Cache {
 
 impl Reading<'_> {
     /// Looks one up, and hands what there is to `read`, which must be short and
-    /// not come back to the cache: Puts may be waiting for it.
+    /// not come back to the cache: Puts may be waiting for it. `None` if these
+    /// bytes are no key.
+    #[inline]
     pub fn next<R>(
         &mut self,
-        key: Key<'_>,
+        key: &[u8],
         now: impl FnOnce() -> Now,
         mut read: impl FnMut(Result<Seen<'_>, Miss>) -> R,
-    ) -> R {
-        let name = Name {
-            namespace: self.namespace,
+    ) -> Option<R> {
+        let name = Sought {
+            namespace: self.namespace.as_str().as_bytes(),
             key,
         };
         let hash = self.cache.hash(name);
@@ -84,20 +86,24 @@ impl Reading<'_> {
         let seen = seen.map(|seen| {
             seen.unwrap_or_else(|entry| see(&entry, self.min_ttl, self.earlier, &mut read))
         });
-        let missed = match seen {
+        let (result, miss) = match seen {
             Some((result, Ok((deadline, tier)))) => {
                 self.deadlines.push(deadline);
                 self.hits[tier.index()] += 1;
-                return result;
+                return Some(result);
             }
             Some((result, Err(miss))) => (result, miss),
             None => {
+                let name = Name {
+                    namespace: self.namespace,
+                    key: Key::of_bytes(key)?,
+                };
                 let miss = self.cache.why_not(hash, name, now);
                 (read(Err(miss)), miss)
             }
         };
-        self.misses.push(missed.1.reason.count());
-        missed.0
+        self.misses.push(miss.reason.count());
+        Some(result)
     }
 
     /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
@@ -132,11 +138,13 @@ type Found = Result<(Deadline, TierId), Miss>;
 fn see<R>(
     entry: &Entry,
     min_ttl: Duration,
-    earlier: Now,
+    earlier: Option<Now>,
     read: &mut impl FnMut(Result<Seen<'_>, Miss>) -> R,
 ) -> (R, Found) {
     let deadline = entry.deadline();
-    match left(deadline, min_ttl, earlier) {
+    match earlier.map_or(Ok(Duration::ZERO), |earlier| {
+        left(deadline, min_ttl, earlier)
+    }) {
         Ok(_) => (read(Ok(Seen(entry))), Ok((deadline, entry.tier()))),
         Err(reason) => {
             let miss = Miss::from(reason);

@@ -12,7 +12,7 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 
 use super::{
     entry::Entry,
-    name::Name,
+    name::Sought,
     sync::HashState,
     tier_spec::{TierId, TierSpec},
 };
@@ -73,17 +73,17 @@ impl<B: BuildHasher + Clone> Tier<B> {
     pub(super) fn read<R>(
         &self,
         hash: u64,
-        name: Name<'_>,
+        name: Sought<'_>,
         read: &mut impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let sought = Sought {
+        let reading = Reading {
             hash,
             name,
             read: Cell::new(Some(read)),
             result: Cell::new(None),
         };
-        self.entries.get(&sought)?;
-        sought.result.take()
+        self.entries.get(&reading)?;
+        reading.result.take()
     }
 
     /// Whether this very entry is still kept.
@@ -125,22 +125,22 @@ impl PartialEq for Stored {
 impl Eq for Stored {}
 
 /// A name that is looked up, with its hash computed once for all tiers.
-struct Sought<'a, R, F> {
+struct Reading<'a, R, F> {
     hash: u64,
-    name: Name<'a>,
+    name: Sought<'a>,
     /// Done while the shard's lock is held: quick_cache hands out values only, so
     /// what is to be seen of an entry is seen when it is compared.
     read: Cell<Option<&'a mut F>>,
     result: Cell<Option<R>>,
 }
 
-impl<R, F> Hash for Sought<'_, R, F> {
+impl<R, F> Hash for Reading<'_, R, F> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<R, F: FnMut(&Entry) -> R> Equivalent<Stored> for Sought<'_, R, F> {
+impl<R, F: FnMut(&Entry) -> R> Equivalent<Stored> for Reading<'_, R, F> {
     #[inline]
     fn equivalent(&self, stored: &Stored) -> bool {
         let is_it = stored.0.is_named(self.name);

@@ -12,7 +12,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::{Lookup, Now};
+use crate::cache::Lookup;
 use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.
@@ -71,14 +71,14 @@ impl Service {
         let now = || self.clock.now();
         // A second time if something ended before it could be judged: it is known
         // then to have.
-        let mut earlier = Now::default();
+        let mut earlier = None;
         for _ in 0..2 {
             let mut reading = self
                 .cache
                 .read_each(batch.namespace, batch.min_ttl, earlier);
             let mut response = BatchResponse::new(&self.cache, batch.keys.len());
             for key in &batch.keys {
-                if !reading.next(*key, now, |seen| response.outcome(seen)) {
+                if !reading.next(key, now, |seen| response.outcome(seen))? {
                     return None;
                 }
             }
@@ -86,7 +86,7 @@ impl Service {
             if reading.judge(now, |left| response.tell(left)) {
                 return Some(response.framed());
             }
-            earlier = now;
+            earlier = Some(now);
         }
         None
     }

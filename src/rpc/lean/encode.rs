@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{length_delimited, varint};
+use super::varint;
 
 /// In Duration and Timestamp alike.
 const SECONDS: u8 = varint(1);
@@ -13,19 +13,19 @@ pub(super) const TIME: usize = 14;
 /// The most bytes of a number.
 pub(super) const LONGEST_NUMBER: usize = 10;
 
-/// A Duration or Timestamp as a field, and two bytes of zeros behind it.
+/// A Duration or Timestamp as a field, in the low bytes of a word.
 ///
 /// Both numbers have five bytes, whatever they are: a number may be longer than it
 /// needs to be, and so no place depends on one, and one can be put in later.
 #[inline(always)]
-pub(super) fn time(field: u8, time: Duration) -> [u8; TIME + 2] {
+pub(super) fn time(field: u8, time: Duration) -> u128 {
     // Instants are counted in nanoseconds of 64 bits: these are 35 at most.
     let seconds = five_bytes(time.as_secs());
     let nanos = five_bytes(time.subsec_nanos().into());
     let len = TIME as u64 - 2;
     let low = u64::from(field) | len << 8 | u64::from(SECONDS) << 16 | seconds << 24;
     let high = u64::from(NANOS) | nanos << 8;
-    (u128::from(low) | u128::from(high) << 64).to_le_bytes()
+    u128::from(low) | u128::from(high) << 64
 }
 
 /// The low 35 bits, seven to a byte.
@@ -35,22 +35,28 @@ fn five_bytes(number: u64) -> u64 {
     spread(number) & 0xff_ffff_ffff | more
 }
 
-/// A number as short as it can be, and how many bytes of it count.
+/// A number as short as it can be, but no shorter than five bytes, in the low
+/// bytes of a word, and in how many of them.
 #[inline(always)]
-pub(super) fn number(number: u64) -> ([u8; 16], usize) {
-    let bits = u64::BITS - (number | 1).leading_zeros();
-    let len = bits.div_ceil(7) as usize;
-    // The eight bytes that are spread from one word, and two beyond.
-    let low = spread(number) | 0x8080_8080_8080_8080;
-    let high = number >> 56 & 0x7f | 0x80 | number >> 63 << 8;
-    let mut bytes = (u128::from(low) | u128::from(high) << 64).to_le_bytes();
-    bytes[len - 1] &= 0x7f;
-    (bytes, len)
+pub(super) fn number(number: u64) -> (u128, usize) {
+    if number < 1 << 35 {
+        return (five_bytes(number).into(), 5);
+    }
+    long_number(number)
 }
 
-/// How many bytes a number has that is as short as it can be.
-pub(super) fn number_len(number: usize) -> usize {
-    prost::encoding::encoded_len_varint(number as u64)
+#[cold]
+fn long_number(number: u64) -> (u128, usize) {
+    let mut word = 0;
+    let mut len = 0;
+    let mut rest = number;
+    while rest > 0 {
+        let more = if rest < 0x80 { 0 } else { 0x80 };
+        word |= u128::from(rest & 0x7f | more) << (8 * len);
+        rest >>= 7;
+        len += 1;
+    }
+    (word, len)
 }
 
 /// The low 56 bits, seven to a byte.
@@ -61,37 +67,56 @@ fn spread(number: u64) -> u64 {
     quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1
 }
 
-/// The head of a field of this length, and how many bytes of it count.
+/// The head of a field of this length, below 2 GiB, in the low bytes of a word, and
+/// in how many of them: six at the most.
 #[inline(always)]
-pub(super) fn head(field: u8, len: usize) -> ([u8; 8], usize) {
-    // Messages are far below 2 GiB: five bytes.
-    let (digits, count) = number(len as u64);
-    let [a, b, c, d, e, ..] = digits;
-    ([field, a, b, c, d, e, 0, 0], 1 + count)
+pub(super) fn head(field: u8, len: usize) -> (u64, usize) {
+    let digits = len_digits(len);
+    let len = len as u64;
+    // Few are longer: the short ones needn't wait for what those take.
+    let digits_word = match digits {
+        1 => len,
+        2 => len & 0x7f | 0x80 | len >> 7 << 8,
+        _ => spread(len) | 0x8080_8080 & ((1 << (8 * (digits - 1))) - 1),
+    };
+    (u64::from(field) | digits_word << 8, 1 + digits)
 }
 
 /// The length of a field that has one of its own.
+#[inline(always)]
 pub(super) fn field_len(len: usize) -> usize {
-    1 + number_len(len) + len
+    1 + len_digits(len) + len
 }
 
-const _: () = assert!(length_delimited(1) < 0x80, "one byte holds a field's head");
+/// How many bytes a length below 2 GiB has.
+#[inline(always)]
+fn len_digits(len: usize) -> usize {
+    let beyond = [7, 14, 21, 28].map(|bits| usize::from(len >> bits > 0));
+    1 + beyond.iter().sum::<usize>()
+}
 
 #[cfg(test)]
 mod tests {
-    use prost::{Message, encoding::encode_varint};
+    use prost::{
+        Message,
+        encoding::{decode_varint, encode_varint},
+    };
+
+    use crate::rpc::lean::length_delimited;
 
     use super::*;
 
     #[test]
-    fn numbers_of_every_length_are_encoded_as_prost_does() {
+    fn numbers_of_every_length_say_what_they_are() {
         for bit in 0..u64::BITS {
-            for number in [1 << bit, (1 << bit) - 1, u64::MAX >> bit] {
-                let (bytes, len) = super::number(number);
-                let mut expected = Vec::new();
-                encode_varint(number, &mut expected);
-                assert_eq!(bytes[..len], expected, "{number:#x}");
+            for number in [0, 1 << bit, (1 << bit) - 1, u64::MAX >> bit] {
+                let (word, len) = super::number(number);
+                let bytes = word.to_le_bytes();
+                let mut encoded = &bytes[..len];
+                assert_eq!(decode_varint(&mut encoded).unwrap(), number);
+                assert!(encoded.is_empty(), "{number:#x}");
                 assert!(len <= LONGEST_NUMBER);
+                assert_eq!(word >> (8 * len), 0);
             }
         }
     }
@@ -109,10 +134,10 @@ mod tests {
             4 << 20,
             (1 << 31) - 1,
         ] {
-            let (bytes, count) = head(length_delimited(3), len);
+            let (word, count) = head(length_delimited(3), len);
             let mut expected = vec![length_delimited(3)];
             encode_varint(len as u64, &mut expected);
-            assert_eq!(bytes[..count], expected);
+            assert_eq!(word.to_le_bytes()[..count], expected);
             assert_eq!(field_len(len), count + len);
         }
     }
@@ -122,7 +147,7 @@ mod tests {
         let longest = Duration::from_nanos(u64::MAX);
         for seconds in [0, 1, 127, 128, 2_000_000_000, longest.as_secs()] {
             for nanos in [0, 1, 128, 1 << 21, 999_999_999] {
-                let encoded = time(7, Duration::new(seconds, nanos));
+                let encoded = time(7, Duration::new(seconds, nanos)).to_le_bytes();
                 assert_eq!(encoded[0], 7);
                 assert_eq!(encoded[TIME..], [0, 0]);
                 let decoded = prost_types::Duration::decode_length_delimited(&encoded[1..TIME]);

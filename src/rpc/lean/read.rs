@@ -12,7 +12,8 @@ use crate::{
 /// What a BatchGet asks.
 pub(super) struct BatchGet<'a> {
     pub(super) namespace: NamespaceName<'a>,
-    pub(super) keys: Vec<Key<'a>>,
+    /// Not checked yet.
+    pub(super) keys: Vec<&'a [u8]>,
     pub(super) min_ttl: Duration,
 }
 
@@ -62,7 +63,7 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
                 if keys.len() == MAX_ITEMS {
                     return None;
                 }
-                keys.push(Key::parse(rest.text()?).ok()?);
+                keys.push(rest.bytes()?);
             }
             MIN_TTL => rest.once(&mut min_ttl)?,
             _ => return None,

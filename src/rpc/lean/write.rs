@@ -7,7 +7,7 @@ use super::{
     length_delimited, varint,
 };
 use crate::{
-    cache::{Cache, Hit, Lookup, Miss, Seen},
+    cache::{Cache, Hit, Lookup, Miss, Seen, TierId},
     rpc::{batch::Room, response},
 };
 
@@ -29,19 +29,30 @@ const RETRY_AFTER: u8 = length_delimited(2);
 
 /// A compression flag and a length come before every message.
 const FRAME_HEAD: usize = 5;
-/// The most that is written of an outcome besides its value and attributes.
-const BESIDES_VALUE: usize = HEADS + FIELDS;
-/// Three heads, which are written as whole words.
-const HEADS: usize = 24;
-/// Three times, a number, and a tier of up to 63 bytes.
-const FIELDS: usize = 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + 10;
+/// The most that is written of an outcome besides its value and attributes, with
+/// what goes beyond as whole words are written: three heads, three times, a
+/// number, and a tier of up to 63 bytes.
+const BESIDES_VALUE: usize = 3 * 6 + 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + WORD;
 /// A guess at what a credential of a batch takes.
-const EXPECTED: usize = 256;
+const EXPECTED: usize = 192;
+const WORD: usize = size_of::<u128>();
+/// A name of up to 63 bytes has one for its length.
+const TIER_HEAD: usize = 2;
 
 /// A response on its way into its buffer.
-pub(super) struct Response<'a> {
+struct Response<'a> {
     cache: &'a Cache,
-    framed: Vec<u8>,
+    framed: Buffer,
+    tier: TierField,
+}
+
+/// The field of the tier that was written last: the next credential is likely to
+/// be of the same.
+struct TierField {
+    of: Option<TierId>,
+    /// In the low bytes, if it isn't longer than a word.
+    word: u128,
+    len: usize,
 }
 
 /// The same to a batch, whose outcomes are each in a result.
@@ -60,7 +71,7 @@ struct Credential<'a> {
     ttl: Duration,
     refresh_at: Duration,
     version: u64,
-    tier: &'a str,
+    tier: TierId,
     /// As they are on the wire.
     attributes: &'a [u8],
 }
@@ -70,7 +81,7 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
     match lookup {
         Lookup::Hit(hit) => {
             let mut response = Response::with_capacity(cache, hit.value_bytes().len());
-            response.credential(&Credential::of_hit(cache, hit), false);
+            response.credential(&Credential::of_hit(hit), false);
             response.framed()
         }
         Lookup::Miss(miss) => {
@@ -97,11 +108,11 @@ impl<'a> BatchResponse<'a> {
     pub(super) fn outcome(&mut self, outcome: Result<Seen<'_>, Miss>) -> bool {
         match outcome {
             Ok(seen) => {
-                let credential = Credential::of_seen(self.response.cache, seen);
-                let before = self.response.framed.len();
+                let credential = Credential::of_seen(seen);
+                let before = self.response.framed.len;
                 let ttl = self.response.credential(&credential, true);
                 self.untold.push(ttl);
-                self.room.take(self.response.framed.len() - before)
+                self.room.take(self.response.framed.len - before)
             }
             // Has its share of the room.
             Err(miss) => {
@@ -114,11 +125,11 @@ impl<'a> BatchResponse<'a> {
     /// Puts in what is left of the next credential's lifetime.
     #[inline]
     pub(super) fn tell(&mut self, left: Duration) {
-        let place = self.untold.get(self.told).copied().unwrap_or_default();
-        self.told += 1;
-        if let Some(field) = self.response.framed.get_mut(place..place + TIME) {
-            field.copy_from_slice(&time(TTL, left)[..TIME]);
+        if let Some(place) = self.untold.get(self.told) {
+            let field = time(TTL, left).to_le_bytes();
+            self.response.framed.bytes[*place..][..TIME].copy_from_slice(&field[..TIME]);
         }
+        self.told += 1;
     }
 
     pub(super) fn framed(self) -> Vec<u8> {
@@ -129,9 +140,19 @@ impl<'a> BatchResponse<'a> {
 impl<'a> Response<'a> {
     /// Room for so many bytes besides what comes around one credential.
     fn with_capacity(cache: &'a Cache, len: usize) -> Self {
-        let mut framed = Vec::with_capacity(FRAME_HEAD + BESIDES_VALUE + len);
-        framed.extend_from_slice(&[0; FRAME_HEAD]);
-        Self { cache, framed }
+        let framed = Buffer {
+            bytes: vec![0; FRAME_HEAD + BESIDES_VALUE + len],
+            len: FRAME_HEAD,
+        };
+        Self {
+            cache,
+            framed,
+            tier: TierField {
+                of: None,
+                word: 0,
+                len: 0,
+            },
+        }
     }
 
     /// Where its field of the lifetime left is.
@@ -146,125 +167,148 @@ impl<'a> Response<'a> {
             tier,
             attributes,
         } = *credential;
-        let mut fields = Scratch::<FIELDS>::new();
-        // Each goes over the zeros behind the last.
-        fields.put(0, time(EXPIRES_AT, expires_at));
-        fields.put(TIME, time(TTL, ttl));
-        fields.put(2 * TIME, time(REFRESH_AT, refresh_at));
-        let at = 3 * TIME;
         let (digits, count) = number(version);
-        fields.put(at, [VERSION]);
-        fields.put(at + 1, digits);
-        let at = at + 1 + count;
-        let (tier_head, count) = head(TIER, tier.len());
-        fields.put(at, tier_head);
-        let at = at + count;
-        fields.0[at..][..tier.len()].copy_from_slice(tier.as_bytes());
-        let fields_len = at + tier.len();
-
+        if self.tier.of != Some(tier) {
+            self.tier = TierField::new(tier, &self.cache.tier_spec(tier).name);
+        }
         let value_len = match value.len() {
             // What is empty isn't sent.
             0 => 0,
             len => field_len(len),
         };
+        let fields_len = 3 * TIME + 1 + count + self.tier.len;
         let len = value_len + fields_len + attributes.len();
-        self.framed
-            .reserve(BESIDES_VALUE + value.len() + attributes.len());
-        self.heads(CREDENTIAL, len, value.len(), in_result);
-        self.framed.extend_from_slice(value);
-        let place = self.framed.len();
-        self.framed.extend_from_slice(&fields.0);
-        self.framed.truncate(place + fields_len);
-        self.framed.extend_from_slice(attributes);
-        place + TIME
+
+        let framed = &mut self.framed;
+        framed.make_room(BESIDES_VALUE + value.len() + attributes.len());
+        framed.heads(CREDENTIAL, len, value.len(), in_result);
+        framed.put_all(value);
+        // Each goes over the zeros behind the last.
+        framed.put(time(EXPIRES_AT, expires_at), TIME);
+        let ttl_at = framed.len;
+        framed.put(time(TTL, ttl), TIME);
+        framed.put(time(REFRESH_AT, refresh_at), TIME);
+        framed.put(u128::from(VERSION) | digits << 8, 1 + count);
+        framed.put(self.tier.word, self.tier.len.min(WORD));
+        if self.tier.len > WORD {
+            let name = &self.cache.tier_spec(tier).name;
+            framed.put_all(&name.as_bytes()[WORD - TIER_HEAD..]);
+        }
+        if !attributes.is_empty() {
+            framed.put_all(attributes);
+        }
+        ttl_at
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
-        let mut fields = Scratch::<{ 2 + LONGEST_NUMBER + TIME + 2 }>::new();
         let (digits, count) = number(response::miss_reason(miss.reason) as u64);
-        fields.put(0, [REASON]);
-        fields.put(1, digits);
-        let mut len = 1 + count;
+        let len = 1 + count + miss.retry_after.map_or(0, |_| TIME);
+        self.framed.make_room(BESIDES_VALUE);
+        self.framed.heads(MISS, len, 0, in_result);
+        self.framed.put(u128::from(REASON) | digits << 8, 1 + count);
         if let Some(retry_after) = miss.retry_after {
-            fields.put(len, time(RETRY_AFTER, retry_after));
-            len += TIME;
+            self.framed.put(time(RETRY_AFTER, retry_after), TIME);
         }
-        self.heads(MISS, len, 0, in_result);
-        self.framed.extend_from_slice(&fields.0[..len]);
+    }
+
+    fn framed(self) -> Vec<u8> {
+        let Buffer { mut bytes, len } = self.framed;
+        bytes.truncate(len);
+        // Messages are far below 4 GiB.
+        let len = u32::try_from(len - FRAME_HEAD).unwrap_or(u32::MAX);
+        bytes[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
+        bytes
+    }
+}
+
+impl TierField {
+    fn new(tier: TierId, name: &str) -> Self {
+        // Names have 63 bytes at most: one for the length.
+        let (head, _) = head(TIER, name.len());
+        let mut bytes = u128::from(head).to_le_bytes();
+        for (byte, of_name) in bytes[TIER_HEAD..].iter_mut().zip(name.bytes()) {
+            *byte = of_name;
+        }
+        Self {
+            of: Some(tier),
+            word: u128::from_le_bytes(bytes),
+            len: TIER_HEAD + name.len(),
+        }
+    }
+}
+
+/// What has been written, and zeros behind it: small fields are written as whole
+/// words, of which the end is written over.
+struct Buffer {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    /// Makes sure that so many more bytes can be written.
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if self.bytes.len() < self.len + more {
+            self.bytes.resize((self.len + more).next_power_of_two(), 0);
+        }
+    }
+
+    /// The low bytes of a word.
+    #[inline(always)]
+    fn put(&mut self, word: u128, count: usize) {
+        self.bytes[self.len..][..WORD].copy_from_slice(&word.to_le_bytes());
+        self.len += count;
+    }
+
+    #[inline(always)]
+    fn put_all(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
     }
 
     /// What comes before the fields of an outcome of this length, and before the
     /// value if there is one.
-    #[inline]
+    #[inline(always)]
     fn heads(&mut self, outcome: u8, len: usize, value_len: usize, in_result: bool) {
-        let mut heads = Scratch::<HEADS>::new();
-        let mut at = 0;
         if in_result {
-            at = heads.head(at, RESULTS, field_len(len));
+            self.head(RESULTS, field_len(len));
         }
-        at = heads.head(at, outcome, len);
+        self.head(outcome, len);
         if value_len > 0 {
-            at = heads.head(at, VALUE, value_len);
+            self.head(VALUE, value_len);
         }
-        let end = self.framed.len() + at;
-        self.framed.extend_from_slice(&heads.0);
-        self.framed.truncate(end);
     }
 
-    fn framed(mut self) -> Vec<u8> {
-        // Messages are far below 4 GiB.
-        let len = u32::try_from(self.framed.len() - FRAME_HEAD).unwrap_or(u32::MAX);
-        self.framed[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
-        self.framed
+    #[inline(always)]
+    fn head(&mut self, field: u8, len: usize) {
+        let (word, count) = head(field, len);
+        self.bytes[self.len..][..size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
+        self.len += count;
     }
 }
 
 impl<'a> Credential<'a> {
-    fn of_hit(cache: &'a Cache, hit: &'a Hit) -> Self {
+    fn of_hit(hit: &'a Hit) -> Self {
         Self {
             value: hit.value_bytes(),
             expires_at: hit.expires_at().since_unix(),
             ttl: hit.ttl(),
             refresh_at: hit.refresh_at().since_unix(),
             version: hit.version().number(),
-            tier: &cache.tier_spec(hit.tier()).name,
+            tier: hit.tier(),
             attributes: hit.attributes().encoded(),
         }
     }
 
-    fn of_seen(cache: &'a Cache, seen: Seen<'a>) -> Self {
+    fn of_seen(seen: Seen<'a>) -> Self {
         Self {
             value: seen.value(),
             expires_at: seen.expires_at().since_unix(),
             ttl: Duration::ZERO,
             refresh_at: seen.refresh_at().since_unix(),
             version: seen.version().number(),
-            tier: &cache.tier_spec(seen.tier()).name,
+            tier: seen.tier(),
             attributes: seen.attributes().encoded(),
         }
-    }
-}
-
-/// Where small fields are put together, so that they go into the response in
-/// one piece, and of a length that is known beforehand.
-struct Scratch<const LEN: usize>([u8; LEN]);
-
-impl<const LEN: usize> Scratch<LEN> {
-    #[inline(always)]
-    fn new() -> Self {
-        Self([0; LEN])
-    }
-
-    #[inline(always)]
-    fn put<const BYTES: usize>(&mut self, at: usize, bytes: [u8; BYTES]) {
-        self.0[at..][..BYTES].copy_from_slice(&bytes);
-    }
-
-    /// Where the next one goes.
-    #[inline(always)]
-    fn head(&mut self, at: usize, field: u8, len: usize) -> usize {
-        let (bytes, count) = head(field, len);
-        self.put(at, bytes);
-        at + count
     }
 }
