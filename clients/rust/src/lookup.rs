@@ -145,7 +145,7 @@ impl Credential {
             return Err(Error::Malformed("ttl is zero"));
         }
         Ok(Self {
-            value: Secret::new(credential.value),
+            value: Secret::received(credential.value),
             expires_at: wire::parse_time(credential.expires_at, "expires_at")?,
             refresh_at: wire::parse_time(credential.refresh_at, "refresh_at")?,
             version: credential.version,

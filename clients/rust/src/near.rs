@@ -86,7 +86,11 @@ impl NearCache {
     /// The live credential of a key, from here or from the server. In a
     /// namespace that isn't watched it always asks the server.
     pub async fn get(&self, namespace: &str, key: &str) -> Result<Lookup<Arc<Credential>>, Error> {
-        self.get_with(namespace, key, GetOptions::default()).await
+        // Without the layers of a call that waits, which a hit doesn't need.
+        if let Some(credential) = self.cached(namespace, key) {
+            return Ok(Lookup::Hit(credential));
+        }
+        self.ask(namespace, key, GetOptions::default()).await
     }
 
     /// [`get`](Self::get), with conditions on what is good enough.
@@ -96,21 +100,28 @@ impl NearCache {
         key: &str,
         options: GetOptions,
     ) -> Result<Lookup<Arc<Credential>>, Error> {
-        let client = &self.0.client;
-        let Some(space) = self.space(namespace) else {
-            let lookup = client.get_with(namespace, key, options).await?;
-            return Ok(lookup.map(Arc::new));
-        };
         let least_left = options.min_ttl.unwrap_or_default();
-        if let Some(hit) = space.lookup(key, least_left, BootInstant::now) {
+        let hit = self
+            .space(namespace)
+            .and_then(|space| space.lookup(key, least_left, BootInstant::now));
+        if let Some(hit) = hit {
             return Ok(Lookup::Hit(hit.credential));
         }
-        let fill = space.begin(key);
-        let lookup = client
-            .get_with(namespace, key, options)
-            .await?
-            .map(Arc::new);
-        if let Lookup::Hit(credential) = &lookup {
+        self.ask(namespace, key, options).await
+    }
+
+    /// The server's answer, which is kept if that may be.
+    async fn ask(
+        &self,
+        namespace: &str,
+        key: &str,
+        options: GetOptions,
+    ) -> Result<Lookup<Arc<Credential>>, Error> {
+        let fill = self.space(namespace).map(|space| space.begin(key));
+        let client = &self.0.client;
+        let lookup = client.get_with(namespace, key, options).await?;
+        let lookup = lookup.map(Arc::new);
+        if let (Some(fill), Lookup::Hit(credential)) = (fill, &lookup) {
             fill.end(credential);
         }
         Ok(lookup)
@@ -151,7 +162,7 @@ impl NearCache {
         let space = self.space(namespace);
         let hit = space.and_then(|space| {
             let hit = space.lookup(key, options.least_left(), BootInstant::now)?;
-            let renew = hit.is_due && space.may_renew(key, BootInstant::now());
+            let renew = hit.is_due() && space.may_renew(key, BootInstant::now());
             Some((hit.credential, renew))
         });
         let Some((credential, renew)) = hit else {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A credential's value: bytes that only [`expose`](Self::expose) shows.
 ///
@@ -20,6 +20,18 @@ impl Secret {
     /// borrowed is, and stays with its owner to be zeroed.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(value.into()))
+    }
+
+    /// The value of a message, in memory of its own.
+    ///
+    /// To take the message's over would hold a buffer of 8 KiB or more for as long
+    /// as the value lives.
+    pub(crate) fn received(value: Bytes) -> Self {
+        let secret = Self::new(&value[..]);
+        if let Ok(mut message) = value.try_into_mut() {
+            message.zeroize();
+        }
+        secret
     }
 
     /// The value itself.
@@ -42,12 +54,23 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     #[test]
     fn debug_shows_neither_value_nor_length() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(..)");
         assert_eq!(format!("{:#?}", Secret::new("")), "Secret(..)");
+    }
+
+    #[test]
+    fn received_value_does_not_hold_the_buffer_it_came_in() {
+        let mut buffer = BytesMut::with_capacity(8192);
+        buffer.extend_from_slice(b"a message with hunter2 in it");
+        let secret = Secret::received(buffer.freeze().slice(15..22));
+        assert_eq!(secret.expose(), b"hunter2");
+        assert_eq!(secret.0.capacity(), 7);
     }
 
     #[test]

@@ -104,15 +104,27 @@ pub(crate) const TARGETS: &[Target] = &[
         under: &[],
     },
     Target {
-        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries: time",
+        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries, each after the other: time",
         bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/1000/1"),
+        over: ("near", CORE, "near_by_raw/chained/1000/1"),
         under: &[],
     },
     Target {
-        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries: time",
+        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries, each after the other: time",
         bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/100000/1"),
+        over: ("near", CORE, "near_by_raw/chained/100000/1"),
+        under: &[],
+    },
+    Target {
+        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries, in a row: time",
+        bound: Bound::AtMost(1.5),
+        over: ("near", CORE, "near_by_raw/in_a_row/1000/1"),
+        under: &[],
+    },
+    Target {
+        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries, in a row: time",
+        bound: Bound::AtMost(1.5),
+        over: ("near", CORE, "near_by_raw/in_a_row/100000/1"),
         under: &[],
     },
     Target {

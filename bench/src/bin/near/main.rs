@@ -1,6 +1,7 @@
 //! What a hit in the Rust client's near cache takes, beside a raw get of the
 //! quick_cache it is built on: the same names in the same order, in turn, in
-//! one process. Prints a table of nanoseconds and of ratios within a round.
+//! one process, each lookup waiting for the one before or not. Prints a table of
+//! nanoseconds and of ratios within a round.
 
 #![expect(clippy::print_stdout, reason = "the report is the output")]
 
@@ -14,7 +15,11 @@ use std::{error::Error, fs, path::PathBuf};
 use clap::Parser;
 use credcache_client::NearCache;
 
-use crate::{raw::Raw, report::Rows, round::Round};
+use crate::{
+    raw::Raw,
+    report::Rows,
+    round::{Pace, Round},
+};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -58,7 +63,9 @@ fn main() -> Outcome<()> {
         let (_server, near) = runtime.block_on(served::filled(&keys))?;
         for &threads in &arguments.threads {
             let round = Round::new(&keys, threads, arguments.lookups);
-            measure(&arguments, &round, &raw, &near, &mut rows)?;
+            for pace in Pace::ALL {
+                measure(&arguments, &round, pace, &raw, &near, &mut rows)?;
+            }
         }
     }
     println!("{rows}");
@@ -71,6 +78,7 @@ fn main() -> Outcome<()> {
 fn measure(
     arguments: &Arguments,
     round: &Round<'_>,
+    pace: Pace,
     raw: &Raw,
     near: &NearCache,
     rows: &mut Rows,
@@ -79,19 +87,24 @@ fn measure(
     let mut sides: Vec<(&'static str, Measure<'_>)> = vec![
         (
             "raw",
-            Box::new(|| round.time(|key| raw.hit(NAMESPACE, key))),
+            Box::new(|| round.time(pace, |key| raw.first_byte(NAMESPACE, key))),
         ),
         (
             "near",
-            Box::new(|| round.time(|key| near.cached(NAMESPACE, key).is_some())),
+            Box::new(|| round.time(pace, |key| served::cached(near, NAMESPACE, key))),
         ),
         (
             "near_get",
-            Box::new(|| round.time(|key| served::hit(near, NAMESPACE, key))),
+            Box::new(|| round.time(pace, |key| served::get(near, NAMESPACE, key))),
         ),
         (
             "raw_and_clock",
-            Box::new(|| round.time(|key| raw.hit(NAMESPACE, key) && raw::clock())),
+            Box::new(|| {
+                round.time(pace, |key| {
+                    let found = raw.first_byte(NAMESPACE, key);
+                    found.filter(|_| raw::clock())
+                })
+            }),
         ),
     ];
     if !arguments.only.is_empty() {
@@ -110,7 +123,7 @@ fn measure(
             }
         }
     }
-    let (entries, threads) = (round.entries(), round.threads());
-    rows.add(entries, threads, &taken);
+    let place = format!("{pace}/{}/{}", round.entries(), round.threads());
+    rows.add(&place, &taken);
     Ok(())
 }

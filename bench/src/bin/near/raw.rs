@@ -4,6 +4,8 @@ use std::{hash::Hash, hint::black_box, sync::Arc};
 
 use quick_cache::{Equivalent, sync::Cache};
 
+use crate::round::FIRST;
+
 pub(crate) struct Raw(Cache<Name, Arc<Value>>);
 
 type Name = (Box<str>, Box<str>);
@@ -25,14 +27,14 @@ impl Raw {
         let cache = Cache::new(2 * keys.len());
         for key in keys {
             let name = (crate::NAMESPACE.into(), key.as_str().into());
-            cache.insert(name, Arc::new(Value(vec![7; 256].into())));
+            cache.insert(name, Arc::new(Value(vec![FIRST; 256].into())));
         }
         Self(cache)
     }
 
-    pub(crate) fn hit(&self, namespace: &str, key: &str) -> bool {
-        let found = self.0.get(&Borrowed(namespace, key));
-        found.is_some_and(|value| !black_box(value).0.is_empty())
+    pub(crate) fn first_byte(&self, namespace: &str, key: &str) -> Option<u8> {
+        let found = self.0.get(&Borrowed(namespace, key))?;
+        found.0.first().copied()
     }
 }
 

@@ -18,9 +18,9 @@ struct Row {
 
 impl Rows {
     /// What each side took in each round, the yardstick first.
-    pub(crate) fn add(&mut self, entries: usize, threads: usize, taken: &[(&str, Vec<f64>)]) {
+    pub(crate) fn add(&mut self, place: &str, taken: &[(&str, Vec<f64>)]) {
         for (side, nanoseconds) in taken {
-            let name = format!("{side}/{entries}/{threads}");
+            let name = format!("{side}/{place}");
             self.0.push(Row::new(name, "ns", nanoseconds.clone()));
         }
         let Some(((yardstick, least), others)) = taken.split_first() else {
@@ -28,7 +28,7 @@ impl Rows {
         };
         for (side, nanoseconds) in others {
             let ratios = nanoseconds.iter().zip(least).map(|(one, raw)| one / raw);
-            let name = format!("{side}_by_{yardstick}/{entries}/{threads}");
+            let name = format!("{side}_by_{yardstick}/{place}");
             self.0.push(Row::new(name, "ratio", ratios.collect()));
         }
     }
@@ -66,10 +66,13 @@ impl Row {
     }
 }
 
-/// A Markdown table; a name is what/entries/threads.
+/// A Markdown table; a name is what/pace/entries/threads.
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what/entries/threads | unit | median | min | max |")?;
+        writeln!(
+            f,
+            "| what/pace/entries/threads | unit | median | min | max |"
+        )?;
         writeln!(f, "|---|---|--:|--:|--:|")?;
         for Row {
             name,

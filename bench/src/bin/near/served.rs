@@ -13,7 +13,7 @@ use std::{
 use credcache_client::{Client, Lifetime, Lookup, NearCache, Put, Secret};
 use tokio::task::JoinSet;
 
-use crate::{NAMESPACE, Outcome};
+use crate::{NAMESPACE, Outcome, round::FIRST};
 
 pub(crate) struct Server(Child);
 
@@ -35,7 +35,7 @@ pub(crate) async fn filled(keys: &[String]) -> Outcome<(Server, NearCache)> {
     let hour = Lifetime::Ttl(Duration::from_secs(3600));
     let puts = keys
         .iter()
-        .map(|key| Put::new(NAMESPACE, key, Secret::new(vec![7; 256]), hour));
+        .map(|key| Put::new(NAMESPACE, key, Secret::new(vec![FIRST; 256]), hour));
     for stored in client.batch_put(puts.collect()).await {
         stored?;
     }
@@ -61,11 +61,19 @@ pub(crate) async fn filled(keys: &[String]) -> Outcome<(Server, NearCache)> {
     Ok((server, near))
 }
 
-/// Whether `get` answers at once.
-pub(crate) fn hit(near: &NearCache, namespace: &str, key: &str) -> bool {
+/// What `cached` finds.
+pub(crate) fn cached(near: &NearCache, namespace: &str, key: &str) -> Option<u8> {
+    near.cached(namespace, key)?.value.expose().first().copied()
+}
+
+/// What `get` answers at once.
+pub(crate) fn get(near: &NearCache, namespace: &str, key: &str) -> Option<u8> {
     let get = pin!(near.get(namespace, key));
     let mut context = Context::from_waker(Waker::noop());
-    matches!(get.poll(&mut context), Poll::Ready(Ok(Lookup::Hit(_))))
+    match get.poll(&mut context) {
+        Poll::Ready(Ok(Lookup::Hit(credential))) => credential.value.expose().first().copied(),
+        _ => None,
+    }
 }
 
 /// With room for all in the tier of an hour.

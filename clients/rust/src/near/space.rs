@@ -1,6 +1,6 @@
 //! What is known of one namespace in this process, and when it may be used.
 //!
-//! Reads no clock. What must hold:
+//! Reads no clock but through the one it is given. What must hold:
 //! - An event has taken its effect before the proof that comes after it is
 //!   published. A lookup loads the proof first, so what it finds is what was
 //!   left after everything up to that proof.
@@ -9,6 +9,7 @@
 //!   whatever marks it.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     fmt,
     sync::{
@@ -20,12 +21,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{
-    NearStats,
-    fills::Fills,
-    store::{self, Entry, Store},
-    stripes::Stripes,
-};
+use super::{NearStats, fills::Fills, store::Store, stripes::Stripes};
 use crate::{Credential, Target, clock::BootInstant};
 
 /// How often one key is tried to be fetched anew.
@@ -58,8 +54,15 @@ struct Changes {
 /// A credential that may be used.
 pub(super) struct Hit {
     pub(super) credential: Arc<Credential>,
-    /// Somebody should fetch the next one.
-    pub(super) is_due: bool,
+    /// The instant it was judged at.
+    at: BootInstant,
+}
+
+impl Hit {
+    /// Whether somebody should fetch the next one.
+    pub(super) fn is_due(&self) -> bool {
+        self.at >= self.credential.due()
+    }
 }
 
 impl Space {
@@ -69,7 +72,7 @@ impl Space {
         Self {
             namespace,
             bound,
-            store: store::new(capacity),
+            store: Store::new(capacity),
             fresh_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             changes: Mutex::default(),
@@ -88,28 +91,29 @@ impl Space {
         &self,
         key: &str,
         least_left: Duration,
-        clock: impl FnOnce() -> BootInstant,
+        clock: impl Fn() -> BootInstant,
     ) -> Option<Hit> {
         // Before the entry, lest one be found that the events up to a later
         // proof have removed.
-        let fresh_until = self.fresh_until.load(Ordering::Acquire);
+        let fresh_until = BootInstant::from_nanos(self.fresh_until.load(Ordering::Acquire));
         let generation = self.generation.load(Ordering::Acquire);
-        let found = self.store.get(key);
-        let hit = found.and_then(|entry| {
+        let at = Cell::new(BootInstant::from_nanos(0));
+        let found = self.store.get(key, |kept| {
+            if kept.generation != generation {
+                return false;
+            }
             // Last: however long this thread stood still, it is judged by now.
             let now = clock();
-            let fresh = now < BootInstant::from_nanos(fresh_until);
-            let good = now < entry.deadline && entry.deadline.since(now) >= least_left;
-            (fresh && good && entry.generation == generation).then_some(Hit {
-                is_due: now >= entry.due,
-                credential: entry.credential,
-            })
+            at.set(now);
+            now < fresh_until && now < kept.deadline && kept.deadline.since(now) >= least_left
         });
-        match hit {
-            Some(_) => self.hits.count(),
-            None => _ = self.misses.fetch_add(1, Ordering::Relaxed),
-        }
-        hit
+        let Some(credential) = found else {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        self.hits.count();
+        let at = at.get();
+        Some(Hit { credential, at })
     }
 
     /// Must be called before the server is asked for the key.
@@ -130,8 +134,8 @@ impl Space {
             Target::Key(key) | Target::KeyVersion(key, _) => self.replaced(key, revision),
             Target::KeyPrefix(prefix) => {
                 self.changes().fills.raise_prefix(prefix, revision);
-                self.store.retain(|key, entry| {
-                    !key.starts_with(prefix) || entry.credential.version >= revision
+                self.store.retain(|kept, credential| {
+                    !kept.starts_with(prefix) || credential.version >= revision
                 });
             }
             // Which entries have a tag isn't known here.
@@ -143,7 +147,7 @@ impl Space {
     pub(super) fn replaced(&self, key: &str, version: u64) {
         self.changes().fills.raise(key, version);
         self.store
-            .remove_if(key, |entry| entry.credential.version < version);
+            .remove_if(key, |credential| credential.version < version);
     }
 
     /// Everything is void: events were lost, or it is another instance.
@@ -179,7 +183,7 @@ impl Space {
     pub(super) fn sweep(&self, now: BootInstant) {
         let generation = self.generation.load(Ordering::Acquire);
         self.store
-            .retain(|_, entry| entry.generation == generation && entry.credential.deadline > now);
+            .retain(|kept, _| kept.generation == generation && kept.deadline > now);
         self.renewals()
             .retain(|_, tried| now.since(*tried) < BETWEEN_RENEWALS);
     }
@@ -251,19 +255,13 @@ impl Fill<'_> {
             return;
         }
         // Of two answers the later may have been the quicker.
-        let kept = space.store.peek(&*self.key);
-        if kept.is_some_and(|kept| {
-            kept.generation == generation && kept.credential.version > credential.version
-        }) {
+        let kept = space
+            .store
+            .peek(&self.key, |kept| kept.generation == generation);
+        if kept.is_some_and(|kept| kept.version > credential.version) {
             return;
         }
-        let entry = Entry {
-            credential: Arc::clone(credential),
-            generation,
-            deadline: credential.deadline,
-            due: credential.due(),
-        };
-        space.store.insert(Arc::clone(&self.key), entry);
+        space.store.keep(&self.key, credential, generation);
     }
 }
 

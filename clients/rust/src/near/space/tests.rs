@@ -215,6 +215,50 @@ fn slower_answer_does_not_bring_an_older_version_back() {
 }
 
 #[test]
+fn version_that_takes_anothers_place_is_judged_by_its_own_end() {
+    let ending = |version, seconds: u32| {
+        let mut credential = Arc::unwrap_or_clone(credential(version));
+        credential.deadline = start().after(SECOND * seconds);
+        Arc::new(credential)
+    };
+    for (first, second) in [(60, 30), (30, 60)] {
+        let space = watched();
+        space.begin("reader").end(&ending(3, first));
+        space.begin("reader").end(&ending(4, second));
+        let end = start().after(SECOND * second);
+        space.prove(end);
+        let last = end.before(Duration::from_nanos(1));
+        assert_eq!(version(&space, "reader", last), Some(4));
+        assert_eq!(version(&space, "reader", end), None);
+        assert_eq!(space.stats().entries, 1);
+    }
+}
+
+#[test]
+fn keys_of_any_length_are_told_apart() {
+    let space = watched();
+    // Around the length up to which they lie in the entry itself.
+    let keys: Vec<String> = (1..=100)
+        .chain([1023, 1024])
+        .map(|n| "k".repeat(n))
+        .collect();
+    for (key, version) in keys.iter().zip(1..) {
+        fill(&space, key, version);
+    }
+    for (key, version) in keys.iter().zip(1..) {
+        assert_eq!(kept(&space, key), Some(version), "{}", key.len());
+        let mut other = key.clone();
+        other.replace_range(key.len() - 1.., "j");
+        assert_eq!(kept(&space, &other), None, "{}", key.len());
+        assert_eq!(kept(&space, &format!("{key}\0")), None, "{}", key.len());
+    }
+    space.invalidated(&Target::KeyPrefix("k".repeat(46)), 1000);
+    for key in &keys {
+        assert_eq!(kept(&space, key).is_some(), key.len() < 46, "{}", key.len());
+    }
+}
+
+#[test]
 fn question_that_is_given_up_leaves_nothing_behind() {
     let space = watched();
     drop(space.begin("reader"));
@@ -229,7 +273,7 @@ fn stalled_lookup_does_not_take_a_later_proof_for_its_own() {
     let hit = space.lookup("reader", Duration::ZERO, || {
         // Between the entry and the clock, the thread stood still for half a
         // minute: long enough for a revocation, and for a proof after it.
-        space.invalidated(&Target::Key("reader".into()), 4);
+        space.invalidated(&Target::Tag("prod".into()), 4);
         space.prove(late);
         late
     });
@@ -244,7 +288,7 @@ fn due_credential_is_seen_to_by_one_caller_a_second() {
     for (now, is_due) in [(due.before(SECOND), false), (due, true)] {
         space.prove(now);
         let hit = space.lookup("reader", Duration::ZERO, || now).unwrap();
-        assert_eq!(hit.is_due, is_due);
+        assert_eq!(hit.is_due(), is_due);
     }
     assert!(space.may_renew("reader", due));
     assert!(!space.may_renew("reader", due));
