@@ -34,12 +34,14 @@ mod name;
 mod namespaces;
 mod places;
 mod put;
+mod reclaim;
 mod refresh;
 mod remove;
 mod revision;
 mod revoked;
 mod secret;
 mod stripe;
+mod sweep;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -71,8 +73,10 @@ pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
 pub use put::{Precondition, Put, PutError, Stored};
+pub use reclaim::Reclaim;
 pub use revision::Revision;
 pub use secret::Secret;
+pub use sweep::Sweep;
 pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
@@ -108,7 +112,6 @@ pub struct Cache {
     watchers: Places,
     hasher: HashState,
     limits: Limits,
-    pause: fn(),
 }
 
 /// Why a set of tiers can't be.
@@ -177,16 +180,7 @@ impl Cache {
             watchers: Places::new(limits.max_watchers),
             hasher,
             limits,
-            pause: || {},
         })
-    }
-
-    /// Lets `pause` be called, with no lock held, between the parts of a large
-    /// removal: it keeps a processor busy for a tenth of a second, and Gets may
-    /// have to share that one.
-    #[must_use]
-    pub fn pausing(self, pause: fn()) -> Self {
-        Self { pause, ..self }
     }
 
     /// The counters, of one namespace or of all.

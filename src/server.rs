@@ -55,10 +55,6 @@ use crate::{
     rpc::{Instance, Service},
 };
 
-/// How long a large removal lets others have the processor, between parts of
-/// about 0.2 ms. The system rounds it up to some 70 µs, which makes a removal
-/// about a third longer. Measured by `bench`.
-const PAUSE: Duration = Duration::from_micros(10);
 /// What connections that are cut are given to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -152,7 +148,7 @@ impl From<Service> for App {
 pub fn app(config: &Config) -> Result<(App, Reclaimer), ServeError> {
     let clock = Arc::new(Clock::System);
     let cache = Cache::new(config.tiers.clone(), config.limits.cache)?;
-    let cache = Arc::new(cache.pausing(|| std::thread::sleep(PAUSE)));
+    let cache = Arc::new(cache);
     let reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
     let instance = Instance::new(clock.now().wall)?;
     Ok((Service::new(cache, clock, instance).into(), reclaimer))

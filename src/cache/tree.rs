@@ -13,6 +13,9 @@ use std::{cmp::Ordering, ops::ControlFlow};
 
 use node::{Inserted, Node};
 
+/// The most items that are looked at for one, see [`Tree::sift`].
+pub(super) const LARGEST_BLOCK: usize = node::MOST;
+
 /// What a parent knows of all items of a block. It may say too much, never too
 /// little: it stays when items go.
 pub(super) trait Summary<T>: Copy {
