@@ -30,7 +30,9 @@ pub(super) struct Search {
 /// not to the look, and never so small that it comes no further.
 pub(super) struct Budget(usize);
 
-/// A step removes some 16 entries of 1 KiB or looks at some 256.
+/// A step removes some 16 entries of up to 1 KiB, in 23 µs where they lie
+/// scattered over 100,000, or looks at some 256. Half as much made the median
+/// of the Gets beside it a sixth shorter, and the whole a quarter longer.
 const STEP: usize = 256;
 /// What removing an entry takes, beside its value.
 const REMOVAL: usize = 15;
