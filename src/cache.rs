@@ -35,12 +35,14 @@ mod namespaces;
 mod places;
 mod put;
 mod reading;
+mod reclaim;
 mod refresh;
 mod remove;
 mod revision;
 mod revoked;
 mod secret;
 mod stripe;
+mod sweep;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -73,8 +75,10 @@ pub use name::{
 };
 pub use put::{Precondition, Put, PutError, Stored};
 pub use reading::{Reading, Seen};
+pub use reclaim::Reclaim;
 pub use revision::Revision;
 pub use secret::Secret;
+pub use sweep::Sweep;
 pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
@@ -111,7 +115,6 @@ pub struct Cache {
     watchers: Places,
     hasher: HashState,
     limits: Limits,
-    pause: fn(),
 }
 
 /// Why a set of tiers can't be.
@@ -180,16 +183,7 @@ impl Cache {
             watchers: Places::new(limits.max_watchers),
             hasher,
             limits,
-            pause: || {},
         })
-    }
-
-    /// Lets `pause` be called, with no lock held, between the parts of a large
-    /// removal: it keeps a processor busy for a tenth of a second, and Gets may
-    /// have to share that one.
-    #[must_use]
-    pub fn pausing(self, pause: fn()) -> Self {
-        Self { pause, ..self }
     }
 
     /// The counters, of one namespace or of all.

@@ -6,6 +6,7 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod pace;
 pub mod rpc;
 pub mod server;
 pub mod telemetry;

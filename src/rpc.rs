@@ -12,6 +12,8 @@ pub(crate) mod lean;
 pub mod proto;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 mod timeout;
 mod watch;
 
@@ -23,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    cache::{Cache, Invalidate, Invalidated, Target, WallTime},
+    cache::{Cache, Invalidated, Now, Target, WallTime},
     clock::Clock,
+    pace::{Eighths, Pace},
 };
 pub(crate) use failure::DOMAIN;
 use failure::Failure;
@@ -39,10 +42,13 @@ use watch::Events;
 /// take. Batches need it; no other message comes near `limits.max_value` and
 /// 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// How many invalidations of more than one key run at once: each keeps a core
-/// busy, so more would starve the Gets; fewer would let one that matches little
-/// wait for those that match much.
+/// How many invalidations of more than one key run at once: a call may have to
+/// wait for a step of each on its worker; fewer would let one that matches
+/// little wait for those that match much.
 const WIDE_AT_ONCE: usize = 4;
+/// What each of them may take of a busy worker: 100,000 credentials, a fifth of
+/// a second's work, go within two.
+const WIDE_PART: Eighths = Eighths(1);
 
 /// The credential cache as a gRPC service.
 #[derive(Clone, Debug)]
@@ -50,8 +56,7 @@ pub struct Service {
     cache: Arc<Cache>,
     clock: Arc<Clock>,
     instance: Arc<Instance>,
-    /// Callers queue here, where one that goes away leaves the queue, and not in
-    /// the runtime's queue of blocking tasks, where it would stay.
+    /// Callers queue here, and one that goes away leaves the queue.
     wide: Arc<Semaphore>,
     ending: CancellationToken,
 }
@@ -144,14 +149,9 @@ impl CredentialCacheService for Service {
         let now = self.clock.now();
         let invalidate = request::invalidate(&request, now)?;
         let invalidated = match invalidate.target {
-            Target::Key { .. } => self.invalidate_now(invalidate),
+            Target::Key { .. } => self.cache.invalidate(invalidate, now),
             Target::Prefix(_) | Target::Tag(_) | Target::All => {
-                let service = self.clone();
-                // Parsed anew there: what was parsed here borrows the request.
-                self.run_wide(move || {
-                    request::invalidate(&request, now).map(|parsed| service.invalidate_now(parsed))
-                })
-                .await??
+                self.invalidate_wide(request, now).await?
             }
         };
         Ok(Response::new(response::invalidate(invalidated)))
@@ -227,29 +227,36 @@ impl Service {
         Ok(response::put(&self.cache, stored))
     }
 
-    fn invalidate_now(&self, invalidate: Invalidate<'_>) -> Invalidated {
-        self.cache.invalidate(invalidate, self.clock.now())
-    }
-
-    /// Runs what may take as long as a million credentials take, away from the
-    /// threads that serve others.
-    async fn run_wide<T: Send + 'static>(
+    /// Carries out what may take as long as a million credentials take, in steps
+    /// between which the worker serves others; in a task of its own, which
+    /// nobody cancels.
+    async fn invalidate_wide(
         &self,
-        run: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
+        request: proto::InvalidateRequest,
+        now: Now,
+    ) -> Result<Invalidated, Failure> {
         let permit = self
             .wide
             .clone()
             .acquire_owned()
             .await
             .map_err(|_| Failure::broken("the queue is closed"))?;
-        let run = move || {
-            let done = run();
-            drop(permit);
-            done
-        };
-        tokio::task::spawn_blocking(run)
+        let Self { cache, clock, .. } = self.clone();
+        let sweeping = tokio::spawn(async move {
+            let _permit = permit;
+            // Parsed anew here: what was parsed before borrows the request.
+            let invalidate = request::invalidate(&request, now)?;
+            let mut sweep = cache.begin_invalidation(invalidate, clock.now());
+            let mut pace = Pace::start();
+            loop {
+                if let Some(invalidated) = sweep.step() {
+                    return Ok(invalidated);
+                }
+                pace.step_done(WIDE_PART).await;
+            }
+        });
+        sweeping
             .await
-            .map_err(|_| Failure::broken("a blocking task panicked or wasn't run"))
+            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))?
     }
 }

@@ -14,7 +14,6 @@ mod drain;
 mod health;
 mod listener;
 mod patience;
-mod priority;
 mod reclaimer;
 mod reflection;
 mod refusal;
@@ -37,13 +36,13 @@ use tracing::{info, warn};
 
 pub use listener::BoundAddr;
 pub use patience::Patience;
-pub use reclaimer::Reclaimer;
 
 use self::{
     call_policy::CallPolicy,
     calls::Calls,
     drain::Drain,
     listener::Listener,
+    reclaimer::Reclaimer,
     signals::Signals,
     transport::Transport,
     workers::{Lost, Workers},
@@ -55,10 +54,6 @@ use crate::{
     rpc::{Instance, Service},
 };
 
-/// How long a large removal lets others have the processor, between parts of
-/// about 0.2 ms. The system rounds it up to some 70 µs, which makes a removal
-/// about a third longer. Measured by `bench`.
-const PAUSE: Duration = Duration::from_micros(10);
 /// What connections that are cut are given to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -104,7 +99,7 @@ pub enum ServeError {
 /// # Errors
 /// When it can't start. A drain that took too long is none.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let (app, _reclaimer) = app(config)?;
+    let app = app(config)?;
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
@@ -132,30 +127,35 @@ pub struct App {
     service: Service,
     /// Cancelled when the drain begins.
     ending: CancellationToken,
+    reclaimer: Option<Reclaimer>,
 }
 
+/// Without anything that takes back the memory of expired credentials: that is
+/// left to the owner of the service's cache.
 impl From<Service> for App {
     fn from(service: Service) -> Self {
         Self {
             ending: service.ending(),
             service,
+            reclaimer: None,
         }
     }
 }
 
-/// The cache as configured, empty and on the system's clocks, and what takes back the memory of its expired
-/// credentials for as long as it is kept.
+/// The cache as configured, empty and on the system's clocks, with what takes
+/// back the memory of its expired credentials while it is served.
 ///
 /// # Errors
-/// When the tiers can't be, or the system has no thread or random bytes to
-/// give.
-pub fn app(config: &Config) -> Result<(App, Reclaimer), ServeError> {
+/// When the tiers can't be, or the system has no random bytes to give.
+pub fn app(config: &Config) -> Result<App, ServeError> {
     let clock = Arc::new(Clock::System);
-    let cache = Cache::new(config.tiers.clone(), config.limits.cache)?;
-    let cache = Arc::new(cache.pausing(|| std::thread::sleep(PAUSE)));
-    let reclaimer = Reclaimer::start(cache.clone(), clock.clone()).map_err(ServeError::Thread)?;
+    let cache = Arc::new(Cache::new(config.tiers.clone(), config.limits.cache)?);
     let instance = Instance::new(clock.now().wall)?;
-    Ok((Service::new(cache, clock, instance).into(), reclaimer))
+    let reclaimer = Reclaimer::new(cache.clone(), clock.clone());
+    Ok(App {
+        reclaimer: Some(reclaimer),
+        ..Service::new(cache, clock, instance).into()
+    })
 }
 
 /// Binds every configured address, or none.
@@ -232,7 +232,7 @@ impl Bound {
             cut.clone(),
         );
         let (workers, ends) =
-            Workers::start(self.workers, &transport).map_err(ServeError::Thread)?;
+            Workers::start(self.workers, &transport, app.reclaimer).map_err(ServeError::Thread)?;
         let workers = Arc::new(workers);
 
         let max_connections = self.max_connections as usize;

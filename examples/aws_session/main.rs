@@ -23,7 +23,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/reports-reader";
 #[expect(clippy::print_stdout, reason = "an example shows what happens")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_sources(Some("listen = ['127.0.0.1:0']"), [], &ServeArgs::default())?;
-    let (app, _reclaimer) = server::app(&config)?;
+    let app = server::app(&config)?;
     let bound = server::bind(&config).await?;
     let address = bound.addresses().next().ok_or("no address")?.to_string();
     let server = tokio::spawn(bound.run(app, pending()));

@@ -16,7 +16,7 @@ use credcache_client::{Client, Lifetime, Lookup, Put, Secret};
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = include_str!("credcache.toml");
     let config = Config::from_sources(Some(file), [], &ServeArgs::default())?;
-    let (app, _reclaimer) = server::app(&config)?;
+    let app = server::app(&config)?;
     let bound = server::bind(&config).await?;
     let address = bound.addresses().next().ok_or("no address")?.to_string();
     let server = tokio::spawn(bound.run(app, pending()));

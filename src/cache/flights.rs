@@ -24,6 +24,7 @@ use super::{
     name::Name,
     namespaces::Namespace,
     places::Place,
+    remove::Budget,
     time::BootTime,
 };
 
@@ -203,12 +204,19 @@ impl Flights {
         }
     }
 
-    /// Ends all that is over.
-    pub(super) fn end_due(&mut self, now: BootTime, grant: impl Fn() -> Grant) -> Wakers {
+    /// Ends what is over, as much of it as the budget allows.
+    pub(super) fn end_due(
+        &mut self,
+        now: BootTime,
+        grant: impl Fn() -> Grant,
+        budget: &mut Budget,
+    ) -> Wakers {
         let mut wakers = Wakers::default();
-        while let Some(&(due, serial, hash)) = self.by_due.first()
+        while !budget.is_spent()
+            && let Some(&(due, serial, hash)) = self.by_due.first()
             && due <= now
         {
+            budget.remove_other();
             let over = Over::Next(grant());
             let ended = self.end_flight(hash, serial, Count::LeasesExpired, over);
             wakers.0.extend(ended.0);

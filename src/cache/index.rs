@@ -14,6 +14,7 @@ use super::{
     entry::Entry,
     group::{Group, Groups},
     namespaces::Namespace,
+    remove::Budget,
     revision::Revision,
     time::{Deadline, Now},
     tree::{Summary, Tree},
@@ -97,10 +98,10 @@ impl Index {
         prefix: &str,
         before: Revision,
         after: Option<&Entry>,
+        budget: &mut Budget,
     ) -> Batch {
         let prefix = prefix.as_bytes();
         let mut batch = Batch::default();
-        let mut looked_at = 0;
         let _ = self.by_name.visit(
             |one| match after {
                 Some(after) => one.cmp_name_of(after) != Ordering::Greater,
@@ -110,37 +111,37 @@ impl Index {
                 if one.namespace().id != namespace || !one.key().starts_with(prefix) {
                     return ControlFlow::Break(());
                 }
-                if one.version() < before {
-                    batch.entries.push(one.clone());
-                }
-                looked_at += 1;
-                if looked_at == BATCH {
-                    batch.last = Some(one.clone());
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
+                batch.look(one, one.version() < before, budget)
             },
         );
         batch
     }
 
-    /// Entries of the namespace with this tag that were put before `revision`.
-    pub(super) fn tagged(&self, namespace: u64, tag: &str, before: Revision) -> Batch {
+    /// Entries of the namespace with this tag that were put before `revision`,
+    /// which must be removed.
+    pub(super) fn tagged(
+        &self,
+        namespace: u64,
+        tag: &str,
+        before: Revision,
+        budget: &mut Budget,
+    ) -> Batch {
         let mut batch = Batch::default();
         for (nth, tree) in self.by_tag.iter().enumerate() {
-            let full = tree.visit(
+            budget.find_place();
+            let _ = tree.visit(
                 |one| one.cmp_tag(nth, namespace, tag) == Ordering::Less,
                 |one| {
                     let is_one = one.version() < before
                         && one.cmp_tag(nth, namespace, tag) == Ordering::Equal;
                     if is_one {
-                        batch.take(one)
+                        batch.look(one, true, budget)
                     } else {
-                        ControlFlow::Break(Full(false))
+                        ControlFlow::Break(())
                     }
                 },
             );
-            if full == ControlFlow::Break(Full(true)) {
+            if batch.last.is_some() {
                 break;
             }
         }
@@ -148,18 +149,19 @@ impl Index {
     }
 
     /// Entries whose deadline has passed, which must be removed.
-    pub(super) fn due(&mut self, now: Now) -> Batch {
+    pub(super) fn due(&mut self, now: Now, budget: &mut Budget) -> Batch {
         let mut batch = Batch::default();
         self.by_name.sift(
             |earliest| earliest.passed(now),
             |one| {
-                if !one.deadline().passed(now) {
-                    return ControlFlow::Continue(one.deadline());
-                }
-                match batch.take(one) {
-                    ControlFlow::Continue(()) => ControlFlow::Continue(Deadline::NONE),
-                    ControlFlow::Break(_) => ControlFlow::Break(()),
-                }
+                let is_due = one.deadline().passed(now);
+                batch.look(one, is_due, budget).map_continue(|()| {
+                    if is_due {
+                        Deadline::NONE
+                    } else {
+                        one.deadline()
+                    }
+                })
             },
         );
         batch
@@ -175,22 +177,20 @@ pub(super) struct Batch {
     pub(super) last: Option<Entry>,
 }
 
-/// How many entries are looked at under one holding of a stripe's lock, so that
-/// a large removal holds up other changes for well below a millisecond.
-pub(super) const BATCH: usize = 128;
-
-/// Whether a search ended because the batch is full.
-#[derive(PartialEq, Eq)]
-struct Full(bool);
-
 impl Batch {
-    fn take(&mut self, entry: &Entry) -> ControlFlow<Full> {
-        self.entries.push(entry.clone());
-        if self.entries.len() < BATCH {
+    /// Takes the entry or leaves it; breaks off once that was all that the
+    /// budget allowed.
+    fn look(&mut self, entry: &Entry, take: bool, budget: &mut Budget) -> ControlFlow<()> {
+        budget.look();
+        if take {
+            budget.remove(entry);
+            self.entries.push(entry.clone());
+        }
+        if !budget.is_spent() {
             return ControlFlow::Continue(());
         }
         self.last = Some(entry.clone());
-        ControlFlow::Break(Full(true))
+        ControlFlow::Break(())
     }
 }
 

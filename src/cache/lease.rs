@@ -14,6 +14,7 @@ use super::{
     jitter::jitter,
     name::Name,
     namespaces::Namespace,
+    remove::Budget,
     time::{BootTime, Now},
 };
 
@@ -200,15 +201,22 @@ impl Cache {
         Ok(())
     }
 
-    /// Ends leases whose time is over; the next who waits gets each.
-    pub(super) fn end_leases(&self, now: Now) {
-        for stripe in &self.stripes {
-            if !stripe.remembers() {
-                continue;
+    /// Ends leases whose time is over; the next who waits gets each. Goes on
+    /// behind the first `stripes`, which it counts; whether that was all.
+    pub(super) fn end_leases(&self, stripes: &mut usize, now: Now, budget: &mut Budget) -> bool {
+        for stripe in &self.stripes[*stripes..] {
+            if stripe.remembers() {
+                budget.find_place();
+                let grant = || self.grant(now);
+                let wakers = stripe.lock().flights.end_due(now.boot, grant, budget);
+                wakers.wake();
             }
-            let wakers = stripe.lock().flights.end_due(now.boot, || self.grant(now));
-            wakers.wake();
+            if budget.is_spent() {
+                return false;
+            }
+            *stripes += 1;
         }
+        true
     }
 
     /// Ends the key's lease or gate if it is over, by time or by an invalidation

@@ -23,6 +23,7 @@ use super::{
     contents::Tags,
     invalidate::Target,
     name::{Key, Name, NamespaceName},
+    remove::Budget,
     revision::{Revision, Revisions},
     sync::{HashState, Mutex, SHARDS},
     time::{BootTime, Now, WallTime},
@@ -42,7 +43,7 @@ struct Shard {
     fences: Fences,
     journals: Journals,
     /// Changes that were entered and whose effect isn't there yet: one for each
-    /// thread that is at it. The number is the namespace's hash; where two
+    /// call that is at it. The number is the namespace's hash; where two
     /// namespaces share one, one waits for the other.
     in_flight: Vec<(u64, Revision)>,
 }
@@ -171,13 +172,20 @@ impl Ledger {
     }
 
     /// Forgets fences that nothing can meet any more, and journals that nobody
-    /// came back for.
-    pub(super) fn forget(&self, now: Now) {
-        for shard in &self.shards {
+    /// came back for. Goes on behind the first `shards`, which it counts; whether
+    /// that was all.
+    pub(super) fn forget(&self, shards: &mut usize, now: Now, budget: &mut Budget) -> bool {
+        for shard in &self.shards[*shards..] {
+            budget.find_place();
             let mut shard = shard.lock();
-            shard.fences.forget(now.boot);
+            shard.fences.forget(now.boot, budget);
+            if budget.is_spent() {
+                return false;
+            }
             shard.journals.forget(now.boot);
+            *shards += 1;
         }
+        true
     }
 
     /// Begins to watch a namespace; answers with the position to read from,

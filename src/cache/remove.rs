@@ -1,11 +1,13 @@
-//! Taking entries out, in batches.
+//! Taking entries out: under one holding of a stripe's lock, or of all stripes
+//! in steps between which no lock is held and others have their turn.
 
 use super::{
     Cache,
     entry::Entry,
-    index::{BATCH, Batch, Departure, Index},
+    index::{Batch, Departure, Index},
     stripe::Stripe,
-    time::Now,
+    time::{Deadline, Now},
+    tree::Summary,
 };
 
 /// How many entries were removed, and how many of them were still live.
@@ -15,50 +17,97 @@ pub(super) struct Removed {
     pub(super) live: u64,
 }
 
-impl Cache {
-    /// Takes back the memory of all that is over, and says of how many entries.
-    /// Leases whose time is over go to the next who waits.
-    ///
-    /// Nothing else depends on this. The cost is that of what is over, whatever
-    /// the number of live entries.
-    pub fn reclaim(&self, now: Now) -> u64 {
-        self.end_leases(now);
-        self.ledger.forget(now);
-        self.remove_everywhere(now, |index, _| index.due(now)).all
-    }
+/// Where a search through all stripes goes on.
+#[derive(Default)]
+pub(super) struct Search {
+    stripe: usize,
+    /// The entry of the stripe that was looked at last, if there may be more
+    /// behind it.
+    last: Option<Entry>,
+}
 
-    /// Removes what `select` finds in any stripe, batch after batch; it is
-    /// handed the entry that the stripe's last batch ended with.
-    pub(super) fn remove_everywhere(
-        &self,
+/// What is left of a step, in looks at an entry. A step is bounded by it in time,
+/// not to the look, and never so small that it comes no further.
+pub(super) struct Budget(usize);
+
+/// A step removes some 16 entries of up to 1 KiB, in 23 µs where they lie
+/// scattered over 100,000, or looks at some 256. Half as much made the median
+/// of the Gets beside it a sixth shorter, and the whole a quarter longer.
+const STEP: usize = 256;
+/// What removing an entry takes, beside its value.
+const REMOVAL: usize = 15;
+/// How many bytes of a value are zeroed and given back in the time of a look.
+const BYTES_A_LOOK: u32 = 1024;
+/// What it takes to lock a stripe, or to find a place in a tree.
+const PLACE: usize = 4;
+
+// A step that removes nothing is through with a block at least: where it breaks
+// off inside of one, the next step begins that block anew.
+const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MOST_ITEMS + PLACE);
+
+impl Search {
+    /// Removes what `select` finds, for the length of a step; whether that was
+    /// all. `select` is handed the entry that it goes on behind.
+    pub(super) fn step(
+        &mut self,
+        cache: &Cache,
         now: Now,
-        select: impl Fn(&mut Index, Option<&Entry>) -> Batch,
-    ) -> Removed {
+        budget: &mut Budget,
+        select: impl Fn(&mut Index, Option<&Entry>, &mut Budget) -> Batch,
+    ) -> (Removed, bool) {
         let mut sum = Removed::default();
-        let mut since_pause = 0;
-        for stripe in &self.stripes {
-            let mut last = None;
-            loop {
-                let removed = self.remove(stripe, now, |index| {
-                    let batch = select(index, last.as_ref());
-                    last = batch.last;
-                    batch.entries
-                });
-                sum.all += removed.all;
-                sum.live += removed.live;
-                since_pause += removed.all;
-                if since_pause >= BATCH as u64 {
-                    since_pause = 0;
-                    (self.pause)();
-                }
-                if last.is_none() {
-                    break;
-                }
+        while !budget.is_spent()
+            && let Some(stripe) = cache.stripes.get(self.stripe)
+        {
+            budget.find_place();
+            let removed = cache.remove(stripe, now, |index| {
+                let batch = select(index, self.last.as_ref(), budget);
+                self.last = batch.last;
+                batch.entries
+            });
+            sum.all += removed.all;
+            sum.live += removed.live;
+            if self.last.is_none() {
+                self.stripe += 1;
             }
         }
-        sum
+        (sum, self.stripe == cache.stripes.len())
+    }
+}
+
+impl Budget {
+    pub(super) fn of_a_step() -> Self {
+        Self(STEP)
     }
 
+    pub(super) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn find_place(&mut self) {
+        self.spend(PLACE);
+    }
+
+    pub(super) fn look(&mut self) {
+        self.spend(1);
+    }
+
+    /// To remove an entry that was looked at.
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        self.spend(REMOVAL + (entry.weight() / BYTES_A_LOOK) as usize);
+    }
+
+    /// To remove something that is about as much work as an entry.
+    pub(super) fn remove_other(&mut self) {
+        self.spend(REMOVAL);
+    }
+
+    fn spend(&mut self, looks: usize) {
+        self.0 = self.0.saturating_sub(looks);
+    }
+}
+
+impl Cache {
     /// Removes what `select` finds under the stripe's lock, from index and
     /// tiers. It is dropped, and its memory zeroed, after the lock is released.
     pub(super) fn remove(
@@ -82,8 +131,8 @@ impl Cache {
                 live += 1;
             }
         }
-        // A large removal takes the lock again at once: without it, whoever
-        // waits for it would wait for several batches.
+        // A large removal takes the lock again soon: without it, whoever waits
+        // for it would wait for several steps.
         stripe.give_way();
         drop(stripe);
         Removed {

@@ -2,6 +2,7 @@
 
 mod leases;
 mod revocation;
+mod steps;
 mod watching;
 
 use std::{
@@ -79,45 +80,6 @@ fn put(
         ..of(namespace, key)
     };
     cache.put(put, Now::default())
-}
-
-#[test]
-fn what_is_put_during_an_invalidation_stays() {
-    let cache = cache();
-    let keys: Vec<String> = (0..20_000).map(|nth| format!("key{nth:05}")).collect();
-    // More of both in each stripe than a batch looks at.
-    let (old, newer): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.ends_with('7'));
-    for key in &old {
-        put(&cache, "a", key, None).expect("room");
-    }
-    let revision = cache.ledger.enter_nothing();
-    for key in &newer {
-        put(&cache, "a", key, None).expect("room");
-    }
-    let id = cache
-        .namespaces
-        .find(NamespaceName::parse("a").expect("a namespace"))
-        .expect("held")
-        .id;
-
-    let tagged = cache
-        .stripes
-        .iter()
-        .map(|stripe| stripe.lock().index.tagged(id, "tag", revision));
-    assert!(
-        tagged
-            .flat_map(|batch| batch.entries)
-            .all(|entry| entry.version() < revision)
-    );
-
-    let removed = cache.remove_everywhere(Now::default(), |index, after| {
-        index.with_prefix(id, "key", revision, after)
-    });
-    assert_eq!(removed.live, old.len() as u64);
-    let held = cache
-        .counts(None)
-        .of_tier(TierId::new(0), TierCount::Entries);
-    assert_eq!(held, newer.len() as u64);
 }
 
 #[test]

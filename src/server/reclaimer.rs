@@ -1,70 +1,82 @@
-//! Takes back the memory of expired credentials, on a thread of its own so
-//! that no call waits for it. Nothing but memory depends on it, and that
-//! enough for the process not to outlive it.
+//! Takes back the memory of expired credentials, in steps between the calls of
+//! one worker. Nothing but memory depends on it, and that enough for the
+//! process not to outlive it.
 
 use std::{
-    io,
     panic::{self, AssertUnwindSafe},
     process,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread::{self, JoinHandle},
+    sync::Arc,
     time::Duration,
 };
 
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
-use crate::{cache::Cache, clock::Clock};
+use crate::{
+    cache::Cache,
+    clock::Clock,
+    pace::{Eighths, Pace},
+};
 
-/// An expired credential's memory is kept no longer than about this, and the
-/// second by which a stepped clock may delay it.
+/// How often it looks for what is over. With the quarter of a second or so that
+/// a round takes on a busy worker, an expired credential's memory is kept for
+/// less than a second, and the second by which a stepped clock may delay it.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// How often its part of a busy worker is doubled, to four times the calls'.
+const DOUBLINGS: u32 = 5;
 
-/// Reclaims until it is dropped.
 #[derive(Debug)]
-pub struct Reclaimer {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+pub(super) struct Reclaimer {
+    cache: Arc<Cache>,
+    clock: Arc<Clock>,
 }
 
 impl Reclaimer {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub fn start(cache: Arc<Cache>, clock: Arc<Clock>) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("reclaimer".into())
-            .spawn(move || {
-                let reclaim = AssertUnwindSafe(|| {
-                    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                        cache.reclaim(clock.now());
-                    }
-                });
-                // Without it expired secrets would stay in memory unnoticed,
-                // and who knows what it was in the middle of: a restart loses
-                // no more than a cache may.
-                if panic::catch_unwind(reclaim).is_err() {
-                    error!("nothing takes back expired credentials any more: aborting");
-                    process::abort();
-                }
-            })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+    pub(super) fn new(cache: Arc<Cache>, clock: Arc<Clock>) -> Self {
+        Self { cache, clock }
+    }
+
+    /// Reclaims until it is dropped.
+    pub(super) async fn run(self) {
+        let mut due = interval(INTERVAL);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = due.tick().await;
+            let mut round = self.cache.begin_reclaim(self.clock.now());
+            let mut pace = Pace::start();
+            while or_abort(|| round.step()).is_none() {
+                pace.step_done(part(due.elapsed())).await;
+            }
+        }
     }
 }
 
-impl Drop for Reclaimer {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // Can't fail: a panic would have ended the process.
-            let _ = thread.join();
-        }
+/// What it may take of a busy worker, so long after a round was due: as little
+/// as other work at first, and twice as much for each further interval. Else
+/// memory would be held for as long as the worker is busy.
+fn part(late: Duration) -> Eighths {
+    let intervals = late.as_millis() / INTERVAL.as_millis();
+    Eighths(1 << u32::try_from(intervals).map_or(DOUBLINGS, |late| late.min(DOUBLINGS)))
+}
+
+/// Without the reclaimer expired secrets would stay in memory unnoticed, and
+/// who knows what it was in the middle of: a restart loses no more than a cache
+/// may.
+fn or_abort<T>(step: impl FnOnce() -> T) -> T {
+    panic::catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+        error!("nothing takes back expired credentials any more: aborting");
+        process::abort()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_a_busy_worker_grows_with_the_delay_and_has_a_bound() {
+        let parts = [0, 249, 250, 500, 750, 1_000, 1_250, 1_500, u64::MAX];
+        let parts = parts.map(|late| part(Duration::from_millis(late)).0);
+        assert_eq!(parts, [1, 1, 2, 4, 8, 16, 32, 32, 32]);
     }
 }

@@ -1,10 +1,14 @@
 //! The threads that serve. Each has a single-threaded runtime of its own, on
 //! which a connection stays from its first byte to its last: no call waits for
-//! another core, and workers share nothing but what they serve.
+//! another core, and workers share nothing but what they serve. The first of
+//! them reclaims besides.
 //!
-//! Guarantees that a new connection goes to the worker with the fewest.
+//! Guarantees that a new connection goes to the worker with the fewest, that
+//! an invalidation that began runs to its end, and that memory is reclaimed
+//! until the last worker ends.
 
 use std::{
+    convert::Infallible,
     io,
     sync::{
         Arc,
@@ -20,7 +24,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{connection::Socket, priority::give_way_to_calls, transport::Transport};
+use super::{connection::Socket, reclaimer::Reclaimer, transport::Transport};
 
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
@@ -52,6 +56,13 @@ pub(super) struct Place {
     open: Arc<AtomicUsize>,
 }
 
+/// The part of the worker that reclaims: for as long as the others serve.
+struct Reclaiming {
+    reclaimer: Reclaimer,
+    /// Nothing comes of it but its end, with the last of them.
+    others: mpsc::Receiver<Infallible>,
+}
+
 /// The ends of the workers.
 pub(super) struct Ends(Vec<oneshot::Receiver<()>>);
 
@@ -65,22 +76,27 @@ impl Workers {
     /// # Errors
     /// The system gives no thread, or no runtime for it. Those that had started
     /// end.
-    pub(super) fn start(count: u32, transport: &Transport) -> io::Result<(Self, Ends)> {
+    pub(super) fn start(
+        count: u32,
+        transport: &Transport,
+        reclaimer: Option<Reclaimer>,
+    ) -> io::Result<(Self, Ends)> {
         let mut workers = Vec::new();
         let mut ends = Vec::new();
+        let (serving, others) = mpsc::channel(1);
+        let mut reclaiming = reclaimer.map(|reclaimer| Reclaiming { reclaimer, others });
         for number in 0..count {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                // The only threads it starts carry out wide invalidations.
-                .on_thread_start(give_way_to_calls)
-                .build()?;
+            let runtime = Builder::new_current_thread().enable_all().build()?;
             let transport = transport.for_worker();
+            let reclaiming = reclaiming.take();
+            let serving = reclaiming.is_none().then(|| serving.clone());
             let (sockets, handed) = mpsc::channel(BACKLOG);
             let (ended, end) = oneshot::channel();
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    work(runtime, handed, transport);
+                    work(runtime, handed, transport, reclaiming);
+                    drop(serving);
                     // Nobody waits for it where the server was dropped.
                     let _ = ended.send(());
                 })?;
@@ -145,10 +161,19 @@ impl Drop for Place {
 }
 
 /// Serves what is handed over until nothing more can be, and what was until it
-/// has ended.
-fn work(runtime: Runtime, mut sockets: mpsc::Receiver<Accepted>, transport: Transport) {
+/// has ended; and reclaims until the others have ended too.
+fn work(
+    runtime: Runtime,
+    mut sockets: mpsc::Receiver<Accepted>,
+    transport: Transport,
+    reclaiming: Option<Reclaiming>,
+) {
     let transport = Arc::new(transport);
     runtime.block_on(async {
+        let others = reclaiming.map(|Reclaiming { reclaimer, others }| {
+            tokio::spawn(reclaimer.run());
+            others
+        });
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -163,9 +188,13 @@ fn work(runtime: Runtime, mut sockets: mpsc::Receiver<Accepted>, transport: Tran
             }
         }
         while connections.join_next().await.is_some() {}
+        if let Some(mut others) = others {
+            others.recv().await;
+        }
     });
-    // An invalidation that still runs goes on, and holds up nobody.
-    runtime.shutdown_background();
+    // An invalidation that isn't through, for a caller that went away, runs to
+    // its end as it is dropped.
+    drop(runtime);
     debug!("a worker ended");
 }
 

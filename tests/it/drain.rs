@@ -1,6 +1,8 @@
 //! The end of a server: what is in flight finishes, in bounded time.
 
 use bytes::Bytes;
+use credcache::cache::Count;
+use credcache_client::proto::{BatchPutRequest, invalidate_request::Target};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,8 +13,11 @@ use tonic::{Code, Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use crate::fixture::{
-    CHECK, DeafClient, EMPTY_MESSAGE, RawClient, Running, config, serving_status, within,
+use crate::{
+    fixture::{
+        CHECK, DeafClient, EMPTY_MESSAGE, RawClient, Running, config, serving_status, within,
+    },
+    messages::{invalidate, put, stats},
 };
 
 const NOT_SERVING: u8 = 2;
@@ -106,6 +111,28 @@ async fn call_that_began_before_the_client_knew_of_the_drain_is_told_to_retry() 
 
     client.connection.abort();
     within(end).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn invalidation_that_began_is_through_when_the_server_has_ended() {
+    const ENTRIES: u64 = 5_000;
+    let server = Running::start(&config("workers = 1\nshutdown.drain_timeout = '1h'")).await;
+    let mut stub = server.stub().await;
+    for thousand in 0..ENTRIES / 1_000 {
+        let requests = (0..1_000).map(|nth| put(&format!("{thousand}/{nth}")));
+        let requests = requests.collect();
+        within(stub.batch_put(BatchPutRequest { requests }))
+            .await
+            .unwrap();
+    }
+    let mut caller = stub.clone();
+    let request = invalidate(Target::All(true));
+    let call = tokio::spawn(async move { drop(caller.invalidate(request).await) });
+    within(async { while stats(&mut stub).await.invalidations == 0 {} }).await;
+    call.abort();
+    let cache = server.cache.clone();
+    within(server.shut_down()).await.unwrap().unwrap();
+    assert_eq!(cache.counts(None).of(Count::Invalidated), ENTRIES);
 }
 
 /// A client whose network withholds GOAWAY, and tells when it has; and PING,

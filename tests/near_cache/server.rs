@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use credcache::{
     config::{Config, ServeArgs},
-    server::{self, BoundAddr, Reclaimer, ServeError},
+    server::{self, BoundAddr, ServeError},
 };
 use credcache_client::{Client, Error};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -13,7 +13,6 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     shutdown: oneshot::Sender<()>,
     outcome: JoinHandle<Result<(), ServeError>>,
-    _reclaimer: Reclaimer,
 }
 
 impl Running {
@@ -22,7 +21,7 @@ impl Running {
         let mut config = Config::from_sources(Some(file), [], &ServeArgs::default()).unwrap();
         // A holder whose link stalls is not to keep the others from fetching.
         config.limits.cache.lease_ttl = Duration::from_millis(300);
-        let (app, reclaimer) = server::app(&config).unwrap();
+        let app = server::app(&config).unwrap();
         let bound = server::bind(&config).await.unwrap();
         let Some(BoundAddr::Tcp(address)) = bound.addresses().next().cloned() else {
             panic!("the first listener isn't TCP");
@@ -35,7 +34,6 @@ impl Running {
             address,
             shutdown,
             outcome,
-            _reclaimer: reclaimer,
         }
     }
 

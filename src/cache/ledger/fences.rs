@@ -17,6 +17,7 @@ use super::{Evidence, Revocation};
 use crate::cache::{
     invalidate::Target,
     name::{Key, NamespaceName},
+    remove::Budget,
     revision::Revision,
     time::{BootTime, WallTime},
 };
@@ -124,11 +125,13 @@ impl Fences {
                 && tags().any(|tag| fences.tags.get(tag).is_some_and(refuses)))
     }
 
-    /// Forgets those whose time is over.
-    pub(super) fn forget(&mut self, now: BootTime) {
-        while let Some((end, _)) = self.by_end.first_key_value()
+    /// Forgets those whose time is over, as many as the budget allows.
+    pub(super) fn forget(&mut self, now: BootTime, budget: &mut Budget) {
+        while !budget.is_spent()
+            && let Some((end, _)) = self.by_end.first_key_value()
             && end.0 <= now
         {
+            budget.remove_other();
             let end = *end;
             self.remove(end);
         }
