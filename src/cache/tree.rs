@@ -55,7 +55,7 @@ impl<T: Clone, S: Summary<T>> Tree<T, S> {
 
     /// Puts an item in its place, and returns the equal one that stood there.
     pub(super) fn insert(&mut self, item: T, order: impl Fn(&T) -> Ordering) -> Option<T> {
-        match self.0.insert(item, &order) {
+        match self.0.insert(item, &order, true) {
             Inserted::Added => None,
             Inserted::Replaced(old) => Some(old),
             Inserted::Split(right) => {

@@ -39,13 +39,26 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    pub(super) fn insert(&mut self, item: T, order: &impl Fn(&T) -> Ordering) -> Inserted<T, S> {
+    /// What comes after all others (`is_last`: the node holds the last) begins a
+    /// block of its own if there is no room: where items come in order, the blocks
+    /// behind are left full.
+    pub(super) fn insert(
+        &mut self,
+        item: T,
+        order: &impl Fn(&T) -> Ordering,
+        is_last: bool,
+    ) -> Inserted<T, S> {
         match self {
             Self::Leaf(items) => match items.binary_search_by(order) {
                 Ok(at) => Inserted::Replaced(std::mem::replace(&mut items[at], item)),
                 Err(at) if items.len() < S::MOST_ITEMS => {
                     insert_at(items, at, item);
                     Inserted::Added
+                }
+                Err(at) if is_last && at == items.len() => {
+                    let mut right = Vec::new();
+                    insert_at(&mut right, 0, item);
+                    Inserted::Split(Child::of(Self::Leaf(right), S::NONE))
                 }
                 Err(at) => {
                     let mut right = split(items);
@@ -58,9 +71,10 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
             },
             Self::Inner(children) => {
                 let at = child_for(children, order);
+                let is_last = is_last && at + 1 == children.len();
                 let child = &mut children[at];
                 child.summary = child.summary.and(S::of(&item));
-                let inserted = child.node.insert(item, order);
+                let inserted = child.node.insert(item, order, is_last);
                 // It may be the new item, or what that replaced.
                 if order(&child.first) != Ordering::Less {
                     child.renew_first();

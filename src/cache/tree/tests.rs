@@ -176,3 +176,17 @@ fn what_is_removed_is_dropped() {
         assert_eq!(std::sync::Arc::strong_count(&item), 1);
     }
 }
+
+#[test]
+fn blocks_of_items_that_come_in_order_are_full() {
+    let mut tree = Tree::<u32, Least>::default();
+    let count = 10 * Least::MOST_ITEMS;
+    for item in (0..).take(count) {
+        tree.insert(item, |one| one.cmp(&item));
+    }
+    let Node::Inner(children) = &tree.0 else {
+        panic!("more than a block holds");
+    };
+    assert_eq!(children.len(), 10);
+    check(&tree.0, true);
+}
