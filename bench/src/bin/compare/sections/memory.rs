@@ -1,5 +1,7 @@
 //! What an entry takes beyond its key and its value, at a million entries:
-//! the growth of the server's resident memory while they are put.
+//! by how much the server's resident memory has grown when it has settled.
+
+use std::{ops::Range, thread, time::Duration};
 
 use credcache_bench::proto::PutRequest;
 
@@ -14,6 +16,11 @@ use crate::{
 };
 
 const ENTRIES: u32 = 1_000_000;
+/// Put before: what a server takes for serving at all isn't an entry's.
+const WARM_UP: u32 = 10_000;
+/// Allocators give back a little after they are given back to. Until it shrinks no
+/// more from one of these to the next, resident memory isn't what is needed.
+const SETTLING: Duration = Duration::from_secs(1);
 const KEY_BYTES: usize = 40;
 const VALUE_BYTES: usize = 256;
 /// Each in a server of its own.
@@ -52,8 +59,8 @@ fn credcache(stage: &Stage) -> Result<f64, Failure> {
     let server = stage.credcache(Some(&configuration))?;
     let probe = Probe::connect(&server.address)?;
     let value = probe::value(VALUE_BYTES);
-    growth(&server.process, || {
-        probe.put_all((0..ENTRIES).map(|number| PutRequest {
+    growth(&server.process, |numbers| {
+        probe.put_all(numbers.map(|number| PutRequest {
             tags: vec!["issuer".to_owned()],
             ..probe::put_request(&key(number), &value)
         }))?;
@@ -63,39 +70,57 @@ fn credcache(stage: &Stage) -> Result<f64, Failure> {
 
 fn redis(stage: &Stage) -> Result<f64, Failure> {
     let redis = Redis::start(stage)?;
-    growth(&redis.process, || {
-        redis.fill(entries())?;
+    growth(&redis.process, |numbers| {
+        redis.fill(entries(numbers))?;
         redis.len()
     })
 }
 
 fn memcached(stage: &Stage) -> Result<f64, Failure> {
     let memcached = Memcached::start(stage, ROOM_MEBIBYTES)?;
-    growth(&memcached.process, || {
-        memcached.fill(entries())?;
+    growth(&memcached.process, |numbers| {
+        memcached.fill(entries(numbers))?;
         memcached.len()
     })
 }
 
-fn entries() -> impl Iterator<Item = (String, Vec<u8>)> {
+fn entries(numbers: Range<u32>) -> impl Iterator<Item = (String, Vec<u8>)> {
     let value = probe::value(VALUE_BYTES);
-    (0..ENTRIES).map(move |number| (key(number), value.clone()))
+    numbers.map(move |number| (key(number), value.clone()))
 }
 
 fn key(number: u32) -> String {
     format!("{number:0KEY_BYTES$}")
 }
 
-/// Of the process's memory, an entry, beyond its key and value. `fill` tells
-/// how many it then holds, which has to be all.
-fn growth(process: &Process, fill: impl FnOnce() -> Result<u64, Failure>) -> Result<f64, Failure> {
-    let before = process.resident()?;
-    let held = fill()?;
-    let grown = process.resident()?.saturating_sub(before);
-    if held != u64::from(ENTRIES) {
+/// Of the process's memory, an entry, beyond its key and value. `fill` puts those
+/// of these numbers, and tells how many are held then, which has to be all.
+fn growth(
+    process: &Process,
+    mut fill: impl FnMut(Range<u32>) -> Result<u64, Failure>,
+) -> Result<f64, Failure> {
+    fill(0..WARM_UP)?;
+    let before = settled(process)?;
+    let all = WARM_UP + ENTRIES;
+    let held = fill(WARM_UP..all)?;
+    let grown = settled(process)?.saturating_sub(before);
+    if held != u64::from(all) {
         return Err(Failure::WrongAnswer(format!(
-            "{held} entries of {ENTRIES} are held"
+            "{held} entries of {all} are held"
         )));
     }
     Ok(grown as f64 / f64::from(ENTRIES) - (KEY_BYTES + VALUE_BYTES) as f64)
+}
+
+/// The resident memory once it shrinks no more.
+fn settled(process: &Process) -> Result<u64, Failure> {
+    let mut last = process.resident()?;
+    loop {
+        thread::sleep(SETTLING);
+        let now = process.resident()?;
+        if now >= last {
+            return Ok(now);
+        }
+        last = now;
+    }
 }
