@@ -170,19 +170,20 @@ impl Cache {
     }
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
-        self.read(hash, name.into(), Entry::clone)
+        let hinted = self.hints.tier(hash);
+        self.read(hash, hinted, name.into(), Entry::clone)
     }
 
     /// Hands the entry of a name, if there is one, to `read`, under a lock that
-    /// Puts may be waiting for.
+    /// Puts may be waiting for. It is looked for in the hinted tier first.
     #[inline]
     pub(super) fn read<R>(
         &self,
         hash: u64,
+        hinted: TierId,
         name: Sought<'_>,
         mut read: impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let hinted = self.hints.tier(hash);
         let at_once = self.tiers[hinted.index()].read(hash, name, &mut read);
         at_once.or_else(|| {
             let mut others = self.tiers.iter().filter(|tier| tier.id != hinted);

@@ -4,7 +4,7 @@
 //! are read once, when all have been found. So nothing that was read counts until
 //! [`Reading::judge`] has said that all of it does.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     Cache, MAX_TIERS,
@@ -18,17 +18,31 @@ use super::{
     time::{Deadline, Now, WallTime},
 };
 
-/// Gets under way, of which nothing is known until they are judged.
+/// Gets of which nothing is known until they are judged.
 #[derive(Debug)]
+#[must_use = "what was read counts only once it is judged"]
 pub struct Reading<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,
     min_ttl: Duration,
-    earlier: Option<Now>,
     /// Of what was found, in order.
     deadlines: Vec<Deadline>,
     hits: [u32; MAX_TIERS],
     misses: Vec<Count>,
+}
+
+/// What several Gets look for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadEach<'a> {
+    /// Whose.
+    pub namespace: NamespaceName<'a>,
+    /// What may be keys.
+    pub keys: &'a [&'a [u8]],
+    /// How much lifetime must be left.
+    pub min_ttl: Duration,
+    /// A time before this, if one is known: what had ended then, or had less than
+    /// `min_ttl` left, is missed at once.
+    pub earlier: Option<Now>,
 }
 
 /// A stored credential, not judged yet.
@@ -40,70 +54,83 @@ pub struct Seen<'a>(&'a Entry);
 const IN_PLACE: usize = 4096;
 
 impl Cache {
-    /// Begins to look names of a namespace up. What had ended at an `earlier` time,
-    /// or had less than `min_ttl` left then, is missed at once.
-    #[must_use]
+    /// Looks several up, and hands what there is to `read`, one after the other.
+    /// It must be short and not come back to the cache: Puts may be waiting for
+    /// it. `None` if bytes are no key, or `read` doesn't go on.
     pub fn read_each<'a>(
         &'a self,
-        namespace: NamespaceName<'a>,
-        min_ttl: Duration,
-        earlier: Option<Now>,
-    ) -> Reading<'a> {
-        Reading {
+        sought: ReadEach<'a>,
+        now: impl Fn() -> Now,
+        mut read: impl FnMut(Result<Seen<'_>, Miss>) -> ControlFlow<()>,
+    ) -> Option<Reading<'a>> {
+        let ReadEach {
+            namespace,
+            keys,
+            min_ttl,
+            earlier,
+        } = sought;
+        let name = |key| Sought {
+            namespace: namespace.as_str().as_bytes(),
+            key,
+        };
+        // All hints first: looking them up then overlaps, where memory is slow.
+        let places: Vec<_> = keys
+            .iter()
+            .map(|key| self.hash(name(key)))
+            .map(|hash| (hash, self.hints.tier(hash)))
+            .collect();
+        let mut reading = Reading {
             cache: self,
             namespace,
             min_ttl,
-            earlier,
-            deadlines: Vec::new(),
+            deadlines: Vec::with_capacity(keys.len()),
             hits: [0; MAX_TIERS],
             misses: Vec::new(),
+        };
+        for (key, (hash, hinted)) in keys.iter().zip(places) {
+            let found = self.read(hash, hinted, name(key), |entry| {
+                if entry.value().len() > IN_PLACE {
+                    return Err(entry.clone());
+                }
+                Ok(reading.see(entry, earlier, &mut read))
+            });
+            match found {
+                Some(Ok(seen)) => seen,
+                Some(Err(entry)) => reading.see(&entry, earlier, &mut read),
+                None => {
+                    let name = Name {
+                        namespace,
+                        key: Key::of_bytes(key)?,
+                    };
+                    let miss = self.why_not(hash, name, &now);
+                    reading.misses.push(miss.reason.count());
+                    read(Err(miss))
+                }
+            }
+            .continue_value()?;
         }
+        Some(reading)
     }
 }
 
 impl Reading<'_> {
-    /// Looks one up, and hands what there is to `read`, which must be short and
-    /// not come back to the cache: Puts may be waiting for it. `None` if these
-    /// bytes are no key.
-    #[inline]
-    pub fn next<R>(
+    #[inline(always)]
+    fn see(
         &mut self,
-        key: &[u8],
-        now: impl FnOnce() -> Now,
-        mut read: impl FnMut(Result<Seen<'_>, Miss>) -> R,
-    ) -> Option<R> {
-        let name = Sought {
-            namespace: self.namespace.as_str().as_bytes(),
-            key,
-        };
-        let hash = self.cache.hash(name);
-        let seen = self.cache.read(hash, name, |entry| {
-            if entry.value().len() > IN_PLACE {
-                return Err(entry.clone());
-            }
-            Ok(see(entry, self.min_ttl, self.earlier, &mut read))
-        });
-        let seen = seen.map(|seen| {
-            seen.unwrap_or_else(|entry| see(&entry, self.min_ttl, self.earlier, &mut read))
-        });
-        let (result, miss) = match seen {
-            Some((result, Ok((deadline, tier)))) => {
-                self.deadlines.push(deadline);
-                self.hits[tier.index()] += 1;
-                return Some(result);
-            }
-            Some((result, Err(miss))) => (result, miss),
-            None => {
-                let name = Name {
-                    namespace: self.namespace,
-                    key: Key::of_bytes(key)?,
-                };
-                let miss = self.cache.why_not(hash, name, now);
-                (read(Err(miss)), miss)
-            }
-        };
-        self.misses.push(miss.reason.count());
-        Some(result)
+        entry: &Entry,
+        earlier: Option<Now>,
+        read: &mut impl FnMut(Result<Seen<'_>, Miss>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let deadline = entry.deadline();
+        if let Some(earlier) = earlier
+            && let Err(reason) = left(deadline, self.min_ttl, earlier)
+        {
+            self.misses.push(reason.count());
+            return read(Err(reason.into()));
+        }
+        self.deadlines.push(deadline);
+        self.hits[entry.tier().index()] += 1;
+        read(Ok(Seen(entry)))
     }
 
     /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
@@ -111,7 +138,6 @@ impl Reading<'_> {
     /// is left of its lifetime.
     ///
     /// `now` must be read after the last one was looked up.
-    #[must_use]
     pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> bool {
         for deadline in &self.deadlines {
             match left(*deadline, self.min_ttl, now) {
@@ -130,26 +156,6 @@ impl Reading<'_> {
             }
         });
         true
-    }
-}
-
-type Found = Result<(Deadline, TierId), Miss>;
-
-fn see<R>(
-    entry: &Entry,
-    min_ttl: Duration,
-    earlier: Option<Now>,
-    read: &mut impl FnMut(Result<Seen<'_>, Miss>) -> R,
-) -> (R, Found) {
-    let deadline = entry.deadline();
-    match earlier.map_or(Ok(Duration::ZERO), |earlier| {
-        left(deadline, min_ttl, earlier)
-    }) {
-        Ok(_) => (read(Ok(Seen(entry))), Ok((deadline, entry.tier()))),
-        Err(reason) => {
-            let miss = Miss::from(reason);
-            (read(Err(miss)), Err(miss))
-        }
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::Lookup;
+use crate::cache::{Lookup, ReadEach};
 use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.
@@ -73,15 +73,16 @@ impl Service {
         // then to have.
         let mut earlier = None;
         for _ in 0..2 {
-            let mut reading = self
-                .cache
-                .read_each(batch.namespace, batch.min_ttl, earlier);
+            let sought = ReadEach {
+                namespace: batch.namespace,
+                keys: &batch.keys,
+                min_ttl: batch.min_ttl,
+                earlier,
+            };
             let mut response = BatchResponse::new(&self.cache, batch.keys.len());
-            for key in &batch.keys {
-                if !reading.next(key, now, |seen| response.outcome(seen))? {
-                    return None;
-                }
-            }
+            let reading = self
+                .cache
+                .read_each(sought, now, |seen| response.outcome(seen))?;
             let now = now();
             if reading.judge(now, |left| response.tell(left)) {
                 return Some(response.framed());

@@ -54,7 +54,8 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
 pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
     let mut rest = Rest(message);
     let mut namespace = "";
-    let mut keys = Vec::new();
+    // Most keys are longer than six bytes: two come before each.
+    let mut keys = Vec::with_capacity((message.len() / 8).min(MAX_ITEMS));
     let mut min_ttl = None;
     while let Some(head) = rest.byte() {
         match head {

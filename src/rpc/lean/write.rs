@@ -1,6 +1,6 @@
 //! Responses, framed for gRPC, in one pass over one buffer.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     encode::{LONGEST_NUMBER, TIME, field_len, head, number, time},
@@ -102,24 +102,24 @@ impl<'a> BatchResponse<'a> {
         }
     }
 
-    /// Adds an outcome, of which it isn't known yet what is left of its lifetime;
-    /// whether there is room for it.
+    /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
+    /// Breaks off where there is no room for it.
     #[inline]
-    pub(super) fn outcome(&mut self, outcome: Result<Seen<'_>, Miss>) -> bool {
+    pub(super) fn outcome(&mut self, outcome: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
         match outcome {
             Ok(seen) => {
                 let credential = Credential::of_seen(seen);
                 let before = self.response.framed.len;
                 let ttl = self.response.credential(&credential, true);
                 self.untold.push(ttl);
-                self.room.take(self.response.framed.len - before)
+                if !self.room.take(self.response.framed.len - before) {
+                    return ControlFlow::Break(());
+                }
             }
             // Has its share of the room.
-            Err(miss) => {
-                self.response.miss(miss, true);
-                true
-            }
+            Err(miss) => self.response.miss(miss, true),
         }
+        ControlFlow::Continue(())
     }
 
     /// Puts in what is left of the next credential's lifetime.
@@ -183,13 +183,17 @@ impl<'a> Response<'a> {
         framed.make_room(BESIDES_VALUE + value.len() + attributes.len());
         framed.heads(CREDENTIAL, len, value.len(), in_result);
         framed.put_all(value);
-        // Each goes over the zeros behind the last.
-        framed.put(time(EXPIRES_AT, expires_at), TIME);
-        let ttl_at = framed.len;
-        framed.put(time(TTL, ttl), TIME);
-        framed.put(time(REFRESH_AT, refresh_at), TIME);
-        framed.put(u128::from(VERSION) | digits << 8, 1 + count);
-        framed.put(self.tier.word, self.tier.len.min(WORD));
+        let ttl_at = framed.len + TIME;
+        let at = 3 * TIME;
+        // At places known beforehand, each over the zeros behind the last.
+        let fields = framed.ahead(3 * TIME + (1 + LONGEST_NUMBER) + WORD);
+        fields[..WORD].copy_from_slice(&time(EXPIRES_AT, expires_at).to_le_bytes());
+        fields[TIME..][..WORD].copy_from_slice(&time(TTL, ttl).to_le_bytes());
+        fields[2 * TIME..][..WORD].copy_from_slice(&time(REFRESH_AT, refresh_at).to_le_bytes());
+        fields[at..][..WORD].copy_from_slice(&(u128::from(VERSION) | digits << 8).to_le_bytes());
+        let at = at + 1 + count;
+        fields[at..][..WORD].copy_from_slice(&self.tier.word.to_le_bytes());
+        framed.len += at + self.tier.len.min(WORD);
         if self.tier.len > WORD {
             let name = &self.cache.tier_spec(tier).name;
             framed.put_all(&name.as_bytes()[WORD - TIER_HEAD..]);
@@ -253,16 +257,22 @@ impl Buffer {
         }
     }
 
+    /// The next bytes, to be written.
+    #[inline(always)]
+    fn ahead(&mut self, len: usize) -> &mut [u8] {
+        &mut self.bytes[self.len..][..len]
+    }
+
     /// The low bytes of a word.
     #[inline(always)]
     fn put(&mut self, word: u128, count: usize) {
-        self.bytes[self.len..][..WORD].copy_from_slice(&word.to_le_bytes());
+        self.ahead(WORD).copy_from_slice(&word.to_le_bytes());
         self.len += count;
     }
 
     #[inline(always)]
     fn put_all(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.ahead(bytes.len()).copy_from_slice(bytes);
         self.len += bytes.len();
     }
 
@@ -282,7 +292,8 @@ impl Buffer {
     #[inline(always)]
     fn head(&mut self, field: u8, len: usize) {
         let (word, count) = head(field, len);
-        self.bytes[self.len..][..size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
+        self.ahead(size_of::<u64>())
+            .copy_from_slice(&word.to_le_bytes());
         self.len += count;
     }
 }
