@@ -119,11 +119,10 @@ impl Answer {
             head[1..],
             u32::try_from(message.len()).unwrap().to_be_bytes()
         );
-        let answer = match method {
+        match method {
             Method::Get => Self::Get(GetResponse::decode(message).unwrap().into()),
             Method::BatchGet => Self::BatchGet(BatchGetResponse::decode(message).unwrap()),
-        };
-        answer
+        }
     }
 }
 
