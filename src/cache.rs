@@ -74,7 +74,7 @@ pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
 pub use put::{Precondition, Put, PutError, Stored};
-pub use reading::{ReadEach, Reading, Seen};
+pub use reading::{Judged, MOST_IN_PLACE, ReadEach, Reader, Reading, Seen};
 pub use reclaim::Reclaim;
 pub use revision::Revision;
 pub use secret::Secret;

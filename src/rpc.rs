@@ -17,9 +17,9 @@ mod tests;
 mod timeout;
 mod watch;
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -46,9 +46,12 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// wait for a step of each on its worker; fewer would let one that matches
 /// little wait for those that match much.
 const WIDE_AT_ONCE: usize = 4;
-/// What each of them may take of a busy worker: 100,000 credentials, a fifth of
-/// a second's work, go within two.
-const WIDE_PART: Eighths = Eighths(1);
+/// What each of them may take of a busy worker: an eighth of the calls' time at
+/// first, twice as much after each interval, and at last as much as they. So
+/// 100,000 credentials, a fifth of a second's work, go within one. While it lasts
+/// and others put, watchers hear nothing: in two seconds near caches would give up.
+const MOST_WIDE: Eighths = Eighths(8);
+const WIDE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The credential cache as a gRPC service.
 #[derive(Clone, Debug)]
@@ -247,12 +250,14 @@ impl Service {
             // Parsed anew here: what was parsed before borrows the request.
             let invalidate = request::invalidate(&request, now)?;
             let mut sweep = cache.begin_invalidation(invalidate, clock.now());
+            let begun = Instant::now();
             let mut pace = Pace::start();
             loop {
                 if let Some(invalidated) = sweep.step() {
                     return Ok(invalidated);
                 }
-                pace.step_done(WIDE_PART).await;
+                let part = Eighths::after(begun.elapsed(), WIDE_INTERVAL, MOST_WIDE);
+                pace.step_done(part).await;
             }
         });
         sweeping

@@ -8,7 +8,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     Cache, MAX_TIERS,
-    attributes::AttributesRef,
+    attributes::{self, AttributesRef},
     counters::Count,
     entry::Entry,
     get::{Miss, left},
@@ -52,16 +52,40 @@ pub struct Seen<'a>(&'a Entry);
 /// What is copied while a shard is locked: a microsecond's worth, and more than
 /// most credentials have. Larger values are kept alive and copied afterwards.
 const IN_PLACE: usize = 4096;
+/// The most bytes of value and attributes that are read in place.
+pub const MOST_IN_PLACE: usize = IN_PLACE + attributes::MAX_ENCODED;
+
+/// Takes what several Gets find.
+pub trait Reader {
+    /// Gets ready for up to [`MOST_IN_PLACE`] bytes of value and attributes. Holds
+    /// nobody up.
+    fn make_room(&mut self);
+
+    /// Takes what one finds. Must be short and not come back to the cache, for Puts
+    /// may be waiting; and not rely on it before it is judged.
+    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()>;
+}
+
+/// What a judgement came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// All that was seen may be told. It has been counted.
+    Good,
+    /// Something has ended, or has less left than was asked.
+    Over,
+    /// All is good, and what was seen isn't what is to be told of it: the wall
+    /// clock has stepped back.
+    Stepped,
+}
 
 impl Cache {
-    /// Looks several up, and hands what there is to `read`, one after the other.
-    /// It must be short and not come back to the cache: Puts may be waiting for
-    /// it. `None` if bytes are no key, or `read` doesn't go on.
+    /// Looks several up, and hands what there is to the reader, one after the
+    /// other. `None` if bytes are no key, or the reader doesn't go on.
     pub fn read_each<'a>(
         &'a self,
         sought: ReadEach<'a>,
         now: impl Fn() -> Now,
-        mut read: impl FnMut(Result<Seen<'_>, Miss>) -> ControlFlow<()>,
+        reader: &mut impl Reader,
     ) -> Option<Reading<'a>> {
         let ReadEach {
             namespace,
@@ -88,15 +112,16 @@ impl Cache {
             misses: Vec::new(),
         };
         for (key, (hash, hinted)) in keys.iter().zip(places) {
+            reader.make_room();
             let found = self.read(hash, hinted, name(key), |entry| {
                 if entry.value().len() > IN_PLACE {
                     return Err(entry.clone());
                 }
-                Ok(reading.see(entry, earlier, &mut read))
+                Ok(reading.see(entry, earlier, reader))
             });
             match found {
                 Some(Ok(seen)) => seen,
-                Some(Err(entry)) => reading.see(&entry, earlier, &mut read),
+                Some(Err(entry)) => reading.see(&entry, earlier, reader),
                 None => {
                     let name = Name {
                         namespace,
@@ -104,7 +129,7 @@ impl Cache {
                     };
                     let miss = self.why_not(hash, name, &now);
                     reading.misses.push(miss.reason.count());
-                    read(Err(miss))
+                    reader.read(Err(miss))
                 }
             }
             .continue_value()?;
@@ -119,31 +144,34 @@ impl Reading<'_> {
         &mut self,
         entry: &Entry,
         earlier: Option<Now>,
-        read: &mut impl FnMut(Result<Seen<'_>, Miss>) -> ControlFlow<()>,
+        reader: &mut impl Reader,
     ) -> ControlFlow<()> {
         let deadline = entry.deadline();
         if let Some(earlier) = earlier
             && let Err(reason) = left(deadline, self.min_ttl, earlier)
         {
             self.misses.push(reason.count());
-            return read(Err(reason.into()));
+            return reader.read(Err(reason.into()));
         }
         self.deadlines.push(deadline);
         self.hits[entry.tier().index()] += 1;
-        read(Ok(Seen(entry)))
+        reader.read(Ok(Seen(entry)))
     }
 
     /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
-    /// only then, all is counted. `left` is told of what was seen, in order, what
+    /// only then, all is counted. `tell` is told of what was seen, in order, what
     /// is left of its lifetime.
     ///
     /// `now` must be read after the last one was looked up.
-    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> bool {
+    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> Judged {
         for deadline in &self.deadlines {
-            match left(*deadline, self.min_ttl, now) {
-                Ok(left) if deadline.told(now, left) == deadline.wall() => tell(left),
-                _ => return false,
+            let Ok(left) = left(*deadline, self.min_ttl, now) else {
+                return Judged::Over;
+            };
+            if deadline.told(now, left) != deadline.wall() {
+                return Judged::Stepped;
             }
+            tell(left);
         }
         self.cache.namespaces.tally(self.namespace, |tally| {
             for ((tier, _), hits) in self.cache.tiers().zip(self.hits) {
@@ -155,7 +183,7 @@ impl Reading<'_> {
                 tally.add(*miss);
             }
         });
-        true
+        Judged::Good
     }
 }
 

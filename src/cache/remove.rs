@@ -60,8 +60,10 @@ impl Search {
             && let Some(stripe) = cache.stripes.get(self.stripe)
         {
             budget.find_place();
+            // May be the last handle of one that went: dropped outside of the lock.
+            let last = self.last.take();
             let removed = cache.remove(stripe, now, |index| {
-                let batch = select(index, self.last.as_ref(), budget);
+                let batch = select(index, last.as_ref(), budget);
                 self.last = batch.last;
                 batch.entries
             });

@@ -12,7 +12,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::{Lookup, ReadEach};
+use crate::cache::{Judged, Lookup, ReadEach};
 use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.
@@ -80,14 +80,13 @@ impl Service {
                 earlier,
             };
             let mut response = BatchResponse::new(&self.cache, batch.keys.len());
-            let reading = self
-                .cache
-                .read_each(sought, now, |seen| response.outcome(seen))?;
+            let reading = self.cache.read_each(sought, now, &mut response)?;
             let now = now();
-            if reading.judge(now, |left| response.tell(left)) {
-                return Some(response.framed());
+            match reading.judge(now, |left| response.tell(left)) {
+                Judged::Good => return Some(response.framed()),
+                Judged::Over => earlier = Some(now),
+                Judged::Stepped => return None,
             }
-            earlier = Some(now);
         }
         None
     }

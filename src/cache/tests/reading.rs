@@ -22,12 +22,27 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Read {
     seen: Vec<Result<Vec<u8>, MissReason>>,
     left: Vec<Duration>,
-    is_good: bool,
+    judged: Judged,
+}
+
+/// Takes everything.
+struct Collect(Vec<Result<Vec<u8>, MissReason>>);
+
+impl Reader for Collect {
+    fn make_room(&mut self) {}
+
+    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+        self.0.push(match found {
+            Ok(seen) => Ok(seen.value().to_vec()),
+            Err(miss) => Err(miss.reason),
+        });
+        ControlFlow::Continue(())
+    }
 }
 
 /// Reads at `earlier`, if that is given, and judges at `now`.
 fn read(cache: &Cache, keys: &[&str], min_ttl: Duration, earlier: Option<Now>, now: Now) -> Read {
-    let (mut seen, mut left) = (Vec::new(), Vec::new());
+    let mut left = Vec::new();
     let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
     let sought = ReadEach {
         namespace: namespace("a"),
@@ -35,20 +50,11 @@ fn read(cache: &Cache, keys: &[&str], min_ttl: Duration, earlier: Option<Now>, n
         min_ttl,
         earlier,
     };
-    let read = |one: Result<Seen<'_>, Miss>| {
-        seen.push(match one {
-            Ok(one) => Ok(one.value().to_vec()),
-            Err(miss) => Err(miss.reason),
-        });
-        ControlFlow::Continue(())
-    };
-    let reading = cache.read_each(sought, || now, read).expect("keys");
-    let is_good = reading.judge(now, |one| left.push(one));
-    Read {
-        seen,
-        left,
-        is_good,
-    }
+    let mut reader = Collect(Vec::new());
+    let reading = cache.read_each(sought, || now, &mut reader).expect("keys");
+    let judged = reading.judge(now, |one| left.push(one));
+    let Collect(seen) = reader;
+    Read { seen, left, judged }
 }
 
 fn filled() -> Cache {
@@ -70,7 +76,7 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
     let before = cache.counts(None);
 
     let alive = read(&cache, &keys, Duration::ZERO, None, at(4 * SECOND));
-    assert!(alive.is_good);
+    assert_eq!(alive.judged, Judged::Good);
     assert_eq!(alive.left, [56 * SECOND, SECOND]);
     assert_eq!(alive.seen[2], Err(MissReason::NotFound));
     let counted = cache.counts(None);
@@ -80,9 +86,9 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
 
     // It was there when it was read.
     let over = read(&cache, &keys, Duration::ZERO, None, at(5 * SECOND));
-    assert!(!over.is_good);
+    assert_eq!(over.judged, Judged::Over);
     let too_short = read(&cache, &keys, 2 * SECOND, None, at(4 * SECOND));
-    assert!(!too_short.is_good);
+    assert_eq!(too_short.judged, Judged::Over);
     assert!(
         cache.counts(None) == counted,
         "what isn't told isn't counted"
@@ -90,7 +96,7 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
 
     let again = at(5 * SECOND);
     let known = read(&cache, &keys, Duration::ZERO, Some(again), again);
-    assert!(known.is_good);
+    assert_eq!(known.judged, Judged::Good);
     assert_eq!(known.seen[1], Err(MissReason::Expired));
     assert_eq!(known.left, [55 * SECOND]);
     let counts = cache.counts(None);
@@ -102,7 +108,8 @@ fn end_that_a_stepped_clock_cuts_is_not_told_as_it_was_stored() {
     let cache = filled();
     let mut stepped = at(SECOND);
     stepped.wall = stepped.wall.before(100 * SECOND);
-    assert!(!read(&cache, &["long"], Duration::ZERO, None, stepped).is_good);
+    let read = read(&cache, &["long"], Duration::ZERO, None, stepped);
+    assert_eq!(read.judged, Judged::Stepped);
 }
 
 #[test]
@@ -127,7 +134,7 @@ fn values_too_large_to_be_copied_under_a_lock_are_read_alike() {
     let keys = sizes.map(|size| size.to_string());
     let keys: Vec<_> = keys.iter().map(|key| &**key).collect();
     let read = read(&cache, &keys, Duration::ZERO, None, at(SECOND));
-    assert!(read.is_good);
+    assert_eq!(read.judged, Judged::Good);
     let values = sizes.map(|size| Ok(vec![7; size]));
     assert!(read.seen == values);
 }
@@ -142,7 +149,7 @@ fn bytes_that_are_no_key_are_nothing_to_read() {
             min_ttl: Duration::ZERO,
             earlier: None,
         };
-        let read = cache.read_each(sought, start, |_| ControlFlow::Continue(()));
+        let read = cache.read_each(sought, start, &mut Collect(Vec::new()));
         assert!(read.is_none());
     }
 }

@@ -8,8 +8,8 @@ use std::{
 
 use super::*;
 
-/// In each stripe more than a step removes.
-/// More than one block of each stripe holds: a lone block is always looked through.
+/// In each stripe more than a step removes, and than a block holds: a lone block
+/// is always looked through.
 const KEYS: usize = 12_000;
 /// What a step removes at the most of credentials this small, whichever way.
 const MOST: u64 = 17;

@@ -7,7 +7,7 @@ use super::{
     length_delimited, varint,
 };
 use crate::{
-    cache::{Cache, Hit, Lookup, Miss, Seen, TierId},
+    cache::{Cache, Hit, Lookup, MOST_IN_PLACE, Miss, Reader, Seen, TierId},
     rpc::{batch::Room, response},
 };
 
@@ -95,31 +95,11 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
 impl<'a> BatchResponse<'a> {
     pub(super) fn new(cache: &'a Cache, count: usize) -> Self {
         Self {
-            response: Response::with_capacity(cache, count * EXPECTED),
+            response: Response::with_capacity(cache, count * EXPECTED + MOST_IN_PLACE),
             room: Room::of_misses(count),
             untold: Vec::with_capacity(count),
             told: 0,
         }
-    }
-
-    /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
-    /// Breaks off where there is no room for it.
-    #[inline]
-    pub(super) fn outcome(&mut self, outcome: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
-        match outcome {
-            Ok(seen) => {
-                let credential = Credential::of_seen(seen);
-                let before = self.response.framed.len;
-                let ttl = self.response.credential(&credential, true);
-                self.untold.push(ttl);
-                if !self.room.take(self.response.framed.len - before) {
-                    return ControlFlow::Break(());
-                }
-            }
-            // Has its share of the room.
-            Err(miss) => self.response.miss(miss, true),
-        }
-        ControlFlow::Continue(())
     }
 
     /// Puts in what is left of the next credential's lifetime.
@@ -134,6 +114,35 @@ impl<'a> BatchResponse<'a> {
 
     pub(super) fn framed(self) -> Vec<u8> {
         self.response.framed()
+    }
+}
+
+impl Reader for BatchResponse<'_> {
+    #[inline]
+    fn make_room(&mut self) {
+        self.response
+            .framed
+            .make_room(BESIDES_VALUE + MOST_IN_PLACE);
+    }
+
+    /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
+    /// Breaks off where there is no room for it in the message.
+    #[inline]
+    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+        match found {
+            Ok(seen) => {
+                let credential = Credential::of_seen(seen);
+                let before = self.response.framed.len;
+                let ttl = self.response.credential(&credential, true);
+                self.untold.push(ttl);
+                if !self.room.take(self.response.framed.len - before) {
+                    return ControlFlow::Break(());
+                }
+            }
+            // Has its share of the room.
+            Err(miss) => self.response.miss(miss, true),
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -320,6 +329,77 @@ impl<'a> Credential<'a> {
             version: seen.version().number(),
             tier: seen.tier(),
             attributes: seen.attributes().encoded(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::{
+        cache::{Limits, TierSpec},
+        rpc::proto::{self, get_response::Outcome},
+    };
+
+    #[test]
+    fn credentials_of_every_size_are_what_they_say() {
+        let names = [1, 13, 14, 15, 63].map(|len| "t".repeat(len));
+        let tiers = (1..).zip(&names).map(|(minutes, name)| TierSpec {
+            name: name.clone(),
+            max_ttl: Duration::from_secs(60 * minutes),
+            capacity: 256 << 20,
+        });
+        let cache = Cache::new(tiers.collect(), Limits::DEFAULT).unwrap();
+        for (name, value, attribute, version) in names
+            .iter()
+            .flat_map(|name| [0, 1, 127, 128, 16_384, 65_536].map(|value| (name, value)))
+            .flat_map(|(name, value)| [0, 1, 4_000].map(|text| (name, value, text)))
+            .flat_map(|(name, value, text)| {
+                let versions = [1, (1 << 35) - 1, 1 << 35, u64::MAX];
+                versions.map(|version| (name, value, text, version))
+            })
+        {
+            let expected = proto::Credential {
+                value: vec![7; value].into(),
+                expires_at: Some(prost_types::Timestamp {
+                    seconds: 2_000_000_000,
+                    nanos: 999_999_999,
+                }),
+                ttl: Some(prost_types::Duration {
+                    seconds: 1,
+                    nanos: 0,
+                }),
+                refresh_at: Some(prost_types::Timestamp {
+                    seconds: 127,
+                    nanos: 128,
+                }),
+                version,
+                tier: name.clone(),
+                attributes: [(String::new(), "x".repeat(attribute))].into(),
+            };
+            let only_attributes = proto::Credential {
+                attributes: expected.attributes.clone(),
+                ..Default::default()
+            };
+            let attributes = only_attributes.encode_to_vec();
+            let mut response = Response::with_capacity(&cache, 0);
+            response.credential(
+                &Credential {
+                    value: &expected.value,
+                    expires_at: Duration::new(2_000_000_000, 999_999_999),
+                    ttl: Duration::from_secs(1),
+                    refresh_at: Duration::new(127, 128),
+                    version,
+                    tier: cache.tier(name).unwrap(),
+                    attributes: &attributes,
+                },
+                false,
+            );
+            let framed = response.framed();
+            let decoded = proto::GetResponse::decode(&framed[FRAME_HEAD..]).unwrap();
+            assert!(decoded.outcome == Some(Outcome::Credential(expected)));
         }
     }
 }
