@@ -214,11 +214,12 @@ impl<'a> Response<'a> {
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
-        let (digits, count) = number(response::miss_reason(miss.reason) as u64);
-        let len = 1 + count + miss.retry_after.map_or(0, |_| TIME);
+        // Reasons are few: one byte.
+        let reason = response::miss_reason(miss.reason) as u64;
+        let len = 2 + miss.retry_after.map_or(0, |_| TIME);
         self.framed.make_room(BESIDES_VALUE);
         self.framed.heads(MISS, len, 0, in_result);
-        self.framed.put(u128::from(REASON) | digits << 8, 1 + count);
+        self.framed.put(u128::from(REASON) | u128::from(reason) << 8, 2);
         if let Some(retry_after) = miss.retry_after {
             self.framed.put(time(RETRY_AFTER, retry_after), TIME);
         }
