@@ -48,7 +48,7 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 const WIDE_AT_ONCE: usize = 4;
 /// What each of them may take of a busy worker: an eighth of the calls' time at
 /// first, twice as much after each interval, and at last as much as they. So
-/// 100,000 credentials, a fifth of a second's work, go within one. While it lasts
+/// 100,000 credentials, a fifth of a second's work, go within about one. While it lasts
 /// and others put, watchers hear nothing: in two seconds near caches would give up.
 const MOST_WIDE: Eighths = Eighths(8);
 const WIDE_INTERVAL: Duration = Duration::from_millis(250);

@@ -5,6 +5,7 @@
 //! have answered, and that it leaves everything else, each error among it, to
 //! that path, untouched and uncounted.
 
+mod buffer;
 mod encode;
 mod read;
 #[cfg(test)]

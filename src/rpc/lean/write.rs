@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use super::{
+    buffer::{Buffer, WORD},
     encode::{LONGEST_NUMBER, TIME, field_len, head, number, time},
     length_delimited, varint,
 };
@@ -35,7 +36,6 @@ const FRAME_HEAD: usize = 5;
 const BESIDES_VALUE: usize = 3 * 6 + 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + WORD;
 /// A guess at what a credential of a batch takes.
 const EXPECTED: usize = 192;
-const WORD: usize = size_of::<u128>();
 /// A name of up to 63 bytes has one for its length.
 const TIER_HEAD: usize = 2;
 
@@ -219,7 +219,8 @@ impl<'a> Response<'a> {
         let len = 2 + miss.retry_after.map_or(0, |_| TIME);
         self.framed.make_room(BESIDES_VALUE);
         self.framed.heads(MISS, len, 0, in_result);
-        self.framed.put(u128::from(REASON) | u128::from(reason) << 8, 2);
+        self.framed
+            .put(u128::from(REASON) | u128::from(reason) << 8, 2);
         if let Some(retry_after) = miss.retry_after {
             self.framed.put(time(RETRY_AFTER, retry_after), TIME);
         }
@@ -251,41 +252,7 @@ impl TierField {
     }
 }
 
-/// What has been written, and zeros behind it: small fields are written as whole
-/// words, of which the end is written over.
-struct Buffer {
-    bytes: Vec<u8>,
-    len: usize,
-}
-
 impl Buffer {
-    /// Makes sure that so many more bytes can be written.
-    #[inline]
-    fn make_room(&mut self, more: usize) {
-        if self.bytes.len() < self.len + more {
-            self.bytes.resize((self.len + more).next_power_of_two(), 0);
-        }
-    }
-
-    /// The next bytes, to be written.
-    #[inline(always)]
-    fn ahead(&mut self, len: usize) -> &mut [u8] {
-        &mut self.bytes[self.len..][..len]
-    }
-
-    /// The low bytes of a word.
-    #[inline(always)]
-    fn put(&mut self, word: u128, count: usize) {
-        self.ahead(WORD).copy_from_slice(&word.to_le_bytes());
-        self.len += count;
-    }
-
-    #[inline(always)]
-    fn put_all(&mut self, bytes: &[u8]) {
-        self.ahead(bytes.len()).copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
-
     /// What comes before the fields of an outcome of this length, and before the
     /// value if there is one.
     #[inline(always)]
@@ -297,14 +264,6 @@ impl Buffer {
         if value_len > 0 {
             self.head(VALUE, value_len);
         }
-    }
-
-    #[inline(always)]
-    fn head(&mut self, field: u8, len: usize) {
-        let (word, count) = head(field, len);
-        self.ahead(size_of::<u64>())
-            .copy_from_slice(&word.to_le_bytes());
-        self.len += count;
     }
 }
 
