@@ -227,7 +227,9 @@ impl Cache {
 
     fn hash<'a>(&self, name: impl Into<Sought<'a>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        entry::hash_name(&mut hasher, name.into());
+        let name = name.into();
+        entry::hash_namespace(&mut hasher, name.namespace);
+        entry::hash_key(&mut hasher, name.key);
         hasher.finish()
     }
 

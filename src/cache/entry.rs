@@ -7,6 +7,7 @@
 use std::{
     cmp::Ordering,
     hash::{BuildHasher, Hasher},
+    ptr,
     time::Duration,
 };
 
@@ -79,10 +80,17 @@ pub(super) const fn allocated(bytes: u64) -> u64 {
     bytes.next_multiple_of(if step < 16 { 16 } else { step })
 }
 
-/// Feeds a name to a hasher, which keeps apart what it is fed apart.
-pub(super) fn hash_name(hasher: &mut impl Hasher, name: Sought<'_>) {
-    hasher.write(name.namespace);
-    hasher.write(name.key);
+/// Feeds a name to a hasher in two parts, which it keeps apart: what is fed with a
+/// namespace goes for all keys of it.
+#[inline]
+pub(super) fn hash_namespace(hasher: &mut impl Hasher, namespace: &[u8]) {
+    hasher.write(namespace);
+}
+
+/// The second part.
+#[inline]
+pub(super) fn hash_key(hasher: &mut impl Hasher, key: &[u8]) {
+    hasher.write(key);
 }
 
 impl Entry {
@@ -109,8 +117,17 @@ impl Entry {
     }
 
     #[inline]
-    pub(super) fn is_named(&self, name: Sought<'_>) -> bool {
-        self.key() == name.key && self.group().namespace_name() == name.namespace
+    pub(super) fn is_named(&self, name: &Sought<'_>) -> bool {
+        self.key() == name.key && self.is_of(name)
+    }
+
+    #[inline]
+    fn is_of(&self, name: &Sought<'_>) -> bool {
+        let group = self.group();
+        let is_known = name
+            .record
+            .is_some_and(|record| ptr::eq(record, &**group.namespace()));
+        is_known || group.namespace_name() == name.namespace
     }
 
     pub(super) fn has_name_of(&self, other: &Self) -> bool {
@@ -125,11 +142,8 @@ impl Entry {
 
     /// Feeds its name to a hasher.
     pub(super) fn hash_into(&self, hasher: &mut impl Hasher) {
-        let name = Sought {
-            namespace: self.group().namespace_name(),
-            key: self.key(),
-        };
-        hash_name(hasher, name);
+        hash_namespace(hasher, self.group().namespace_name());
+        hash_key(hasher, self.key());
     }
 
     pub(super) fn hash(&self, hashes: &HashState) -> u64 {

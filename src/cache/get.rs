@@ -171,7 +171,7 @@ impl Cache {
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
         let hinted = self.hints.tier(hash);
-        self.read(hash, hinted, name.into(), Entry::clone)
+        self.read(hash, hinted, &name.into(), Entry::clone)
     }
 
     /// Hands the entry of a name, if there is one, to `read`, under a lock that
@@ -181,7 +181,7 @@ impl Cache {
         &self,
         hash: u64,
         hinted: TierId,
-        name: Sought<'_>,
+        name: &Sought<'_>,
         mut read: impl FnMut(&Entry) -> R,
     ) -> Option<R> {
         let at_once = self.tiers[hinted.index()].read(hash, name, &mut read);
@@ -300,7 +300,7 @@ impl Hit {
     /// When it ends, by the wall clock.
     #[must_use]
     pub fn expires_at(&self) -> WallTime {
-        self.entry.deadline().told(self.now, self.ttl())
+        self.entry.deadline().told(self.now)
     }
 
     /// When it should be fetched anew, by the wall clock.

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::namespaces::Namespace;
+
 /// The longest namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 63;
 /// The longest key or key prefix, in bytes.
@@ -64,6 +66,9 @@ pub struct Name<'a> {
 pub(super) struct Sought<'a> {
     pub(super) namespace: &'a [u8],
     pub(super) key: &'a [u8],
+    /// The namespace's record, where it is at hand: what has it is of the
+    /// namespace, and there is nothing to compare.
+    pub(super) record: Option<&'a Namespace>,
 }
 
 impl<'a> From<Name<'a>> for Sought<'a> {
@@ -71,6 +76,7 @@ impl<'a> From<Name<'a>> for Sought<'a> {
         Self {
             namespace: name.namespace.as_str().as_bytes(),
             key: name.key.as_str().as_bytes(),
+            record: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 
 /// What the entries of one namespace share.
+#[derive(Debug)]
 pub(super) struct Namespace {
     /// Never used twice, so entries of a forgotten record can't be taken for
     /// those of a later one with the same name.

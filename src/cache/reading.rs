@@ -4,15 +4,21 @@
 //! are read once, when all have been found. So nothing that was read counts until
 //! [`Reading::judge`] has said that all of it does.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Cache, MAX_TIERS,
     attributes::{self, AttributesRef},
-    counters::Count,
-    entry::Entry,
+    counters::{Count, Tally},
+    entry::{self, Entry},
     get::{Miss, left},
     name::{Key, Name, NamespaceName, Sought},
+    namespaces::Namespace,
     revision::Revision,
     tier_spec::TierId,
     time::{Deadline, Now, WallTime},
@@ -24,6 +30,8 @@ use super::{
 pub struct Reading<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,
+    /// The namespace's, if it had one at the beginning.
+    record: Option<Arc<Namespace>>,
     min_ttl: Duration,
     /// Of what was found, in order.
     deadlines: Vec<Deadline>,
@@ -93,18 +101,24 @@ impl Cache {
             min_ttl,
             earlier,
         } = sought;
-        let name = |key| Sought {
-            namespace: namespace.as_str().as_bytes(),
-            key,
+        let record = self.namespaces.find(namespace);
+        let namespace_bytes = namespace.as_str().as_bytes();
+        let mut of_namespace = self.hasher.build_hasher();
+        entry::hash_namespace(&mut of_namespace, namespace_bytes);
+        let hash = |key: &&[u8]| {
+            let mut hasher = of_namespace.clone();
+            entry::hash_key(&mut hasher, key);
+            hasher.finish()
         };
         // All hints first: looking them up then overlaps, where memory is slow.
         let places: Vec<_> = keys
             .iter()
-            .map(|key| self.hash(name(key)))
+            .map(hash)
             .map(|hash| (hash, self.hints.tier(hash)))
             .collect();
         let mut reading = Reading {
             cache: self,
+            record: record.clone(),
             namespace,
             min_ttl,
             deadlines: Vec::with_capacity(keys.len()),
@@ -113,7 +127,12 @@ impl Cache {
         };
         for (key, (hash, hinted)) in keys.iter().zip(places) {
             reader.make_room();
-            let found = self.read(hash, hinted, name(key), |entry| {
+            let name = Sought {
+                namespace: namespace_bytes,
+                key,
+                record: record.as_deref(),
+            };
+            let found = self.read(hash, hinted, &name, |entry| {
                 if entry.value().len() > IN_PLACE {
                     return Err(entry.clone());
                 }
@@ -168,12 +187,12 @@ impl Reading<'_> {
             let Ok(left) = left(*deadline, self.min_ttl, now) else {
                 return Judged::Over;
             };
-            if deadline.told(now, left) != deadline.wall() {
+            if deadline.told(now) != deadline.wall() {
                 return Judged::Stepped;
             }
             tell(left);
         }
-        self.cache.namespaces.tally(self.namespace, |tally| {
+        let count = |tally: &Tally| {
             for ((tier, _), hits) in self.cache.tiers().zip(self.hits) {
                 if hits > 0 {
                     tally.add_hits(tier, hits.into());
@@ -182,7 +201,11 @@ impl Reading<'_> {
             for miss in &self.misses {
                 tally.add(*miss);
             }
-        });
+        };
+        match &self.record {
+            Some(record) => count(&record.tally),
+            None => self.cache.namespaces.tally(self.namespace, count),
+        }
         Judged::Good
     }
 }

@@ -168,15 +168,15 @@ fn names_of_one_hash_stay_apart() {
             tier: tier.id,
         });
         assert!(
-            tier.read(7, name.into(), &mut Entry::clone).is_none(),
+            tier.read(7, &name.into(), &mut Entry::clone).is_none(),
             "another name's"
         );
         assert!(tier.insert(entry).is_empty(), "replaced another name");
     }
     for name in names {
         assert!(
-            tier.read(7, name.into(), &mut Entry::clone)
-                .is_some_and(|entry| entry.is_named(name.into()))
+            tier.read(7, &name.into(), &mut Entry::clone)
+                .is_some_and(|entry| entry.is_named(&name.into()))
         );
     }
 }

@@ -73,7 +73,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
     pub(super) fn read<R>(
         &self,
         hash: u64,
-        name: Sought<'_>,
+        name: &Sought<'_>,
         read: &mut impl FnMut(&Entry) -> R,
     ) -> Option<R> {
         let reading = Reading {
@@ -127,7 +127,9 @@ impl Eq for Stored {}
 /// A name that is looked up, with its hash computed once for all tiers.
 struct Reading<'a, R, F> {
     hash: u64,
-    name: Sought<'a>,
+    /// Not copied: it was written just now, and in other words than a copy would
+    /// read, which the processor waits for.
+    name: &'a Sought<'a>,
     /// Done while the shard's lock is held: quick_cache hands out values only, so
     /// what is to be seen of an entry is seen when it is compared.
     read: Cell<Option<&'a mut F>>,

@@ -1,50 +1,49 @@
-//! Where a response is put together: small fields in whole words.
-
-use super::encode::head;
+//! Where a response is put together: small fields as whole words, of which the end
+//! is taken back. It spares counting bytes, and a buffer that is zeroed first.
 
 /// What is written of a small field at a time.
 pub(super) const WORD: usize = size_of::<u128>();
 
-/// What has been written, and zeros behind it: small fields are written as whole
-/// words, of which the end is written over.
-pub(super) struct Buffer {
-    pub(super) bytes: Vec<u8>,
-    pub(super) len: usize,
-}
+pub(super) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Makes sure that so many more bytes can be written.
-    #[inline]
-    pub(super) fn make_room(&mut self, more: usize) {
-        if self.bytes.len() < self.len + more {
-            self.bytes.resize((self.len + more).next_power_of_two(), 0);
-        }
+    /// Begins with so many zeros, and has room for so many bytes behind them.
+    pub(super) fn new(zeros: usize, capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(zeros + capacity);
+        bytes.resize(zeros, 0);
+        Self(bytes)
     }
 
-    /// The next bytes, to be written.
-    #[inline(always)]
-    pub(super) fn ahead(&mut self, len: usize) -> &mut [u8] {
-        &mut self.bytes[self.len..][..len]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Makes sure that so many more bytes can be written without looking for memory.
+    #[inline]
+    pub(super) fn make_room(&mut self, more: usize) {
+        self.0.reserve(more);
     }
 
     /// The low bytes of a word.
     #[inline(always)]
     pub(super) fn put(&mut self, word: u128, count: usize) {
-        self.ahead(WORD).copy_from_slice(&word.to_le_bytes());
-        self.len += count;
+        let len = self.len() + count;
+        self.0.extend_from_slice(&word.to_le_bytes());
+        self.0.truncate(len);
     }
 
     #[inline(always)]
     pub(super) fn put_all(&mut self, bytes: &[u8]) {
-        self.ahead(bytes.len()).copy_from_slice(bytes);
-        self.len += bytes.len();
+        self.0.extend_from_slice(bytes);
     }
 
+    /// Writes over what has been written.
     #[inline(always)]
-    pub(super) fn head(&mut self, field: u8, len: usize) {
-        let (word, count) = head(field, len);
-        self.ahead(size_of::<u64>())
-            .copy_from_slice(&word.to_le_bytes());
-        self.len += count;
+    pub(super) fn put_at<const COUNT: usize>(&mut self, at: usize, bytes: [u8; COUNT]) {
+        self.0[at..][..COUNT].copy_from_slice(&bytes);
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
     }
 }

@@ -67,40 +67,29 @@ fn spread(number: u64) -> u64 {
     quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1
 }
 
-/// The head of a field of this length, below 2 GiB, in the low bytes of a word, and
-/// in how many of them: six at the most.
+/// Bytes of a field's head, its number and its length: where all lengths around a
+/// place are below [`LONG`], and where they may not be.
+pub(super) const HEAD: usize = 3;
+pub(super) const LONG_HEAD: usize = 6;
+/// The first length that is too long for a [`head`].
+pub(super) const LONG: usize = 1 << 14;
+
+/// The head of a field of this length, below [`LONG`], in the low bytes of a word.
 #[inline(always)]
-pub(super) fn head(field: u8, len: usize) -> (u64, usize) {
-    let digits = len_digits(len);
+pub(super) fn head(field: u8, len: usize) -> u64 {
     let len = len as u64;
-    // Few are longer: the short ones needn't wait for what those take.
-    let digits_word = match digits {
-        1 => len,
-        2 => len & 0x7f | 0x80 | len >> 7 << 8,
-        _ => spread(len) | 0x8080_8080 & ((1 << (8 * (digits - 1))) - 1),
-    };
-    (u64::from(field) | digits_word << 8, 1 + digits)
+    u64::from(field) | (len & 0x7f | 0x80) << 8 | len >> 7 << 16
 }
 
-/// The length of a field that has one of its own.
+/// The same of a length up to 4 GiB.
 #[inline(always)]
-pub(super) fn field_len(len: usize) -> usize {
-    1 + len_digits(len) + len
-}
-
-/// How many bytes a length below 2 GiB has.
-#[inline(always)]
-fn len_digits(len: usize) -> usize {
-    let beyond = [7, 14, 21, 28].map(|bits| usize::from(len >> bits > 0));
-    1 + beyond.iter().sum::<usize>()
+pub(super) fn long_head(field: u8, len: usize) -> u64 {
+    u64::from(field) | five_bytes(len as u64) << 8
 }
 
 #[cfg(test)]
 mod tests {
-    use prost::{
-        Message,
-        encoding::{decode_varint, encode_varint},
-    };
+    use prost::{Message, encoding::decode_varint};
 
     use crate::rpc::lean::length_delimited;
 
@@ -122,23 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_encoded_as_prost_does() {
-        for len in [
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            1 << 20,
-            4 << 20,
-            (1 << 31) - 1,
-        ] {
-            let (word, count) = head(length_delimited(3), len);
-            let mut expected = vec![length_delimited(3)];
-            encode_varint(len as u64, &mut expected);
-            assert_eq!(word.to_le_bytes()[..count], expected);
-            assert_eq!(field_len(len), count + len);
+    fn heads_say_what_they_are() {
+        let field = length_delimited(3);
+        let check = |word: u64, count: usize, len: usize| {
+            let bytes = word.to_le_bytes();
+            let mut encoded = &bytes[1..count];
+            assert_eq!(bytes[0], field);
+            assert_eq!(decode_varint(&mut encoded).unwrap(), len as u64);
+            assert!(encoded.is_empty(), "{len}");
+            assert_eq!(word >> (8 * count), 0);
+        };
+        for len in [0, 1, 127, 128, LONG - 1] {
+            check(head(field, len), HEAD, len);
+        }
+        for len in [0, 1, 127, 128, LONG - 1, LONG, 4 << 20, (1 << 32) - 1] {
+            check(long_head(field, len), LONG_HEAD, len);
         }
     }
 

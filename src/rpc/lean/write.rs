@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     buffer::{Buffer, WORD},
-    encode::{LONGEST_NUMBER, TIME, field_len, head, number, time},
+    encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
 use crate::{
@@ -33,7 +33,7 @@ const FRAME_HEAD: usize = 5;
 /// The most that is written of an outcome besides its value and attributes, with
 /// what goes beyond as whole words are written: three heads, three times, a
 /// number, and a tier of up to 63 bytes.
-const BESIDES_VALUE: usize = 3 * 6 + 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + WORD;
+const BESIDES_VALUE: usize = 3 * LONG_HEAD + 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + WORD;
 /// A guess at what a credential of a batch takes.
 const EXPECTED: usize = 192;
 /// A name of up to 63 bytes has one for its length.
@@ -68,7 +68,6 @@ pub(super) struct BatchResponse<'a> {
 struct Credential<'a> {
     value: &'a [u8],
     expires_at: Duration,
-    ttl: Duration,
     refresh_at: Duration,
     version: u64,
     tier: TierId,
@@ -81,7 +80,8 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
     match lookup {
         Lookup::Hit(hit) => {
             let mut response = Response::with_capacity(cache, hit.value_bytes().len());
-            response.credential(&Credential::of_hit(hit), false);
+            let ttl = response.credential(&Credential::of_hit(hit), false);
+            response.tell(ttl, hit.ttl());
             response.framed()
         }
         Lookup::Miss(miss) => {
@@ -106,8 +106,7 @@ impl<'a> BatchResponse<'a> {
     #[inline]
     pub(super) fn tell(&mut self, left: Duration) {
         if let Some(place) = self.untold.get(self.told) {
-            let field = time(TTL, left).to_le_bytes();
-            self.response.framed.bytes[*place..][..TIME].copy_from_slice(&field[..TIME]);
+            self.response.tell(*place, left);
         }
         self.told += 1;
     }
@@ -132,10 +131,10 @@ impl Reader for BatchResponse<'_> {
         match found {
             Ok(seen) => {
                 let credential = Credential::of_seen(seen);
-                let before = self.response.framed.len;
+                let before = self.response.framed.len();
                 let ttl = self.response.credential(&credential, true);
                 self.untold.push(ttl);
-                if !self.room.take(self.response.framed.len - before) {
+                if !self.room.take(self.response.framed.len() - before) {
                     return ControlFlow::Break(());
                 }
             }
@@ -149,13 +148,9 @@ impl Reader for BatchResponse<'_> {
 impl<'a> Response<'a> {
     /// Room for so many bytes besides what comes around one credential.
     fn with_capacity(cache: &'a Cache, len: usize) -> Self {
-        let framed = Buffer {
-            bytes: vec![0; FRAME_HEAD + BESIDES_VALUE + len],
-            len: FRAME_HEAD,
-        };
         Self {
             cache,
-            framed,
+            framed: Buffer::new(FRAME_HEAD, BESIDES_VALUE + len),
             tier: TierField {
                 of: None,
                 word: 0,
@@ -164,13 +159,12 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Where its field of the lifetime left is.
-    #[inline]
+    /// Adds one but for what is left of its lifetime; where that is to be told.
+    #[inline(always)]
     fn credential(&mut self, credential: &Credential<'_>, in_result: bool) -> usize {
         let Credential {
             value,
             expires_at,
-            ttl,
             refresh_at,
             version,
             tier,
@@ -180,29 +174,18 @@ impl<'a> Response<'a> {
         if self.tier.of != Some(tier) {
             self.tier = TierField::new(tier, &self.cache.tier_spec(tier).name);
         }
-        let value_len = match value.len() {
-            // What is empty isn't sent.
-            0 => 0,
-            len => field_len(len),
-        };
-        let fields_len = 3 * TIME + 1 + count + self.tier.len;
-        let len = value_len + fields_len + attributes.len();
+        let fields_len = 3 * TIME + 1 + count + self.tier.len + attributes.len();
 
         let framed = &mut self.framed;
         framed.make_room(BESIDES_VALUE + value.len() + attributes.len());
-        framed.heads(CREDENTIAL, len, value.len(), in_result);
+        framed.heads(CREDENTIAL, value.len(), fields_len, in_result);
         framed.put_all(value);
-        let ttl_at = framed.len + TIME;
-        let at = 3 * TIME;
-        // At places known beforehand, each over the zeros behind the last.
-        let fields = framed.ahead(3 * TIME + (1 + LONGEST_NUMBER) + WORD);
-        fields[..WORD].copy_from_slice(&time(EXPIRES_AT, expires_at).to_le_bytes());
-        fields[TIME..][..WORD].copy_from_slice(&time(TTL, ttl).to_le_bytes());
-        fields[2 * TIME..][..WORD].copy_from_slice(&time(REFRESH_AT, refresh_at).to_le_bytes());
-        fields[at..][..WORD].copy_from_slice(&(u128::from(VERSION) | digits << 8).to_le_bytes());
-        let at = at + 1 + count;
-        fields[at..][..WORD].copy_from_slice(&self.tier.word.to_le_bytes());
-        framed.len += at + self.tier.len.min(WORD);
+        framed.put(time(EXPIRES_AT, expires_at), TIME);
+        let ttl = framed.len();
+        framed.put(0, TIME);
+        framed.put(time(REFRESH_AT, refresh_at), TIME);
+        framed.put(u128::from(VERSION) | digits << 8, 1 + count);
+        framed.put(self.tier.word, self.tier.len.min(WORD));
         if self.tier.len > WORD {
             let name = &self.cache.tier_spec(tier).name;
             framed.put_all(&name.as_bytes()[WORD - TIER_HEAD..]);
@@ -210,7 +193,15 @@ impl<'a> Response<'a> {
         if !attributes.is_empty() {
             framed.put_all(attributes);
         }
-        ttl_at
+        ttl
+    }
+
+    /// Puts in what is left of a lifetime.
+    #[inline]
+    fn tell(&mut self, place: usize, left: Duration) {
+        let field = time(TTL, left).to_le_bytes();
+        self.framed
+            .put_at::<TIME>(place, std::array::from_fn(|byte| field[byte]));
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
@@ -218,7 +209,7 @@ impl<'a> Response<'a> {
         let reason = response::miss_reason(miss.reason) as u64;
         let len = 2 + miss.retry_after.map_or(0, |_| TIME);
         self.framed.make_room(BESIDES_VALUE);
-        self.framed.heads(MISS, len, 0, in_result);
+        self.framed.heads(MISS, 0, len, in_result);
         self.framed
             .put(u128::from(REASON) | u128::from(reason) << 8, 2);
         if let Some(retry_after) = miss.retry_after {
@@ -227,20 +218,19 @@ impl<'a> Response<'a> {
     }
 
     fn framed(self) -> Vec<u8> {
-        let Buffer { mut bytes, len } = self.framed;
-        bytes.truncate(len);
+        let mut framed = self.framed;
         // Messages are far below 4 GiB.
-        let len = u32::try_from(len - FRAME_HEAD).unwrap_or(u32::MAX);
-        bytes[1..FRAME_HEAD].copy_from_slice(&len.to_be_bytes());
-        bytes
+        let len = u32::try_from(framed.len() - FRAME_HEAD).unwrap_or(u32::MAX);
+        framed.put_at(1, len.to_be_bytes());
+        framed.finish()
     }
 }
 
 impl TierField {
     fn new(tier: TierId, name: &str) -> Self {
+        let mut bytes = [0; WORD];
         // Names have 63 bytes at most: one for the length.
-        let (head, _) = head(TIER, name.len());
-        let mut bytes = u128::from(head).to_le_bytes();
+        bytes[..TIER_HEAD].copy_from_slice(&[TIER, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
         for (byte, of_name) in bytes[TIER_HEAD..].iter_mut().zip(name.bytes()) {
             *byte = of_name;
         }
@@ -253,17 +243,37 @@ impl TierField {
 }
 
 impl Buffer {
-    /// What comes before the fields of an outcome of this length, and before the
-    /// value if there is one.
+    /// What comes before an outcome of a value, if there is one, and of fields: all
+    /// heads have one length, so that it is known how long each of them is.
     #[inline(always)]
-    fn heads(&mut self, outcome: u8, len: usize, value_len: usize, in_result: bool) {
-        if in_result {
-            self.head(RESULTS, field_len(len));
+    fn heads(&mut self, outcome: u8, value: usize, fields: usize, in_result: bool) {
+        let is_long = value + fields + 2 * HEAD >= LONG;
+        let each = if is_long { LONG_HEAD } else { HEAD };
+        // What is empty isn't sent.
+        let before_value = if value == 0 { 0 } else { each };
+        let len = before_value + value + fields;
+        let heads = [
+            (in_result, RESULTS, each + len),
+            (true, outcome, len),
+            (value > 0, VALUE, value),
+        ];
+        if is_long {
+            for (is_there, field, len) in heads {
+                if is_there {
+                    self.put(long_head(field, len).into(), LONG_HEAD);
+                }
+            }
+            return;
         }
-        self.head(outcome, len);
-        if value_len > 0 {
-            self.head(VALUE, value_len);
+        // In one word.
+        let (mut word, mut count) = (0, 0);
+        for (is_there, field, len) in heads {
+            if is_there {
+                word |= u128::from(head(field, len)) << (8 * count);
+                count += HEAD;
+            }
         }
+        self.put(word, count);
     }
 }
 
@@ -272,7 +282,6 @@ impl<'a> Credential<'a> {
         Self {
             value: hit.value_bytes(),
             expires_at: hit.expires_at().since_unix(),
-            ttl: hit.ttl(),
             refresh_at: hit.refresh_at().since_unix(),
             version: hit.version().number(),
             tier: hit.tier(),
@@ -284,7 +293,6 @@ impl<'a> Credential<'a> {
         Self {
             value: seen.value(),
             expires_at: seen.expires_at().since_unix(),
-            ttl: Duration::ZERO,
             refresh_at: seen.refresh_at().since_unix(),
             version: seen.version().number(),
             tier: seen.tier(),
@@ -345,11 +353,10 @@ mod tests {
             };
             let attributes = only_attributes.encode_to_vec();
             let mut response = Response::with_capacity(&cache, 0);
-            response.credential(
+            let ttl = response.credential(
                 &Credential {
                     value: &expected.value,
                     expires_at: Duration::new(2_000_000_000, 999_999_999),
-                    ttl: Duration::from_secs(1),
                     refresh_at: Duration::new(127, 128),
                     version,
                     tier: cache.tier(name).unwrap(),
@@ -357,6 +364,7 @@ mod tests {
                 },
                 false,
             );
+            response.tell(ttl, Duration::from_secs(1));
             let framed = response.framed();
             let decoded = proto::GetResponse::decode(&framed[FRAME_HEAD..]).unwrap();
             assert!(decoded.outcome == Some(Outcome::Credential(expected)));
