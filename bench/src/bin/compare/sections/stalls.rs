@@ -24,27 +24,28 @@ const PUTS_TO_A_GET: f64 = 0.3;
 const CONNECTIONS: u32 = 10;
 const PEAK: Shape = Shape::new(CONNECTIONS, 10);
 const PEAK_CALLS: u64 = 50_000;
-/// How often the rates are brought nearer to the load they are to make, and for
-/// how long each time.
-const APPROACHES: u32 = 4;
-const APPROACH: Duration = Duration::from_secs(1);
+/// The rates that make the load are looked for between the most that the server
+/// answers and this part of it, so many times, so long each time.
+const LEAST: f64 = 1.0 / 16.0;
+const APPROACHES: u32 = 8;
+const APPROACH: Duration = Duration::from_millis(400);
 /// What is left out at the beginning: connections, the first answers.
 const SETTLED: Duration = Duration::from_millis(300);
 
 pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Result<(), Failure> {
     let bench = Bench::start(stage)?;
     let nth = |nth: u64| &bench.gets[usize::try_from(nth).unwrap_or(0) % bench.gets.len()];
-    let peak = closed::run(&bench.address, PEAK, PEAK_CALLS, nth)?;
-    let calm = settled(&bench, peak, 0.0)?;
-    let flood = settled(&bench, peak / 2.0, PUTS_TO_A_GET * peak / 2.0)?;
-    for (case, rates) in [("all but the flood", calm), ("the flood", flood)] {
-        println!("stalls: {case}: {rates:.0?}");
-        report.add(("stalls", case, "Get"), "calls/s", vec![rates.gets]);
-        report.add(("stalls", case, "Put"), "calls/s", vec![rates.puts]);
-    }
-
     let mut measured: Vec<Vec<Latencies>> = vec![Vec::new(); Situation::ALL.len()];
+    let mut rates_of_rounds = [const { Vec::new() }; 2];
     for round in 0..rounds.rounds as usize {
+        // Anew in each: a machine that others share is now faster, now slower.
+        let peak = closed::run(&bench.address, PEAK, PEAK_CALLS, nth)?;
+        let calm = settled(&bench, peak, 0.0)?;
+        let flood = settled(&bench, peak, PUTS_TO_A_GET)?;
+        println!("stalls: {calm:.0?}, in the flood {flood:.0?}");
+        for (sum, rates) in rates_of_rounds.iter_mut().zip([calm, flood]) {
+            sum.push(rates);
+        }
         for turn in 0..Situation::ALL.len() {
             let next = (round + turn) % Situation::ALL.len();
             let situation = Situation::ALL[next];
@@ -56,6 +57,17 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
             println!("stalls: {}: {latencies:.1?}", situation.name());
             measured[next].push(latencies);
         }
+    }
+    for (case, rates) in ["all but the flood", "the flood"]
+        .into_iter()
+        .zip(rates_of_rounds)
+    {
+        let mut add = |call, of: fn(&Rates) -> f64| {
+            let rates = rates.iter().map(of).collect();
+            report.add(("stalls", case, call), "calls/s", rates);
+        };
+        add("Get", |rates| rates.gets);
+        add("Put", |rates| rates.puts);
     }
     for (situation, rounds) in Situation::ALL.iter().zip(measured) {
         let mut add = |subject, unit, of: fn(&Latencies) -> f64| {
@@ -78,18 +90,22 @@ struct Rates {
     puts: f64,
 }
 
-/// Rates in this proportion that make the load. It can't be told from the most
-/// the server answers: the busier it is, the more it does at a time.
-fn settled(bench: &Bench, gets: f64, puts: f64) -> Result<Rates, Failure> {
-    let mut rates = Rates { gets, puts };
+/// The rates that make the load, with so many Puts to a Get. They can't be told
+/// from the most the server answers: the busier it is, the more it does at a
+/// time. So they are searched, halving what is left between too little and too
+/// much; by ratios, as rates go.
+fn settled(bench: &Bench, peak: f64, puts_to_a_get: f64) -> Result<Rates, Failure> {
+    let rates = |gets: f64| Rates {
+        gets,
+        puts: puts_to_a_get * gets,
+    };
+    let (mut little, mut much) = (peak * LEAST, peak);
     for _ in 0..APPROACHES {
-        let busy = loaded(bench, rates, &Script::plain(APPROACH))?.busy / 100.0;
-        // All of the core says nothing of by how much it was too much.
-        let factor = (LOAD / busy).min(1.5);
-        rates.gets *= factor;
-        rates.puts *= factor;
+        let between = (little * much).sqrt();
+        let busy = loaded(bench, rates(between), &Script::plain(APPROACH))?.busy / 100.0;
+        *(if busy < LOAD { &mut little } else { &mut much }) = between;
     }
-    Ok(rates)
+    Ok(rates((little * much).sqrt()))
 }
 
 /// Of the Gets that were due while it happened, in microseconds.
