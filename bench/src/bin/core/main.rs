@@ -74,9 +74,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !arguments.times_only {
         // First, while the process holds nothing else.
         report.add(memory::per_entry()?);
-        for kind in Kind::ALL {
-            match instructions::per_get(kind) {
-                Ok(row) => report.add(row),
+        for (kind, entries) in Kind::ALL
+            .into_iter()
+            .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
+        {
+            match instructions::per_get(kind, entries) {
+                Ok(rows) => rows.into_iter().for_each(|row| report.add(row)),
                 Err(why) => println!("instructions of {kind} not counted: {why}"),
             }
         }
