@@ -148,8 +148,22 @@ fn names_of_one_hash_stay_apart() {
         namespace: NamespaceName::parse(namespace).expect("a namespace"),
         key: Key::parse(key).expect("a key"),
     });
+    // With the namespace's record at hand, and without.
+    let found = |name: Name<'_>| {
+        let record = namespaces.find(name.namespace);
+        let [one, other] = [None, record.as_deref()].map(|record| {
+            let sought = Sought {
+                record,
+                ..name.into()
+            };
+            tier.read(7, &sought, &mut |entry| entry.version().number())
+        });
+        assert_eq!(one, other);
+        one
+    };
     let revisions = revision::Revisions::default();
     let groups = Groups::default();
+    let mut versions = Vec::new();
     for name in names {
         let namespace = namespaces.find_or_create(name.namespace).expect("room");
         let Contents {
@@ -167,17 +181,12 @@ fn names_of_one_hash_stay_apart() {
             version: revisions.next(),
             tier: tier.id,
         });
-        assert!(
-            tier.read(7, &name.into(), &mut Entry::clone).is_none(),
-            "another name's"
-        );
+        assert_eq!(found(name), None, "another name's");
+        versions.push(entry.version().number());
         assert!(tier.insert(entry).is_empty(), "replaced another name");
     }
-    for name in names {
-        assert!(
-            tier.read(7, &name.into(), &mut Entry::clone)
-                .is_some_and(|entry| entry.is_named(&name.into()))
-        );
+    for (name, version) in names.into_iter().zip(versions) {
+        assert_eq!(found(name), Some(version));
     }
 }
 

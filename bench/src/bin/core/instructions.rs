@@ -33,10 +33,7 @@ pub(crate) fn run(kind: Kind, entries: u32, gets: u32) {
 
 /// Of one lookup: instructions, and reads that no simulated cache could answer.
 pub(crate) fn per_get(kind: Kind, entries: u32) -> Result<[Row; 2], Box<dyn Error>> {
-    let (many, few) = (
-        counted(kind, entries, MANY)?,
-        counted(kind, entries, FEW)?,
-    );
+    let (many, few) = (counted(kind, entries, MANY)?, counted(kind, entries, FEW)?);
     let each =
         |of: fn(&Counted) -> u64| of(&many).saturating_sub(of(&few)) as f64 / f64::from(MANY - FEW);
     let row = |unit, each| {

@@ -1,11 +1,11 @@
 //! What a hit in the Rust client's near cache takes, beside a raw get of the
-//! quick_cache it is built on: the same names in the same order, in turn, in
-//! one process, each lookup waiting for the one before or not. Prints a table of
-//! nanoseconds and of ratios within a round.
+//! quick_cache it is built on, and of moka: the same names in the same order, in
+//! turn, in one process, each lookup waiting for the one before or not. Prints a
+//! table of nanoseconds and of ratios within a round.
 
 #![expect(clippy::print_stdout, reason = "the report is the output")]
 
-mod raw;
+mod plain;
 mod report;
 mod round;
 mod served;
@@ -16,7 +16,7 @@ use clap::Parser;
 use credcache_client::NearCache;
 
 use crate::{
-    raw::Raw,
+    plain::{Moka, Raw},
     report::Rows,
     round::{Pace, Round},
 };
@@ -48,6 +48,13 @@ struct Arguments {
 
 const NAMESPACE: &str = "bench";
 
+/// Of the same content.
+struct Caches {
+    raw: Raw,
+    moka: Moka,
+    near: NearCache,
+}
+
 fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
     let mut rows = Rows::default();
@@ -55,16 +62,17 @@ fn main() -> Outcome<()> {
         let keys: Vec<String> = (0..entries)
             .map(|number| format!("arn:aws:iam::123456789012:role/reader-{number:06}"))
             .collect();
-        let raw = Raw::filled(&keys);
+        let (raw, moka) = (Raw::filled(&keys), Moka::filled(&keys));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
         let (_server, near) = runtime.block_on(served::filled(&keys))?;
+        let caches = Caches { raw, moka, near };
         for &threads in &arguments.threads {
             let round = Round::new(&keys, threads, arguments.lookups);
             for pace in Pace::ALL {
-                measure(&arguments, &round, pace, &raw, &near, &mut rows)?;
+                measure(&arguments, &round, pace, &caches, &mut rows)?;
             }
         }
     }
@@ -79,8 +87,7 @@ fn measure(
     arguments: &Arguments,
     round: &Round<'_>,
     pace: Pace,
-    raw: &Raw,
-    near: &NearCache,
+    Caches { raw, moka, near }: &Caches,
     rows: &mut Rows,
 ) -> Outcome<()> {
     type Measure<'a> = Box<dyn Fn() -> Outcome<f64> + 'a>;
@@ -102,9 +109,13 @@ fn measure(
             Box::new(|| {
                 round.time(pace, |key| {
                     let found = raw.first_byte(NAMESPACE, key);
-                    found.filter(|_| raw::clock())
+                    found.filter(|_| plain::clock())
                 })
             }),
+        ),
+        (
+            "moka",
+            Box::new(|| round.time(pace, |key| moka.first_byte(NAMESPACE, key))),
         ),
     ];
     if !arguments.only.is_empty() {
