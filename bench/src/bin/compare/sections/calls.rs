@@ -24,8 +24,8 @@ const KEYS: u64 = 10_000;
 /// Every so many calls of the mix is a Put.
 const PUT_EVERY: u64 = 20;
 const REDIS_CONNECTIONS: u32 = 50;
-/// A miss is one byte of outcome in a message of four.
-const MISS_BYTES: u64 = 9;
+/// A miss, as the server encodes it: the outcome's head, and its reason.
+const MISS_BYTES: u64 = grpc::FRAME_HEAD + 3 + 2;
 /// A Put is answered by a version, a tier and an instant.
 const STORED_BYTES: usize = 20;
 
