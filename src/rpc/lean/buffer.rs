@@ -39,8 +39,8 @@ impl Buffer {
 
     /// Writes over what has been written.
     #[inline(always)]
-    pub(super) fn put_at<const COUNT: usize>(&mut self, at: usize, bytes: [u8; COUNT]) {
-        self.0[at..][..COUNT].copy_from_slice(&bytes);
+    pub(super) fn put_at(&mut self, at: usize, bytes: &[u8]) {
+        self.0[at..][..bytes.len()].copy_from_slice(bytes);
     }
 
     pub(super) fn finish(self) -> Vec<u8> {

@@ -33,7 +33,8 @@ const FRAME_HEAD: usize = 5;
 /// The most that is written of an outcome besides its value and attributes, with
 /// what goes beyond as whole words are written: three heads, three times, a
 /// number, and a tier of up to 63 bytes.
-const BESIDES_VALUE: usize = 3 * LONG_HEAD + 3 * TIME + (1 + LONGEST_NUMBER) + (2 + 63) + WORD;
+const BESIDES_VALUE: usize =
+    3 * LONG_HEAD + 3 * TIME + (1 + LONGEST_NUMBER) + (TIER_HEAD + 63) + WORD;
 /// A guess at what a credential of a batch takes.
 const EXPECTED: usize = 192;
 /// A name of up to 63 bytes has one for its length.
@@ -200,8 +201,7 @@ impl<'a> Response<'a> {
     #[inline]
     fn tell(&mut self, place: usize, left: Duration) {
         let field = time(TTL, left).to_le_bytes();
-        self.framed
-            .put_at::<TIME>(place, std::array::from_fn(|byte| field[byte]));
+        self.framed.put_at(place, &field[..TIME]);
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
@@ -221,7 +221,7 @@ impl<'a> Response<'a> {
         let mut framed = self.framed;
         // Messages are far below 4 GiB.
         let len = u32::try_from(framed.len() - FRAME_HEAD).unwrap_or(u32::MAX);
-        framed.put_at(1, len.to_be_bytes());
+        framed.put_at(1, &len.to_be_bytes());
         framed.finish()
     }
 }
@@ -368,6 +368,44 @@ mod tests {
             let framed = response.framed();
             let decoded = proto::GetResponse::decode(&framed[FRAME_HEAD..]).unwrap();
             assert!(decoded.outcome == Some(Outcome::Credential(expected)));
+        }
+    }
+
+    #[test]
+    fn heads_around_the_longest_short_length_are_read_as_they_were_meant() {
+        let tier = TierSpec {
+            name: "t".into(),
+            max_ttl: Duration::from_secs(60),
+            capacity: 256 << 20,
+        };
+        let cache = Cache::new(vec![tier], Limits::DEFAULT).unwrap();
+        for len in LONG - 100..=LONG {
+            let value = vec![7; len];
+            let written = |in_result| {
+                let mut response = Response::with_capacity(&cache, 0);
+                let credential = Credential {
+                    value: &value,
+                    expires_at: Duration::ZERO,
+                    refresh_at: Duration::ZERO,
+                    version: 1,
+                    tier: cache.tier("t").unwrap(),
+                    attributes: &[],
+                };
+                let ttl = response.credential(&credential, in_result);
+                response.tell(ttl, Duration::ZERO);
+                response.framed()
+            };
+            let alone = proto::GetResponse::decode(&written(false)[FRAME_HEAD..]).unwrap();
+            let batch = proto::BatchGetResponse::decode(&written(true)[FRAME_HEAD..]).unwrap();
+            let Some(Outcome::Credential(credential)) = alone.outcome else {
+                panic!("no credential at {len}");
+            };
+            assert!(credential.value == value, "{len}");
+            let [result] = &batch.results[..] else {
+                panic!("{} results at {len}", batch.results.len());
+            };
+            let expected = proto::batch_get_result::Outcome::Credential(credential);
+            assert!(result.outcome.as_ref() == Some(&expected), "{len}");
         }
     }
 }

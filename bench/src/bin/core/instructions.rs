@@ -83,3 +83,15 @@ fn of_events(counts: &str) -> Option<Counted> {
         from_memory,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_taken_from_their_columns() {
+        let counted = of_events(" 10 20 30 1 2 3 4 5 6").unwrap();
+        assert_eq!((counted.instructions, counted.from_memory), (10, 5));
+        assert!(of_events("10 x").is_none());
+    }
+}
