@@ -102,8 +102,8 @@ fn invalidation_of_something_else_refuses_nothing() {
         let cache = cache();
         lease(&cache, "key/1", 1, at(0));
         invalidate(&cache, target, None, at(1));
-        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
         fill(&cache, "key/1", 1, at(2)).expect("not revoked");
+        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
     }
     let cache = cache();
     lease(&cache, "key/1", 1, at(0));
@@ -151,16 +151,22 @@ fn issued_before_counts_instead_of_the_instant() {
 
 #[test]
 fn revocation_is_remembered_for_as_long_as_the_longest_tier() {
+    const HOUR: u64 = 3600;
     for ahead in [0, 100] {
-        let cache = cache();
+        let tier = TierSpec {
+            name: "long".into(),
+            max_ttl: Duration::from_secs(HOUR),
+            capacity: smallest_capacity(LIMITS.max_value),
+        };
+        let cache = Cache::new(vec![tier], LIMITS).expect("a valid tier");
         invalidate(&cache, Target::All, Some(at(10 + ahead)), at(10));
-        let last = at(10 + ahead + 60 - 1);
+        let last = at(10 + ahead + HOUR - 1);
         cache.reclaim(last);
         assert_eq!(
             issued(&cache, "key/1", at(10 + ahead), last),
             Err(PutError::Revoked)
         );
-        let end = at(10 + ahead + 60);
+        let end = at(10 + ahead + HOUR);
         cache.reclaim(end);
         issued(&cache, "key/1", at(10 + ahead), end).expect("forgotten");
     }

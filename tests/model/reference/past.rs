@@ -78,11 +78,4 @@ impl<T> Known<T> {
     pub(crate) fn is_certain(&self) -> bool {
         matches!(self, Self::Yes(_))
     }
-
-    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Known<U> {
-        match self {
-            Self::Yes(what) => Known::Yes(map(what)),
-            Self::Maybe(what) => Known::Maybe(map(what)),
-        }
-    }
 }
