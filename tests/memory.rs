@@ -179,6 +179,7 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
         capacity: 32 * MIB,
     };
     let limits = Limits {
+        max_leases: 16_384,
         max_revocations: 4_096,
         max_journal: 4 * MIB,
         ..LIMITS

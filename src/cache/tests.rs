@@ -1,6 +1,7 @@
 //! What the parts of the core owe each other, seen from inside.
 
 mod leases;
+mod past;
 mod races;
 mod reading;
 mod revocation;

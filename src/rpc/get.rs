@@ -4,10 +4,13 @@
 use std::{pin::pin, time::Duration};
 
 use http::HeaderMap;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Woken};
+use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Waiting, Woken};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -43,13 +46,13 @@ impl Service {
         };
         let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
         loop {
-            let mut waiting = match self.cache.get_or_lease(name, ask, now)? {
+            let waiting = match self.cache.get_or_lease(name, ask, now)? {
                 Answer::Now(lookup, lease) => return Ok((lookup, lease)),
-                Answer::Later(waiting) => pin!(waiting),
+                Answer::Later(waiting) => waiting,
             };
             let woken = tokio::select! {
                 biased;
-                woken = &mut waiting => Some(woken),
+                () = until_told(&waiting) => waiting.told(),
                 () = self.ending.cancelled() => return Err(Failure::Ending),
                 () = &mut over => waiting.told(),
             };
@@ -62,6 +65,18 @@ impl Service {
                 None => ask.wait = false,
             }
         }
+    }
+}
+
+/// Waits until it is told something.
+///
+/// Nothing that is ready is taken by a caller who has gone away: before a lease
+/// is, what has come on the caller's connection by then is read (the first
+/// yield), and the connection drops the call if that is its end (the second).
+async fn until_told(waiting: &Waiting<'_>) {
+    if let Woken::Granted(_) = waiting.until_told().await {
+        yield_now().await;
+        yield_now().await;
     }
 }
 

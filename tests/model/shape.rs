@@ -51,9 +51,10 @@ impl Shape {
         let limits = Limits {
             max_value: MAX_VALUE as u64,
             max_namespaces: 3,
-            max_leases: match rng.bool() {
-                true => rng.u32(1..=6),
-                false => Limits::DEFAULT.max_leases,
+            max_leases: match rng.u8(0..4) {
+                0..2 => rng.u32(1..=6),
+                2 => rng.u32(6..=3 * NAME_PARTS),
+                _ => Limits::DEFAULT.max_leases,
             },
             max_waiters: few_or(rng, 4),
             max_waiters_per_key: few_or(rng, 3),

@@ -63,9 +63,15 @@ pub enum Rule {
     /// Every lease is another one.
     #[error("one lease granted twice")]
     GrantedOnce,
-    /// A lease is filled or given back, and that once.
+    /// A lease is filled or given back, and that once: a fill that is repeated is
+    /// answered the same.
     #[error("one lease used twice")]
     UsedOnce,
+    /// A lease is filled, extended or given back only while it is its key's
+    /// current one: not after the key was put without it or somebody else was
+    /// granted one, and extended neither after an invalidation nor a use.
+    #[error("a lease used after it had been lost")]
+    Current,
     /// A key has one lease at a time.
     #[error("a lease granted while another one was held")]
     OneHolder,

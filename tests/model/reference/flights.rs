@@ -119,7 +119,7 @@ impl Flights {
         if self.by_name.contains_key(&name) {
             return true;
         }
-        let has_room = self.by_name.len() < self.limits.max_leases as usize;
+        let has_room = self.has_room();
         if has_room {
             self.lapsed.forget(name);
             let flight = Flight {
@@ -131,6 +131,11 @@ impl Flights {
             self.by_name.insert(name, flight);
         }
         has_room
+    }
+
+    /// Whether one more key may have a lease.
+    pub(crate) fn has_room(&self) -> bool {
+        self.by_name.len() < self.limits.max_leases as usize
     }
 
     /// The name was put without its lease.
@@ -188,7 +193,7 @@ impl Flights {
         let Some(request) = asked.request else {
             return Joined::Nothing;
         };
-        if self.by_name.len() >= self.limits.max_leases as usize {
+        if !self.has_room() {
             return Joined::TooManyLeases;
         }
         counted.add(Count::LeasesGranted);

@@ -75,7 +75,12 @@ impl Stage {
             refresh_before,
         } = condition;
         self.recorded(|| {
-            let value = format!("value {}", self.ticks.load(Relaxed)).into_bytes();
+            // A fill that is repeated brings the same.
+            let value = match lease {
+                Some(token) => format!("value of lease {:x?}", token.as_bytes()),
+                None => format!("value {}", self.ticks.load(Relaxed)),
+            };
+            let value = value.into_bytes();
             let put = Put {
                 name: name(at),
                 contents: self.contents(&value),

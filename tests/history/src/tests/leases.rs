@@ -31,6 +31,15 @@ fn put_with(mut operation: Operation, change: impl FnOnce(&mut Put)) -> Operatio
     operation
 }
 
+fn extend(at: (u64, u64), lease: u8, left: u64) -> Operation {
+    let extend = Extend {
+        name: name("ns", "key"),
+        lease: [lease; 16],
+        left: (left > 0).then_some(left),
+    };
+    operation(at, Call::Extend(extend))
+}
+
 fn abandon(at: (u64, u64), lease: u8, accepted: bool) -> Operation {
     let abandon = Abandon {
         name: name("ns", "key"),
@@ -52,6 +61,8 @@ fn lease_is_used_by_whom_it_was_granted_to_and_once() {
     assert_eq!(use_of(&twice), Some(Rule::UsedOnce));
     let again = [granted((2, 3), 1)];
     assert_eq!(use_of(&again), Some(Rule::GrantedOnce));
+    assert_eq!(use_of(&[extend((2, 3), 2, 5)]), Some(Rule::Granted));
+    assert_eq!(use_of(&[extend((2, 3), 2, 0)]), None);
     let elsewhere = put_with(fill((2, 3), 1, 1), |put| put.name = name("ns", "other"));
     assert_eq!(use_of(&[elsewhere]), Some(Rule::Granted));
 }
@@ -77,6 +88,82 @@ fn second_lease_beside_one_that_is_held_is_found() {
         beside(&[invalidate((5, 6), key("other"), 1)], (7, 8)),
         Some(Rule::OneHolder)
     );
+}
+
+#[test]
+fn fill_that_is_repeated_is_one_write() {
+    let judged = |second: Operation, more: &[Operation]| {
+        let fills = [granted((0, 1), 1), fill((2, 5), 1, 1), second];
+        broken(&[&fills, more].concat())
+    };
+    let again = || fill((6, 9), 1, 1);
+    assert_eq!(judged(again(), &[]), None);
+    assert_eq!(judged(fill((6, 9), 2, 1), &[]), Some(Rule::UsedOnce));
+    let cut = put_with(put_until((6, 9), 1, 50), |put| put.lease = Some([1; 16]));
+    assert_eq!(judged(cut, &[]), Some(Rule::UsedOnce));
+    // It replaces nothing.
+    let newer = [put((6, 7), 2), hit((10, 11), 2)];
+    assert_eq!(judged(again(), &newer), None);
+    let older = [put((6, 7), 2), hit((10, 11), 1)];
+    assert_eq!(judged(again(), &older), Some(Rule::Order));
+    // It was stored by the time that one of both was answered.
+    assert_eq!(
+        judged(fill((3, 4), 1, 1), &[miss((5, 6))]),
+        Some(Rule::Kept)
+    );
+}
+
+#[test]
+fn use_of_a_lease_that_was_lost_is_found() {
+    let uses: [fn((u64, u64)) -> Operation; 3] = [
+        |at| fill(at, 9, 1),
+        |at| extend(at, 1, 5),
+        |at| abandon(at, 1, true),
+    ];
+    let lost = |between: &[Operation], used: Operation| {
+        broken(&[&[granted((0, 1), 1)], between, &[used]].concat())
+    };
+    for used in uses {
+        // However long the time of the first is over.
+        let other = [granted((TTL, TTL + 1), 2)];
+        assert_eq!(lost(&other, used((TTL + 2, TTL + 3))), Some(Rule::Current));
+        assert_eq!(lost(&other, used((TTL + 1, TTL + 3))), None);
+        assert_eq!(lost(&[], used((TTL + 2, TTL + 3))), None, "it is late");
+        let without = [put((2, 3), 1)];
+        assert_eq!(lost(&without, used((4, 5))), Some(Rule::Current));
+        assert_eq!(lost(&[put((1, 3), 1)], used((4, 5))), None);
+    }
+    let revisions = |put_as, fill_as| lost(&[put((2, 9), put_as)], fill((3, 8), fill_as, 1));
+    assert_eq!(revisions(1, 2), Some(Rule::Current));
+    assert_eq!(revisions(2, 1), None, "it was replaced");
+    for ending in [
+        fill((2, 3), 1, 1),
+        abandon((2, 3), 1, true),
+        invalidate((2, 3), Target::All, 1),
+    ] {
+        let ending = [ending];
+        assert_eq!(lost(&ending, extend((4, 5), 1, 5)), Some(Rule::Current));
+        assert_eq!(lost(&ending, extend((3, 5), 1, 5)), None);
+    }
+    let elsewhere = [invalidate((2, 3), Target::Key("other".into()), 1)];
+    assert_eq!(lost(&elsewhere, extend((4, 5), 1, 5)), None);
+    let of_no_version = [invalidate((2, 3), Target::KeyVersion("key".into(), 7), 1)];
+    assert_eq!(lost(&of_no_version, extend((4, 5), 1, 5)), None);
+}
+
+#[test]
+fn second_lease_beside_one_that_was_extended_is_found() {
+    let beside = |left, between: &[Operation], at| {
+        let first = [granted((0, 1), 1), extend((50, 60), 1, left)];
+        broken(&[&first, between, &[granted(at, 2)]].concat())
+    };
+    let late = TTL + 20;
+    assert_eq!(beside(0, &[], (late, late + 1)), None);
+    assert_eq!(beside(TTL, &[], (late, late + 1)), Some(Rule::OneHolder));
+    let its_end = 50 + TTL;
+    assert_eq!(beside(TTL, &[], (its_end - 1, its_end)), None);
+    let superseded = [put_until((70, 71), 1, 80)];
+    assert_eq!(beside(TTL, &superseded, (late, late + 1)), None);
 }
 
 #[test]

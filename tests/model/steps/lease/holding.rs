@@ -30,9 +30,7 @@ impl Episode<'_> {
             return;
         };
         if !known.is_certain() && answer == Err(LOST) {
-            // Or there was no room for it.
-            self.reference.flights.lapsed.forget(name);
-            self.seen.add(Event::LapsedForgotten);
+            self.notice_forgotten(name);
             return;
         }
         let current = known.what();
@@ -55,7 +53,12 @@ impl Episode<'_> {
         if lease.is_some_and(|(_, due)| due <= boot) {
             self.end_lease(name, Count::LeasesExpired);
         }
-        let lapsed = matches!(self.reference.flights.lapsed.of(name, token, boot), Some(_));
+        let lapsed = self
+            .reference
+            .flights
+            .lapsed
+            .of(name, token, boot)
+            .is_some();
         let flights = &mut self.reference.flights;
         let is_still_its_own = flights.current(name, token, boot).is_some();
         if !is_still_its_own || !flights.take_up(name, current) {
@@ -77,6 +80,14 @@ impl Episode<'_> {
         assert_eq!(answer, Ok(left));
         self.reference.counted.add(Count::LeasesExtended);
         self.seen.add(event);
+    }
+
+    /// A lease that ran out isn't taken up: it is forgotten, if there is room.
+    fn notice_forgotten(&mut self, name: Name) {
+        if self.reference.flights.has_room() {
+            self.reference.flights.lapsed.forget(name);
+            self.seen.add(Event::LapsedForgotten);
+        }
     }
 
     fn end_lease(&mut self, name: Name, why: Count) {
@@ -104,8 +115,7 @@ impl Episode<'_> {
         let is_done = match flights.current(name, token, boot) {
             None => false,
             Some(Known::Maybe(_)) if answer.is_err() => {
-                flights.lapsed.forget(name);
-                self.seen.add(Event::LapsedForgotten);
+                self.notice_forgotten(name);
                 false
             }
             Some(known) => flights.take_up(name, known.what()),
