@@ -60,8 +60,8 @@ pub(super) struct Parts<'a> {
 
 /// Bytes of a node besides its key.
 const NODE: usize = size_of::<Head>() + Shared::<Head>::OVERHEAD;
-/// Bytes of an entry's places: in quick_cache (slab slot, hash table, what is
-/// remembered of entries pushed out), among the names, and the hint for Gets.
+/// Bytes of an entry's places: in quick_cache (slab slot, hash table), among the
+/// names, the hint for Gets, and what is remembered of as many that were evicted.
 /// Measured by `tests/memory.rs`.
 const PLACES: usize = 60;
 /// Bytes an entry takes besides its key, value, tags and attributes.

@@ -1,11 +1,16 @@
 //! A tier: one lifetime class, kept in one size-bounded quick_cache.
 //!
 //! Knows nothing of deadlines or revocation: it maps names to entries, and
-//! hands back what it pushed out. Only this file names quick_cache.
+//! hands back what it evicted. Only this file names quick_cache.
+
+mod ghosts;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::Cell,
     hash::{BuildHasher, Hash, Hasher},
+    sync::atomic::Ordering::Relaxed,
 };
 
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
@@ -13,9 +18,11 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 use super::{
     entry::Entry,
     name::Sought,
-    sync::HashState,
+    revision::Revision,
+    sync::{AtomicUsize, HashState, Mutex},
     tier_spec::{TierId, TierSpec},
 };
+use ghosts::Ghosts;
 
 /// How names are hashed is a parameter for tests of names that have one hash.
 pub(super) struct Tier<B = NameHashes> {
@@ -23,7 +30,12 @@ pub(super) struct Tier<B = NameHashes> {
     pub(super) spec: TierSpec,
     /// An entry is its own key, and is taken from there: a value beside it would
     /// cost 8 bytes.
-    entries: sync::Cache<Stored, (), ByWeight, B, PushedOut>,
+    entries: sync::Cache<Stored, (), ByWeight, B, Evictions>,
+    /// How many they are.
+    count: AtomicUsize,
+    /// One for each of quick_cache's shards.
+    ghosts: Box<[Mutex<Ghosts>]>,
+    hashes: B,
 }
 
 /// The most shards a tier is split into; more would not lessen contention on
@@ -33,11 +45,12 @@ const MAX_SHARDS: u64 = 64;
 /// gives each shard an equal part of the capacity and refuses what doesn't fit
 /// into 97 % of one.
 const LARGEST_PER_SHARD: u64 = 16;
-/// A guess at the typical entry. It bounds how many entries that were pushed
-/// out quick_cache remembers: half as many as there would be of these, each in
-/// a slot of its slab (32 bytes) and of its table, which `ENTRY_OVERHEAD`
-/// includes.
-const TYPICAL_WEIGHT: u64 = 1024;
+/// How much of a shard belongs to entries that were asked for again since they
+/// came; the rest is for new ones to show what they are worth. A new entry that
+/// is known as a ghost passes through the rest, where quick_cache would put it
+/// beside the others at once, so there must be little of it: with 0.97, as
+/// quick_cache has it for ghosts of its own, loops hit half a point less.
+const HOT: f64 = 0.99;
 
 /// The smallest capacity a tier can have if its largest entry has this weight.
 pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
@@ -55,16 +68,26 @@ impl<B: BuildHasher + Clone> Tier<B> {
         options
             .shards(shards)
             .weight_capacity(spec.capacity)
-            .estimated_items_capacity(
-                usize::try_from(spec.capacity / TYPICAL_WEIGHT).unwrap_or(usize::MAX),
-            );
+            .hot_allocation(HOT)
+            // No ghosts but ours, and as many shards as asked for.
+            .ghost_allocation(0.0)
+            .estimated_items_capacity(usize::MAX);
         #[expect(
             clippy::expect_used,
             reason = "fails only where a capacity is unset; both are set above"
         )]
         let options = options.build().expect("both capacities are set");
-        let entries = sync::Cache::with_options(options, ByWeight, hashes, PushedOut);
-        Self { id, spec, entries }
+        let entries = sync::Cache::with_options(options, ByWeight, hashes.clone(), Evictions);
+        Self {
+            id,
+            spec,
+            count: AtomicUsize::default(),
+            ghosts: (0..entries.num_shards())
+                .map(|_| Mutex::default())
+                .collect(),
+            hashes,
+            entries,
+        }
     }
 
     /// Hands the entry of a name to `read`, which must be short and not come back
@@ -92,18 +115,50 @@ impl<B: BuildHasher + Clone> Tier<B> {
     }
 
     /// Stores the entry in place of whatever has its name, and returns what was
-    /// pushed out for it (what it replaced among it), to be dropped by the
-    /// caller outside of all locks.
+    /// evicted for it (what it replaced among it), to be dropped by the caller
+    /// outside of all locks.
     pub(super) fn insert(&self, entry: Entry) -> Vec<Entry> {
-        let mut pushed_out = Vec::new();
+        let (hash, version) = (self.hash(&entry), entry.version());
+        let mut evicted = Evicted::default();
         self.entries
-            .insert_with_lifecycle(Stored(entry), (), &mut pushed_out);
-        pushed_out
+            .insert_with_lifecycle(Stored(entry), (), &mut evicted);
+        self.count.fetch_add(1, Relaxed);
+        self.count.fetch_sub(evicted.len(), Relaxed);
+        if self.was_evicted_lately(hash, &evicted.cold) {
+            // As if it had been asked for already.
+            self.entries.get(&Newest { hash, version });
+        }
+        let Evicted { cold, mut hot } = evicted;
+        hot.extend(cold);
+        hot
+    }
+
+    /// Whether an entry of this hash was evicted lately. Remembers those that
+    /// were evicted for it without having been asked for.
+    fn was_evicted_lately(&self, hash: u64, for_it: &[Entry]) -> bool {
+        let most = self.count.load(Relaxed) / self.ghosts.len();
+        let shard = self.entries.shard_index(&Hashed(hash));
+        let mut ghosts = self.ghosts[shard].lock();
+        let is_known = ghosts.forget(hash);
+        for gone in for_it {
+            let gone = self.hash(gone);
+            // Its own is that of what it replaced.
+            if gone != hash {
+                ghosts.remember(gone, most);
+            }
+        }
+        is_known
+    }
+
+    fn hash(&self, entry: &Entry) -> u64 {
+        self.hashes.hash_one(This(entry))
     }
 
     /// Removes this very entry, if it is still kept.
     pub(super) fn remove(&self, entry: &Entry) {
-        self.entries.remove_if(&This(entry), |()| true);
+        if self.entries.remove_if(&This(entry), |()| true).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -168,6 +223,39 @@ impl Equivalent<Stored> for This<'_> {
     }
 }
 
+/// The same, by its version, once its handle was given away.
+struct Newest {
+    hash: u64,
+    version: Revision,
+}
+
+impl Hash for Newest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Stored> for Newest {
+    fn equivalent(&self, stored: &Stored) -> bool {
+        self.version == stored.0.version()
+    }
+}
+
+/// A place by its hash alone, where nothing is.
+struct Hashed(u64);
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+impl Equivalent<Stored> for Hashed {
+    fn equivalent(&self, _: &Stored) -> bool {
+        false
+    }
+}
+
 #[derive(Clone)]
 struct ByWeight;
 
@@ -180,30 +268,47 @@ impl Weighter<Stored, ()> for ByWeight {
 /// Collects what leaves the cache, so that it is dropped, and its memory
 /// zeroed, after the shard's lock is released.
 #[derive(Clone)]
-struct PushedOut;
+struct Evictions;
 
-impl Lifecycle<Stored, ()> for PushedOut {
-    type RequestState = Vec<Entry>;
+#[derive(Default)]
+struct Evicted {
+    /// New, and not asked for since they came.
+    cold: Vec<Entry>,
+    hot: Vec<Entry>,
+}
 
-    fn on_evict(&self, pushed_out: &mut Self::RequestState, stored: Stored, (): ()) {
-        pushed_out.push(stored.0);
+impl Evicted {
+    fn len(&self) -> usize {
+        self.cold.len() + self.hot.len()
+    }
+}
+
+impl Lifecycle<Stored, ()> for Evictions {
+    type RequestState = Evicted;
+
+    fn on_evict_cold(&self, evicted: &mut Evicted, stored: Stored, (): ()) {
+        evicted.cold.push(stored.0);
+    }
+
+    fn on_evict_hot(&self, evicted: &mut Evicted, stored: Stored, (): ()) {
+        evicted.hot.push(stored.0);
     }
 }
 
 /// Hashes names, and passes through the one `u64` of a name that was hashed
 /// already.
 #[derive(Clone)]
-pub(super) struct NameHashes(pub(super) HashState);
+pub(super) struct NameHashes<S = HashState>(pub(super) S);
 
-pub(super) struct NameHasher {
-    of_name: <HashState as BuildHasher>::Hasher,
+pub(super) struct NameHasher<H> {
+    of_name: H,
     known: Option<u64>,
 }
 
-impl BuildHasher for NameHashes {
-    type Hasher = NameHasher;
+impl<S: BuildHasher> BuildHasher for NameHashes<S> {
+    type Hasher = NameHasher<S::Hasher>;
 
-    fn build_hasher(&self) -> NameHasher {
+    fn build_hasher(&self) -> Self::Hasher {
         NameHasher {
             of_name: self.0.build_hasher(),
             known: None,
@@ -211,7 +316,7 @@ impl BuildHasher for NameHashes {
     }
 }
 
-impl Hasher for NameHasher {
+impl<H: Hasher> Hasher for NameHasher<H> {
     fn write(&mut self, bytes: &[u8]) {
         self.of_name.write(bytes);
     }
