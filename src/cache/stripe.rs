@@ -8,19 +8,18 @@ use std::{
 
 use super::{
     flights::Flights,
+    group::SharedBytes,
     index::Index,
     revoked::Revoked,
     sync::{AtomicBool, Mutex, MutexGuard, give_way},
 };
 
-#[derive(Default)]
 pub(super) struct Stripe {
     parts: Mutex<Parts>,
     /// Whether a miss may find out more under the lock.
     remembers: AtomicBool,
 }
 
-#[derive(Default)]
 pub(super) struct Parts {
     pub(super) index: Index,
     pub(super) flights: Flights,
@@ -33,6 +32,18 @@ pub(super) struct Locked<'a> {
 }
 
 impl Stripe {
+    pub(super) fn new(shared_bytes: SharedBytes) -> Self {
+        let parts = Parts {
+            index: Index::new(shared_bytes),
+            flights: Flights::default(),
+            revoked: Revoked::default(),
+        };
+        Self {
+            parts: Mutex::new(parts),
+            remembers: AtomicBool::default(),
+        }
+    }
+
     pub(super) fn lock(&self) -> Locked<'_> {
         Locked {
             parts: self.parts.lock(),

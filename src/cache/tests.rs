@@ -3,6 +3,7 @@
 mod leases;
 mod reading;
 mod revocation;
+mod sharing;
 mod steps;
 mod watching;
 
@@ -140,6 +141,7 @@ fn names_of_one_hash_stay_apart() {
         tier,
         largest_entry(LIMITS.max_value),
         AllAlike,
+        SharedBytes::new(1),
     );
     let namespaces = Namespaces::new(3, 1);
     // The same text divided in another way, and the same key of another
@@ -172,7 +174,7 @@ fn names_of_one_hash_stay_apart() {
             attributes,
         } = contents();
         let entry = Entry::new(Parts {
-            group: groups.of(&namespace, tags),
+            group: groups.of(&namespace, tags, tier.id),
             key: name.key,
             value,
             attributes,

@@ -1,41 +1,63 @@
 //! A tier: one lifetime class, kept in one size-bounded quick_cache.
 //!
 //! Knows nothing of deadlines or revocation: it maps names to entries, and
-//! hands back what it evicted. Only this file names quick_cache.
+//! hands back what it evicted. Only this module names quick_cache.
+//!
+//! What entries share is no entry's: it may outlast any of them, and a weight
+//! can't change while quick_cache has it. So each shard sets its part of these
+//! bytes aside: a ballast lies in it that is never evicted, and weighs that much.
 
 mod ghosts;
+mod keys;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use std::{
-    cell::Cell,
-    hash::{BuildHasher, Hash, Hasher},
-    sync::atomic::Ordering::Relaxed,
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
+use quick_cache::{OptionsBuilder, sync};
 
 use super::{
+    contents::Tags,
     entry::Entry,
+    group::{Groups, SharedBytes},
     name::Sought,
-    revision::Revision,
-    sync::{AtomicUsize, HashState, Mutex},
+    namespaces::Namespace,
+    sync::{AtomicUsize, Mutex},
     tier_spec::{TierId, TierSpec},
 };
 use ghosts::Ghosts;
+pub(super) use keys::NameHashes;
+use keys::{Hashed, Newest, Reading, Stored, This};
+use weights::{Ballast, ByWeight, Evicted, Evictions};
 
 /// How names are hashed is a parameter for tests of names that have one hash.
 pub(super) struct Tier<B = NameHashes> {
     pub(super) id: TierId,
     pub(super) spec: TierSpec,
     /// An entry is its own key, and is taken from there: a value beside it would
-    /// cost 8 bytes.
-    entries: sync::Cache<Stored, (), ByWeight, B, Evictions>,
+    /// cost 8 bytes, but for the few that a ballast has.
+    entries: sync::Cache<Stored, Ballast, ByWeight, B, Evictions>,
     /// How many they are.
     count: AtomicUsize,
     /// One for each of quick_cache's shards.
-    ghosts: Box<[Mutex<Ghosts>]>,
+    parts: Box<[Mutex<Part>]>,
+    /// Which of them sets its part aside next.
+    turn: AtomicUsize,
+    /// What the entries share.
+    shared_bytes: SharedBytes,
     hashes: B,
+}
+
+/// What is known of a shard.
+struct Part {
+    ghosts: Ghosts,
+    ballast: Ballast,
+    /// What the ballast lies under.
+    place: Entry,
 }
 
 /// The most shards a tier is split into; more would not lessen contention on
@@ -43,7 +65,7 @@ pub(super) struct Tier<B = NameHashes> {
 const MAX_SHARDS: u64 = 64;
 /// How many of the largest entries each shard holds at least. quick_cache
 /// gives each shard an equal part of the capacity and refuses what doesn't fit
-/// into 97 % of one.
+/// into [`HOT`] of one.
 const LARGEST_PER_SHARD: u64 = 16;
 /// How much of a shard belongs to entries that were asked for again since they
 /// came; the rest is for new ones to show what they are worth. A new entry that
@@ -59,7 +81,13 @@ pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
 
 impl<B: BuildHasher + Clone> Tier<B> {
     /// A tier of at least [`smallest_capacity`].
-    pub(super) fn new(id: TierId, spec: TierSpec, largest_entry: u64, hashes: B) -> Self {
+    pub(super) fn new(
+        id: TierId,
+        spec: TierSpec,
+        largest_entry: u64,
+        hashes: B,
+        shared_bytes: SharedBytes,
+    ) -> Self {
         // Rounded down to a power of two: quick_cache rounds up, which would
         // make the shards too small for the largest entry.
         let most = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
@@ -78,13 +106,22 @@ impl<B: BuildHasher + Clone> Tier<B> {
         )]
         let options = options.build().expect("both capacities are set");
         let entries = sync::Cache::with_options(options, ByWeight, hashes.clone(), Evictions);
+        let group = Groups::default().of(&Arc::new(Namespace::nobodys()), Tags::default(), id);
+        let part = |shard| Part {
+            ghosts: Ghosts::default(),
+            ballast: Ballast::NONE,
+            place: Entry::nobodys(group.clone(), shard << (usize::BITS / 2)),
+        };
+        let shards = entries.num_shards();
         Self {
             id,
             spec,
             count: AtomicUsize::default(),
-            ghosts: (0..entries.num_shards())
-                .map(|_| Mutex::default())
+            parts: (0..shards as u64)
+                .map(|shard| Mutex::new(part(shard)))
                 .collect(),
+            turn: AtomicUsize::default(),
+            shared_bytes,
             hashes,
             entries,
         }
@@ -99,14 +136,15 @@ impl<B: BuildHasher + Clone> Tier<B> {
         name: &Sought<'_>,
         read: &mut impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let reading = Reading {
-            hash,
-            name,
-            read: Cell::new(Some(read)),
-            result: Cell::new(None),
-        };
+        let reading = Reading::new(hash, name, read);
         self.entries.get(&reading)?;
-        reading.result.take()
+        reading.result()
+    }
+
+    /// How many bytes its entries share.
+    #[cfg(test)]
+    pub(super) fn shared_bytes(&self) -> u64 {
+        self.shared_bytes.of(self.id)
     }
 
     /// Whether this very entry is still kept.
@@ -114,40 +152,73 @@ impl<B: BuildHasher + Clone> Tier<B> {
         self.entries.peek(&This(entry)).is_some()
     }
 
-    /// Stores the entry in place of whatever has its name, and returns what was
-    /// evicted for it (what it replaced among it), to be dropped by the caller
-    /// outside of all locks.
+    /// Stores the entry, which the index holds already, in place of whatever has
+    /// its name, and returns what was evicted for it (what it replaced among it),
+    /// to be dropped by the caller outside of all locks.
     pub(super) fn insert(&self, entry: Entry) -> Vec<Entry> {
         let (hash, version) = (self.hash(&entry), entry.version());
+        let shard = self.shard(hash);
         let mut evicted = Evicted::default();
-        self.entries
-            .insert_with_lifecycle(Stored(entry), (), &mut evicted);
+        let is_ghost = {
+            let mut part = self.parts[shard].lock();
+            self.set_aside(&mut part, &mut evicted);
+            part.ghosts.forget(hash)
+        };
         self.count.fetch_add(1, Relaxed);
-        self.count.fetch_sub(evicted.len(), Relaxed);
-        if self.was_evicted_lately(hash, &evicted.cold) {
+        self.entries
+            .insert_with_lifecycle(Stored(entry), Ballast::NONE, &mut evicted);
+        if is_ghost {
             // As if it had been asked for already.
             self.entries.get(&Newest { hash, version });
         }
+        // So none is behind by more than what came with as many Puts as there
+        // are shards.
+        let next = self.turn.fetch_add(1, Relaxed) % self.parts.len();
+        if next != shard {
+            self.set_aside(&mut self.parts[next].lock(), &mut evicted);
+        }
+
         let Evicted { cold, mut hot } = evicted;
+        let count = self.count.fetch_sub(cold.len() + hot.len(), Relaxed);
+        for gone in &cold {
+            let gone = self.hash(gone);
+            // Its own is that of what it replaced.
+            if gone != hash {
+                let most = count / self.parts.len();
+                let mut part = self.parts[self.shard(gone)].lock();
+                part.ghosts.remember(gone, most);
+            }
+        }
         hot.extend(cold);
         hot
     }
 
-    /// Whether an entry of this hash was evicted lately. Remembers those that
-    /// were evicted for it without having been asked for.
-    fn was_evicted_lately(&self, hash: u64, for_it: &[Entry]) -> bool {
-        let most = self.count.load(Relaxed) / self.ghosts.len();
-        let shard = self.entries.shard_index(&Hashed(hash));
-        let mut ghosts = self.ghosts[shard].lock();
-        let is_known = ghosts.forget(hash);
-        for gone in for_it {
-            let gone = self.hash(gone);
-            // Its own is that of what it replaced.
-            if gone != hash {
-                ghosts.remember(gone, most);
-            }
+    /// Sets aside a shard's part of the bytes that are shared. Under the part's
+    /// lock, so that the latest figure stays.
+    ///
+    /// It bounds the tier: after a Put, the entries of its shard and an equal part
+    /// of what was shared then take no more than the shard's part of the capacity.
+    /// What is shared grows by Puts alone, each by one record, and no shard waits
+    /// for more of them than there are shards. So entries and what they share
+    /// exceed the capacity by one record for each shard at the most, whoever of
+    /// those that share it goes.
+    fn set_aside(&self, part: &mut Part, evicted: &mut Evicted) {
+        let share = self
+            .shared_bytes
+            .of(self.id)
+            .div_ceil(self.parts.len() as u64);
+        let [now, then] = [Ballast::of(share), part.ballast].map(Ballast::kib);
+        // Not for each record that comes and goes.
+        if now > then || now + 1 < then {
+            part.ballast = Ballast::of(share);
+            let place = Stored(part.place.clone());
+            self.entries
+                .insert_with_lifecycle(place, part.ballast, evicted);
         }
-        is_known
+    }
+
+    fn shard(&self, hash: u64) -> usize {
+        self.entries.shard_index(&Hashed(hash))
     }
 
     fn hash(&self, entry: &Entry) -> u64 {
@@ -156,176 +227,8 @@ impl<B: BuildHasher + Clone> Tier<B> {
 
     /// Removes this very entry, if it is still kept.
     pub(super) fn remove(&self, entry: &Entry) {
-        if self.entries.remove_if(&This(entry), |()| true).is_some() {
+        if self.entries.remove_if(&This(entry), |_| true).is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
-    }
-}
-
-/// An entry as its own key: the name isn't kept twice.
-struct Stored(Entry);
-
-impl Hash for Stored {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        This(&self.0).hash(state);
-    }
-}
-
-impl PartialEq for Stored {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.has_name_of(&other.0)
-    }
-}
-
-impl Eq for Stored {}
-
-/// A name that is looked up, with its hash computed once for all tiers.
-struct Reading<'a, R, F> {
-    hash: u64,
-    /// Not copied: it was written just now, and in other words than a copy would
-    /// read, which the processor waits for.
-    name: &'a Sought<'a>,
-    /// Done while the shard's lock is held: quick_cache hands out values only, so
-    /// what is to be seen of an entry is seen when it is compared.
-    read: Cell<Option<&'a mut F>>,
-    result: Cell<Option<R>>,
-}
-
-impl<R, F> Hash for Reading<'_, R, F> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl<R, F: FnMut(&Entry) -> R> Equivalent<Stored> for Reading<'_, R, F> {
-    #[inline]
-    fn equivalent(&self, stored: &Stored) -> bool {
-        let is_it = stored.0.is_named(self.name);
-        if is_it && let Some(read) = self.read.take() {
-            self.result.set(Some(read(&stored.0)));
-        }
-        is_it
-    }
-}
-
-/// One very entry, and no other of its name.
-struct This<'a>(&'a Entry);
-
-impl Hash for This<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash_into(state);
-    }
-}
-
-impl Equivalent<Stored> for This<'_> {
-    fn equivalent(&self, stored: &Stored) -> bool {
-        self.0.version() == stored.0.version()
-    }
-}
-
-/// The same, by its version, once its handle was given away.
-struct Newest {
-    hash: u64,
-    version: Revision,
-}
-
-impl Hash for Newest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl Equivalent<Stored> for Newest {
-    fn equivalent(&self, stored: &Stored) -> bool {
-        self.version == stored.0.version()
-    }
-}
-
-/// A place by its hash alone, where nothing is.
-struct Hashed(u64);
-
-impl Hash for Hashed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0);
-    }
-}
-
-impl Equivalent<Stored> for Hashed {
-    fn equivalent(&self, _: &Stored) -> bool {
-        false
-    }
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl Weighter<Stored, ()> for ByWeight {
-    fn weight(&self, stored: &Stored, (): &()) -> u64 {
-        stored.0.weight().into()
-    }
-}
-
-/// Collects what leaves the cache, so that it is dropped, and its memory
-/// zeroed, after the shard's lock is released.
-#[derive(Clone)]
-struct Evictions;
-
-#[derive(Default)]
-struct Evicted {
-    /// New, and not asked for since they came.
-    cold: Vec<Entry>,
-    hot: Vec<Entry>,
-}
-
-impl Evicted {
-    fn len(&self) -> usize {
-        self.cold.len() + self.hot.len()
-    }
-}
-
-impl Lifecycle<Stored, ()> for Evictions {
-    type RequestState = Evicted;
-
-    fn on_evict_cold(&self, evicted: &mut Evicted, stored: Stored, (): ()) {
-        evicted.cold.push(stored.0);
-    }
-
-    fn on_evict_hot(&self, evicted: &mut Evicted, stored: Stored, (): ()) {
-        evicted.hot.push(stored.0);
-    }
-}
-
-/// Hashes names, and passes through the one `u64` of a name that was hashed
-/// already.
-#[derive(Clone)]
-pub(super) struct NameHashes<S = HashState>(pub(super) S);
-
-pub(super) struct NameHasher<H> {
-    of_name: H,
-    known: Option<u64>,
-}
-
-impl<S: BuildHasher> BuildHasher for NameHashes<S> {
-    type Hasher = NameHasher<S::Hasher>;
-
-    fn build_hasher(&self) -> Self::Hasher {
-        NameHasher {
-            of_name: self.0.build_hasher(),
-            known: None,
-        }
-    }
-}
-
-impl<H: Hasher> Hasher for NameHasher<H> {
-    fn write(&mut self, bytes: &[u8]) {
-        self.of_name.write(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.known = Some(hash);
-    }
-
-    fn finish(&self) -> u64 {
-        self.known.unwrap_or_else(|| self.of_name.finish())
     }
 }

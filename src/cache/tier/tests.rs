@@ -5,7 +5,7 @@
 //! don't hold. Both have as many shards, which a tier's largest entry decides,
 //! and neither hashes by anything that changes from run to run.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hasher, time::Duration};
 
 use foldhash::quality::FixedState;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter, sync};
@@ -14,12 +14,10 @@ use super::*;
 use crate::cache::{
     Limits,
     attributes::Attributes,
-    contents::Tags,
-    entry::Parts,
-    group::Groups,
+    entry::{self, Parts},
     largest_entry,
     name::{Key, NamespaceName},
-    namespaces::{Namespace, Namespaces},
+    namespaces::Namespaces,
     revision::Revisions,
     secret::Secret,
     time::{Deadline, Now},
@@ -146,7 +144,7 @@ impl Stock {
         let hashes = NameHashes(FixedState::with_seed(7));
         let name = NamespaceName::parse("one").expect("a namespace");
         let mut stock = Self {
-            tier: Tier::new(TierId::new(0), spec, largest, hashes),
+            tier: Tier::new(TierId::new(0), spec, largest, hashes, SharedBytes::new(1)),
             namespace: Namespaces::new(1, 1).find_or_create(name).expect("room"),
             groups: Groups::default(),
             revisions: Revisions::default(),
@@ -172,8 +170,8 @@ impl Stock {
             record: Some(&self.namespace),
         };
         let mut hasher = self.tier.hashes.build_hasher();
-        crate::cache::entry::hash_namespace(&mut hasher, sought.namespace);
-        crate::cache::entry::hash_key(&mut hasher, sought.key);
+        entry::hash_namespace(&mut hasher, sought.namespace);
+        entry::hash_key(&mut hasher, sought.key);
         let hash = hasher.finish();
         let found = self.tier.read(hash, &sought, &mut |_| ());
         if found.is_none() {
@@ -184,7 +182,9 @@ impl Stock {
 
     fn entry(&self, key: &str) -> Entry {
         Entry::new(Parts {
-            group: self.groups.of(&self.namespace, Tags::default()),
+            group: self
+                .groups
+                .of(&self.namespace, Tags::default(), self.tier.id),
             key: Key::parse(key).expect("a key"),
             value: Secret::copy_from(&vec![7; self.value]),
             attributes: Attributes::default(),
