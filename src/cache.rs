@@ -67,7 +67,7 @@ pub use entry::ENTRY_OVERHEAD;
 pub use flights::{Waiting, Woken};
 pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
 pub use group::TAG_PLACE;
-pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, Target};
+pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, SHORTEST_MEMORY, Target};
 pub use lease::{Answer, Ask, LONGEST_GATE, Lease, LeaseError, LeaseLost, Token};
 pub use ledger::Change;
 pub use limits::{LARGEST_VALUE, Limits, ValueTooLarge};

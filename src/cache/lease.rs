@@ -10,7 +10,7 @@ use super::{
     Cache,
     counters::Count,
     flights::{Flights, Grant, Held, Over, Waiter, Waiting, Wakers},
-    get::{Lookup, Miss},
+    get::{Lookup, Miss, MissReason},
     jitter::jitter,
     name::Name,
     namespaces::Namespace,
@@ -140,6 +140,16 @@ impl Cache {
                 self.join(&mut stripe.flights, joining, now)
             }
         };
+        // What an invalidation that comes before the lease covers is gone for its
+        // holder: else it had a credential from before the invalidation, and a
+        // lease from after it.
+        let covered = match joined {
+            Ok(Joined::Leads(_)) => self.take_out_covered(&mut stripe, name, now),
+            _ => None,
+        };
+        if covered.is_some() {
+            found = Lookup::Miss(MissReason::NotFound.into());
+        }
         if let Lookup::Miss(miss) = &mut found {
             miss.explain(stripe.revoked.contains(hash, name));
         }

@@ -13,7 +13,7 @@ use super::{
     index::Departure,
     jitter::jitter,
     lease::{LeaseLost, Token},
-    ledger::Evidence,
+    ledger::{Current, Evidence, Revoked},
     name::{Name, NamespaceName},
     namespaces::Namespace,
     refresh,
@@ -119,28 +119,41 @@ impl Cache {
             })?;
         let hash = self.hash(name);
         let mut stripe = self.stripe(hash).lock();
-        let current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
-        let live = current.as_ref().filter(|entry| {
-            !entry.deadline().passed(now) && self.tiers[entry.tier().index()].keeps(entry)
-        });
+        let mut current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
         let evidence = current_lease(&stripe.flights, hash, name, lease, now)
             .map(|granted| Evidence { granted, issued_at });
-        let checked = check(precondition, live)
-            .and(evidence.map_err(PutError::from))
-            .inspect_err(|_| namespace.tally.add(Count::PutsRefused));
+        let is_kept = |entry: &Entry| self.tiers[entry.tier().index()].keeps(entry);
+        let is_kept = current.as_ref().is_some_and(is_kept);
         // The version is taken under the stripe's lock: within a name, versions
         // are in the order of the Puts, and an invalidation with a higher
         // revision finds this entry in the index.
-        let entered = self.ledger.enter_put(name, &contents.tags, checked?);
-        let Ok(entered) = entered else {
-            namespace.tally.add(Count::PutsRefused);
-            let wakers = match lease {
-                Some(_) => self.give_up_lease(&mut stripe.flights, hash, name, now),
-                None => Wakers::default(),
-            };
-            drop(stripe);
-            wakers.wake();
-            return Err(PutError::Revoked);
+        let decided = self.ledger.enter_put(
+            name,
+            &contents.tags,
+            current.as_ref().map(|entry| Current::at(entry, now)),
+            |live| {
+                check(precondition, live.filter(|_| is_kept))?;
+                Ok(evidence?)
+            },
+        );
+        let covered = current.take_if(|_| decided.is_claimed);
+        if let Some(entry) = &covered {
+            self.take_out(&mut stripe, entry, now);
+        }
+        let entered = match decided.entered {
+            Ok(entered) => entered,
+            Err(error) => {
+                namespace.tally.add(Count::PutsRefused);
+                let wakers = match (error, lease) {
+                    (PutError::Revoked, Some(_)) => {
+                        self.give_up_lease(&mut stripe.flights, hash, name, now)
+                    }
+                    _ => Wakers::default(),
+                };
+                drop(stripe);
+                wakers.wake();
+                return Err(error);
+            }
         };
         let version = entered.revision();
         if let Some(current) = &current {
@@ -223,6 +236,12 @@ impl Cache {
     fn smallest_covering(&self, lifetime: Duration) -> TierId {
         let covering = self.tiers.iter().find(|tier| tier.spec.max_ttl >= lifetime);
         covering.unwrap_or(&self.tiers[self.tiers.len() - 1]).id
+    }
+}
+
+impl From<Revoked> for PutError {
+    fn from(Revoked: Revoked) -> Self {
+        Self::Revoked
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the parts of the core owe each other, seen from inside.
 
 mod leases;
+mod races;
 mod reading;
 mod revocation;
 mod sharing;
 mod steps;
+mod under_way;
 mod watching;
 
 use std::{

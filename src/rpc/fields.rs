@@ -58,7 +58,11 @@ impl Fields {
         request: &proto::PutRequest,
         cache: &Cache,
     ) -> Option<Contents> {
-        let value: Option<Secret> = self.check("value", cache.limits().value(&request.value));
+        let value: Option<Secret> = match &request.value[..] {
+            // What asks for a credential and gets nothing would go on with that.
+            [] => self.refuse("value", "must not be empty"),
+            value => self.check("value", cache.limits().value(value)),
+        };
         let tags = self.tags(&request.tags);
         let attributes = self.attributes(&request.attributes);
         Some(Contents {
@@ -141,11 +145,30 @@ impl Fields {
         value: Option<prost_types::Timestamp>,
         now: Now,
     ) -> Option<Option<WallTime>> {
-        match self.optional_timestamp("issued_before", value)? {
+        self.not_far_ahead("issued_before", value, now)
+    }
+
+    /// One that is further ahead would clear every fence there will be until
+    /// then.
+    pub(super) fn issued_at(
+        &mut self,
+        value: Option<prost_types::Timestamp>,
+        now: Now,
+    ) -> Option<Option<WallTime>> {
+        self.not_far_ahead("issued_at", value, now)
+    }
+
+    fn not_far_ahead(
+        &mut self,
+        field: &'static str,
+        value: Option<prost_types::Timestamp>,
+        now: Now,
+    ) -> Option<Option<WallTime>> {
+        match self.optional_timestamp(field, value)? {
             Some(at) if at.since_unix() > now.wall.since_unix() + LONGEST_AHEAD => {
-                self.refuse("issued_before", "must be at most 5 minutes ahead")
+                self.refuse(field, "must be at most 5 minutes ahead")
             }
-            issued_before => Some(issued_before),
+            at => Some(at),
         }
     }
 

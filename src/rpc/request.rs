@@ -55,7 +55,7 @@ pub(super) fn put<'a>(
     let refresh_before = fields.optional_duration("refresh_before", request.refresh_before);
     let tier = fields.tier(&request.tier, cache);
     let precondition = fields.precondition(request.precondition.as_ref());
-    let issued_at = fields.optional_timestamp("issued_at", request.issued_at);
+    let issued_at = fields.issued_at(request.issued_at, now);
     let lease = fields.optional_token(&request.lease);
     match (
         name,

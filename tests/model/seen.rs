@@ -19,7 +19,7 @@ events! {
     Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, Gated,
     // Storing.
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
-    RefusedByGrant, RefusedByIssue, RefusedTooMuch, AcceptedAsForgotten,
+    RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,
     // Leases.
     Granted, GrantedOnHit, TooManyLeases, Filled, Abandoned, AbandonRefused,
     RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, GateOpened,
@@ -30,7 +30,7 @@ events! {
     WatchedFromNow, TooManyWatchers, Told, Gap, Drained, WatcherWoken, Resumed,
     ResumedWithGap, Elsewhere, JournalForgotten,
     // The rest.
-    Invalidated, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
+    Invalidated, Claimed, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
 }
 
 pub(crate) struct Seen(Vec<u64>);

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use credcache::cache::{Cache, Limits, TierSpec, smallest_capacity};
+use credcache::cache::{Cache, Limits, SHORTEST_MEMORY, TierSpec, smallest_capacity};
 use fastrand::Rng;
 
 use crate::clocks::{SECOND, nanos};
@@ -91,9 +91,11 @@ impl Shape {
     }
 
     /// For how long an invalidation is remembered: as long as what was issued
-    /// before it can live, or a lease that was granted before it.
+    /// before it can live, or a lease that was granted before it; and not less
+    /// than the shortest memory.
     pub(crate) fn retention(&self) -> u64 {
-        self.longest_tier().max(nanos(self.limits.lease_ttl))
+        let least = self.limits.lease_ttl.max(SHORTEST_MEMORY);
+        self.longest_tier().max(nanos(least))
     }
 
     /// How many invalidations the part of a namespace has room for.

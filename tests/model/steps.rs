@@ -44,6 +44,8 @@ struct Episode<'a> {
     figures: Figures,
     /// Pushed out by the cache, and found to be so.
     noticed: u64,
+    /// Removed by others on behalf of the invalidation under way.
+    claimed: u64,
     /// Tokens of leases that are over, or soon will be.
     tokens: Vec<(Name, Token)>,
     /// By what the reference calls them.
@@ -83,6 +85,7 @@ pub(crate) fn run(seed: u64, steps: u64, seen: &mut Seen) {
         draw: Draw::new(rng, shape.roomy),
         figures: Figures::of(cache),
         noticed: 0,
+        claimed: 0,
         tokens: Vec::new(),
         parked: BTreeMap::new(),
         watching: Vec::new(),
@@ -117,6 +120,12 @@ impl Episode<'_> {
     }
 
     fn check(&mut self) {
+        self.check_figures();
+        self.check_watchers_are_woken();
+    }
+
+    /// What holds while an invalidation is under way, too.
+    fn check_figures(&mut self) {
         let figures = Figures::of(self.cache);
         let missing = self.reference.held.len() as u64 - figures.entries;
         assert_eq!(missing, figures.evictions - self.noticed, "missing");
@@ -128,7 +137,6 @@ impl Episode<'_> {
             "pushed out of a roomy cache"
         );
         self.figures = figures;
-        self.check_watchers_are_woken();
     }
 
     /// Nothing is left behind by those who go away.

@@ -36,6 +36,7 @@ fn put(key: &str, ttl: i64) -> proto::PutRequest {
     proto::PutRequest {
         namespace: "aws".into(),
         key: key.into(),
+        value: Bytes::from_static(b"token"),
         lifetime: Some(put_request::Lifetime::Ttl(ttl)),
         ..Default::default()
     }

@@ -34,6 +34,9 @@ impl Episode<'_> {
         let now = || self.clocks.now();
         let answer = self.cache.get_or_lease(name.parsed(), ask, now);
 
+        if let Ok(Answer::Now(_, Some(_))) = answer {
+            self.claim(name);
+        }
         let hit = match &answer {
             Ok(Answer::Now(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
             _ => {
@@ -90,8 +93,8 @@ impl Episode<'_> {
             issued_at: None,
         };
         match self.reference.fences.judge(name, &[], evidence) {
-            Judgement::Refused => true,
-            Judgement::Accepted { .. } => false,
+            Judgement::Refused | Judgement::RefusedByAge => true,
+            Judgement::Accepted => false,
             Judgement::Either => {
                 let before = self.figures.count(Count::LeasesRevoked);
                 Figures::of(self.cache).count(Count::LeasesRevoked) > before

@@ -46,6 +46,9 @@ impl Episode<'_> {
         let answer = self.cache.put(put, self.clocks.now());
 
         let name = stated.name;
+        if answer != Err(PutError::NoLifetime) {
+            self.claim(name);
+        }
         let held = self.reference.held.get(&name);
         let mut expected = self.expected(&stated, held);
         if !expected.allows(answer) && held.is_some() {
@@ -56,10 +59,7 @@ impl Episode<'_> {
         }
         assert!(expected.allows(answer), "{answer:?}");
         match answer {
-            Ok(stored) => {
-                self.see_accepted(&expected);
-                self.stored(stated, value, stored);
-            }
+            Ok(stored) => self.stored(stated, value, stored),
             Err(refusal) => self.refused(&stated, refusal, &expected),
         }
     }
@@ -106,6 +106,7 @@ impl Episode<'_> {
             wall_end: self.clocks.wall + kept,
             boot_end: self.clocks.boot + kept,
             lead: lead(kept, stated.refresh_before),
+            covered: false,
         };
         assert_eq!(stored.version.number(), held.version);
         assert_eq!(stored.tier.index(), tier);
@@ -151,16 +152,15 @@ impl Episode<'_> {
             (PutError::Revoked, _) if matches!(expected, Expected::ByFences(Judgement::Either)) => {
                 Event::RefusedTooMuch
             }
+            (PutError::Revoked, _)
+                if matches!(expected, Expected::ByFences(Judgement::RefusedByAge)) =>
+            {
+                Event::RefusedByAge
+            }
             (PutError::Revoked, None) => Event::RefusedByGrant,
             (PutError::Revoked, Some(_)) => Event::RefusedByIssue,
             (PutError::TooManyNamespaces, _) => unreachable!("there is room for all"),
         });
-    }
-
-    fn see_accepted(&mut self, expected: &Expected) {
-        if let Expected::ByFences(Judgement::Accepted { forgotten: true }) = expected {
-            self.seen.add(Event::AcceptedAsForgotten);
-        }
     }
 }
 
@@ -169,8 +169,8 @@ impl Expected {
         match self {
             Self::Refused(expected) => answer == Err(*expected),
             Self::ByFences(judgement) => match judgement {
-                Judgement::Refused => answer == Err(PutError::Revoked),
-                Judgement::Accepted { .. } => answer.is_ok(),
+                Judgement::Refused | Judgement::RefusedByAge => answer == Err(PutError::Revoked),
+                Judgement::Accepted => answer.is_ok(),
                 Judgement::Either => answer.is_ok() || answer == Err(PutError::Revoked),
             },
         }

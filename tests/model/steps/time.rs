@@ -62,6 +62,11 @@ impl Episode<'_> {
         }
     }
 
+    pub(super) fn pass_a_little(&mut self) {
+        let length = self.draw.length();
+        self.pass(length / 4096);
+    }
+
     /// To the end of the time for which a revocation is remembered; and there
     /// with a credential that is revoked by it.
     fn outlive_a_revocation(&mut self) {
