@@ -10,6 +10,7 @@ use super::{
     revision::Revision,
     sweep::{Selection, Sweep},
     time::{Now, WallTime},
+    token::LONGEST_LEASE,
 };
 
 /// What to revoke.
@@ -52,6 +53,8 @@ pub const LONGEST_AHEAD: Duration = Duration::from_secs(300);
 /// whatever the name: with less, a token that is issued for an hour and put
 /// again every minute would be refused for other keys' invalidations.
 pub const SHORTEST_MEMORY: Duration = Duration::from_secs(12 * 3600);
+
+const _: () = assert!(SHORTEST_MEMORY.as_nanos() > LONGEST_LEASE.as_nanos());
 
 /// What was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +178,7 @@ impl Cache {
         let latest = now.wall.after(LONGEST_AHEAD);
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
         let longest_tier = self.tiers.last().map(|tier| tier.spec.max_ttl);
-        // A lease may outlive every tier, and is filled at its end.
-        let longest = longest_tier
-            .unwrap_or_default()
-            .max(self.limits.lease_ttl)
-            .max(SHORTEST_MEMORY);
+        let longest = longest_tier.unwrap_or_default().max(SHORTEST_MEMORY);
         let ahead = now.wall.until(issued_before);
         Revocation {
             issued_before,

@@ -130,7 +130,7 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
         number.set(number.get() + 1);
         let ask = Ask {
             min_ttl: Duration::ZERO,
-            lease: Some(Token::from_bytes(u128::from(number.get()).to_be_bytes())),
+            lease: Some(Token::from_bytes(u128::from(number.get()).to_be_bytes()).into()),
             wait: false,
         };
         let asked = beside(cache, target, || {
@@ -146,7 +146,8 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
             }
         });
         let (is_hit, lease) = asked;
+        // A miss may come with a lease from just before.
         let filled = cache.put(fill(lease.expect("it is free")), Now::default());
-        assert_eq!(filled.is_err(), is_hit, "{target:?}: {filled:?}");
+        assert!(filled.is_err() || !is_hit, "{target:?}: {filled:?}");
     });
 }

@@ -15,7 +15,7 @@ fn at(secs: u64) -> Now {
 fn lease(cache: &Cache, key: &str, number: u8, now: Now) {
     let ask = Ask {
         min_ttl: Duration::ZERO,
-        lease: Some(Token::from_bytes([number; 16])),
+        lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     let answer = cache.get_or_lease(name("a", key), ask, || now);
@@ -102,8 +102,8 @@ fn invalidation_of_something_else_refuses_nothing() {
         let cache = cache();
         lease(&cache, "key/1", 1, at(0));
         invalidate(&cache, target, None, at(1));
-        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
         fill(&cache, "key/1", 1, at(2)).expect("not revoked");
+        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
     }
     let cache = cache();
     lease(&cache, "key/1", 1, at(0));

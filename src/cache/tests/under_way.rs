@@ -55,7 +55,7 @@ fn due(cache: &Cache) -> Revision {
 fn ask(cache: &Cache, min_ttl: Duration, number: u8) -> (Lookup, Option<Lease>) {
     let ask = Ask {
         min_ttl,
-        lease: Some(Token::from_bytes([number; 16])),
+        lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     match cache.get_or_lease(name("a", "key"), ask, Now::default) {
