@@ -14,7 +14,8 @@
 //! - Each change takes its revision in the ledger, in one step with the fences
 //!   against stale fills.
 //! - Locks are taken in one order: namespace registry, stripe, then ledger or
-//!   quick_cache shard; and never two of one kind.
+//!   what a tier knows of a shard, and quick_cache shard; and never two of one
+//!   kind.
 
 mod attributes;
 mod contents;
@@ -68,7 +69,7 @@ pub use counters::{Count, Counts, TierCount};
 pub use entry::ENTRY_OVERHEAD;
 pub use flights::{Waiting, Woken};
 pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
-pub use group::TAG_OVERHEAD;
+pub use group::TAG_PLACE;
 pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, SHORTEST_MEMORY, Target};
 pub use lease::{Answer, Ask, ExtendError, LONGEST_GATE, LeaseError, LeaseLost};
 pub use ledger::Change;
@@ -88,6 +89,7 @@ pub use time::{BootTime, Lifetime, Now, WallTime};
 pub use token::{LONGEST_LEASE, Lease, LeaseRequest, Token};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
+use group::SharedBytes;
 use hints::Hints;
 use ledger::Ledger;
 use name::Sought;
@@ -166,6 +168,7 @@ impl Cache {
             }
         }
         specs.sort_by_key(|spec| spec.max_ttl);
+        let shared_bytes = SharedBytes::new(specs.len());
         let hasher = HashState::default();
         let hashes = NameHashes(hasher.clone());
         let capacity = specs
@@ -178,11 +181,12 @@ impl Cache {
                 .map(TierId::new)
                 .zip(specs)
                 .map(|(id, spec)| {
-                    Tier::new(id, spec, largest_entry(limits.max_value), hashes.clone())
+                    let largest = largest_entry(limits.max_value);
+                    Tier::new(id, spec, largest, hashes.clone(), shared_bytes.clone())
                 })
                 .collect(),
             stripes: (0..STRIPES)
-                .map(|_| Stripe::new(limits.max_leases as usize / STRIPES))
+                .map(|_| Stripe::new(shared_bytes.clone(), limits.max_leases as usize / STRIPES))
                 .collect(),
             ledger: Ledger::new(&limits),
             leases: Places::new(limits.max_leases),
@@ -253,10 +257,12 @@ pub fn smallest_capacity(max_value: u64) -> u64 {
     tier::smallest_capacity(largest_entry(max_value))
 }
 
+/// The most that an entry can take, with what it shares with no other.
 fn largest_entry(max_value: u64) -> u64 {
     // Attributes are followed by their length.
     let secret = max_value + (attributes::MAX_ENCODED + size_of::<u16>()) as u64;
-    entry::weight(MAX_KEY, secret) + group::largest_weight(MAX_TAGS, MAX_TAG)
+    let shared = group::largest_weight(MAX_TAGS, MAX_TAG);
+    entry::weight(MAX_KEY, secret) + (MAX_TAGS * TAG_PLACE) as u64 + shared
 }
 
 impl fmt::Debug for Cache {

@@ -189,7 +189,7 @@ impl Cache {
             attributes,
         } = contents;
         let entry = Entry::new(Parts {
-            group: stripe.index.group(&namespace, tags),
+            group: stripe.index.group(&namespace, tags, tier.id),
             key: name.key,
             value,
             attributes,

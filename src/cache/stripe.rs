@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     flights::Flights,
+    group::SharedBytes,
     index::Index,
     past::Past,
     revoked::Revoked,
@@ -41,9 +42,9 @@ pub(super) struct Locked<'a> {
 impl Stripe {
     /// An empty one, which remembers so many leases that ran out, and as many
     /// fills.
-    pub(super) fn new(past: usize) -> Self {
+    pub(super) fn new(shared_bytes: SharedBytes, past: usize) -> Self {
         let parts = Parts {
-            index: Index::default(),
+            index: Index::new(shared_bytes),
             flights: Flights::new(past),
             fills: Past::new(past),
             revoked: Revoked::default(),

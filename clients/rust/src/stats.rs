@@ -147,7 +147,8 @@ pub struct Tier {
     pub max_ttl: Duration,
     /// Its size bound, overhead included.
     pub capacity_bytes: u64,
-    /// How much of it is taken, counted the same way.
+    /// How much of it is taken, counted the same way. It may exceed the capacity
+    /// by what is being put at that moment.
     pub used_bytes: u64,
     /// Credentials it holds.
     pub entries: u64,
