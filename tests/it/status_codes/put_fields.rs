@@ -1,7 +1,5 @@
 //! INVALID_ARGUMENT: each rule that a field of a Put can break.
 
-use std::time::{self, SystemTime};
-
 use credcache_client::proto::{
     PutRequest,
     put_request::{Lifetime, Precondition},
@@ -13,10 +11,13 @@ use super::{
     INVALID, assert_refusal, put, refused, ttl,
     wrong_values::{no_durations, no_expiries, no_keys, no_namespaces},
 };
-use crate::fixture::{Running, TWO_TIERS, config};
+use crate::{
+    fixture::{Running, TWO_TIERS, config},
+    messages::after_start,
+};
 
-/// Further than an issuer's clock may be ahead of the server's: 5 minutes.
-const AHEAD: time::Duration = time::Duration::from_secs(310);
+/// Further than an issuer's clock may be ahead of the server's.
+const AHEAD: std::time::Duration = std::time::Duration::from_nanos(300_000_000_001);
 
 pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     let mut puts: Vec<(PutRequest, &[&str])> = Vec::new();
@@ -75,7 +76,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
         });
     });
     case(&["issued_at"], &|put| {
-        put.issued_at = Some((SystemTime::now() + AHEAD).into());
+        put.issued_at = Some(after_start(AHEAD));
     });
     for length in [1, 15, 17] {
         case(&["lease"], &|put| put.lease = vec![b'q'; length].into());
