@@ -6,6 +6,7 @@
 //! in bounded time. What the calls mean is `rpc`'s.
 
 mod accept;
+mod authority;
 mod call_policy;
 mod calls;
 mod connection;

@@ -8,6 +8,7 @@
     reason = "clippy knows #[test] functions, but not what they share"
 )]
 
+mod authorities;
 mod batches;
 mod calls;
 mod command_line;
