@@ -14,6 +14,7 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod one_message;
 mod patience;
 mod reclaimer;
 mod reflection;

@@ -24,6 +24,7 @@ mod logs;
 mod malformed;
 mod messages;
 mod process;
+mod protocol;
 mod races;
 mod revocation;
 mod status_codes;
