@@ -1,6 +1,7 @@
-//! What holds for every call, whatever its method: it is gRPC, the caller's
-//! deadline is kept, its message comes whole within a time, nothing begins once
-//! the drain has, and transport errors carry the codes of the contract.
+//! What holds for every call, whatever its method: it is gRPC, by the letter of
+//! its headers, the caller's deadline is kept, its one message comes whole within
+//! a time, nothing begins once the drain has, and transport errors carry the
+//! codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
 //! to keep it itself.

@@ -29,9 +29,10 @@ pub(super) fn mend(block: &mut [u8]) {
 fn authority(block: &mut [u8]) -> Option<Text<'_>> {
     let mut rest = Rest(block);
     loop {
+        rest.skip_known();
         let first = *rest.0.first()?;
         let prefix = match first {
-            // A field that is known.
+            // A field that is known by a large number.
             0x80.. => {
                 rest.number(7)?;
                 continue;
@@ -69,6 +70,13 @@ struct Text<'a> {
 }
 
 impl<'a> Rest<'a> {
+    /// Passes over fields that are known by numbers of one byte: most are.
+    fn skip_known(&mut self) {
+        let is_known = |byte: &&u8| (0x80..0xff).contains(*byte);
+        let known = self.0.iter().take_while(is_known).count();
+        self.0 = &mut mem::take(&mut self.0)[known..];
+    }
+
     /// A number that begins in the last bits of a byte. No number of a block
     /// that can be meant has more than four bytes after that one.
     fn number(&mut self, prefix: u32) -> Option<usize> {
