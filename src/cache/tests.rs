@@ -1,9 +1,11 @@
 //! What the parts of the core owe each other, seen from inside.
 
 mod leases;
+mod races;
 mod reading;
 mod revocation;
 mod steps;
+mod under_way;
 mod watching;
 
 use std::{

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tonic::Request;
 
 use super::{Instance, Service, proto};
@@ -41,6 +42,7 @@ fn put(service: &Service, key: &str) {
     let request = proto::PutRequest {
         namespace: "aws".into(),
         key: key.into(),
+        value: Bytes::from_static(b"token"),
         lifetime: Some(Lifetime::Ttl(hour)),
         ..Default::default()
     };

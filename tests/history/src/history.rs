@@ -53,7 +53,7 @@ pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
     check_sequence(history)?;
     let leases = Leases::of(history)?;
     leases.check_holders(history, room)?;
-    check_evidence(history, &leases)?;
+    check_evidence(history, &puts, &leases)?;
     for operation in history {
         if let Call::Invalidate(invalidate) = &operation.call {
             for (name, timeline) in &mut timelines {

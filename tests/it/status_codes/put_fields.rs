@@ -1,5 +1,7 @@
 //! INVALID_ARGUMENT: each rule that a field of a Put can break.
 
+use std::time::{self, SystemTime};
+
 use credcache_client::proto::{
     PutRequest,
     put_request::{Lifetime, Precondition},
@@ -12,6 +14,9 @@ use super::{
     wrong_values::{no_durations, no_expiries, no_keys, no_namespaces},
 };
 use crate::fixture::{Running, TWO_TIERS, config};
+
+/// Further than an issuer's clock may be ahead of the server's: 5 minutes.
+const AHEAD: time::Duration = time::Duration::from_secs(310);
 
 pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     let mut puts: Vec<(PutRequest, &[&str])> = Vec::new();
@@ -29,6 +34,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     case(&["value"], &|put| {
         put.value = vec![b'q'; (64 << 10) + 1].into()
     });
+    case(&["value"], &|put| put.value = Vec::new().into());
     case(&["tags"], &|put| {
         put.tags = (0..17).map(|n| format!("qz{n}")).collect()
     });
@@ -67,6 +73,9 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
             seconds: 253_402_300_800,
             nanos: 0,
         });
+    });
+    case(&["issued_at"], &|put| {
+        put.issued_at = Some((SystemTime::now() + AHEAD).into());
     });
     for length in [1, 15, 17] {
         case(&["lease"], &|put| put.lease = vec![b'q'; length].into());

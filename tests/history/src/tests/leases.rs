@@ -100,8 +100,15 @@ fn fill_that_met_a_fence_is_found() {
     }
     assert_eq!(across(prefix("x"), 1, 2), None);
     assert_eq!(across(Target::Tag("other".into()), 1, 2), None);
-    let version = Target::KeyVersion("key".into(), 7);
-    assert_eq!(across(version, 1, 2), None, "it took nothing");
+    let took = |removed| {
+        let mut fence = invalidate((2, 9), Target::KeyVersion("key".into(), 7), 1);
+        if let Call::Invalidate(invalidate) = &mut fence.call {
+            invalidate.removed = removed;
+        }
+        broken(&[granted((0, 1), 1), fence, fill((3, 8), 2, 1)])
+    };
+    assert_eq!(took(0), None, "it took nothing");
+    assert_eq!(took(1), Some(Rule::Fenced));
 
     let later = [
         granted((0, 3), 1),
@@ -109,6 +116,55 @@ fn fill_that_met_a_fence_is_found() {
         fill((5, 6), 2, 1),
     ];
     assert_eq!(broken(&later), None, "it may have been granted behind it");
+}
+
+#[test]
+fn lease_beside_what_an_invalidation_takes_comes_before_that() {
+    let fence = |target: Target| invalidate((2, 9), target, 2);
+    let judged = |lease: Operation, then: &[Operation], target| {
+        let history = [&[put((0, 1), 1), fence(target), lease], then];
+        broken(&[history.concat(), vec![fill((20, 21), 3, 1)]].concat())
+    };
+    let tag = |tag: &str| Target::Tag(tag.into());
+    let with_hit = || {
+        let mut lease = hit((3, 4), 1);
+        if let (Call::Get(get), Call::Get(other)) = (&mut lease.call, granted((3, 4), 1).call) {
+            get.lease = other.lease;
+        }
+        lease
+    };
+    for target in [Target::All, tag("tag")] {
+        assert_eq!(judged(with_hit(), &[], target), Some(Rule::Fenced));
+    }
+    assert_eq!(judged(with_hit(), &[], tag("other")), None);
+    // A hit that comes later shows it as well.
+    let miss = || granted((3, 4), 1);
+    assert_eq!(judged(miss(), &[], Target::All), None);
+    let later = [hit((5, 6), 1)];
+    assert_eq!(judged(miss(), &later, Target::All), Some(Rule::Fenced));
+    assert_eq!(judged(miss(), &[hit((4, 6), 1)], Target::All), None);
+}
+
+#[test]
+fn invalidation_of_a_live_key_says_that_it_removed_it() {
+    let removed = |key: Target, removed, before: &[Operation]| {
+        let mut operation = invalidate((4, 9), key, 3);
+        if let Call::Invalidate(invalidate) = &mut operation.call {
+            invalidate.removed = removed;
+        }
+        broken(&[&[put((0, 1), 1)], before, &[operation]].concat())
+    };
+    let key = || Target::Key("key".into());
+    assert_eq!(removed(key(), 1, &[]), None);
+    assert_eq!(removed(key(), 0, &[]), Some(Rule::Removed));
+    let version = Target::KeyVersion("key".into(), 1);
+    assert_eq!(removed(version, 0, &[]), Some(Rule::Removed));
+    let another = Target::KeyVersion("key".into(), 2);
+    assert_eq!(removed(another, 0, &[]), None);
+    let earlier = [invalidate((2, 9), Target::All, 2)];
+    assert_eq!(removed(key(), 0, &earlier), None);
+    let ended = [put_until((2, 3), 2, 5)];
+    assert_eq!(removed(key(), 0, &ended), None);
 }
 
 #[test]
