@@ -35,7 +35,7 @@ use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
 use request::{AbandonLease, ExtendLease};
-pub(crate) use timeout::timeout;
+pub(crate) use timeout::{MalformedTimeout, parse_timeout};
 use watch::Events;
 
 /// The largest message, in bytes: what the contract allows, and what clients

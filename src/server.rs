@@ -6,6 +6,7 @@
 //! in bounded time. What the calls mean is `rpc`'s.
 
 mod accept;
+mod authority;
 mod call_policy;
 mod calls;
 mod connection;
@@ -13,6 +14,7 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod one_message;
 mod patience;
 mod reclaimer;
 mod reflection;

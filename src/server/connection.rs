@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{patience::Patience, workers::Place};
+use super::{authority::Authorities, patience::Patience, workers::Place};
 
 /// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
@@ -64,6 +64,7 @@ pub(super) struct Connection(
 #[derive(Debug)]
 struct Inner {
     io: Io,
+    authorities: Authorities,
     /// Written, and not sent yet.
     outgoing: Vec<u8>,
     /// How much of that is sent.
@@ -93,6 +94,7 @@ impl Connection {
                 Socket::Tcp(socket) => Io::Tcp(TcpStream::from_std(socket)?),
                 Socket::Unix(socket) => Io::Unix(UnixStream::from_std(socket)?),
             },
+            authorities: Authorities::new(),
             outgoing: Vec::new(),
             sent: 0,
             preface: Some((PREFACE_LEN, Box::pin(sleep(patience.preface)))),
@@ -192,10 +194,12 @@ impl Inner {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = match &mut self.io {
+        let io = &mut self.io;
+        let receive = |cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>| match io {
             Io::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
             Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
         };
+        let polled = self.authorities.poll_read(cx, buffer, receive);
         if polled.is_pending() {
             let timeout = self.preface.as_mut().map(|(_, timeout)| timeout);
             return Self::poll_end(&mut self.cut, timeout, cx).map(Err);

@@ -19,9 +19,11 @@ use super::{
 /// the peer counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the headers of one call may take, in bytes: tokens and trace contexts
-/// fit, and a stream can't hold more memory than that before its call begins.
-const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// What the headers of one call may take before HTTP/2 answers by itself, in
+/// bytes: with 431, which tells a gRPC client next to nothing, and above four
+/// times as much with the end of the connection. A quarter of it is what a call
+/// may have; one in between is told so, and its headers are gone with that.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// After this many streams reset for a client's errors its connection ends.
 const MAX_ERROR_RESETS: usize = 1024;
 /// What one stream may have waiting to be sent, in bytes, however large a window
