@@ -165,7 +165,7 @@ pub fn app(config: &Config) -> Result<App, ServeError> {
 pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
     let mut listeners = Vec::with_capacity(config.listen.len());
     for address in &config.listen {
-        let listener = Listener::bind(address, config.insecure)
+        let listener = Listener::bind(address, config)
             .await
             .map_err(|source| ServeError::Bind {
                 address: address.clone(),

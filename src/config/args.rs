@@ -22,6 +22,14 @@ pub struct ServeArgs {
     #[arg(long)]
     pub insecure: bool,
 
+    /// Let those of this mode connect to the Unix sockets, such as 0660
+    #[arg(long, value_name = "MODE")]
+    pub unix_mode: Option<String>,
+
+    /// Give the Unix sockets to this group, by name or number
+    #[arg(long, value_name = "GROUP")]
+    pub unix_group: Option<String>,
+
     /// Let in-flight calls finish for this long on SIGTERM, such as 10s
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
