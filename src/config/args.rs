@@ -38,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 
-    /// Log from this level on, such as info or credcache=debug,warn
+    /// Log from this level on, such as info, or info,h2=debug for a library too
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
 }
