@@ -12,6 +12,7 @@ use super::{
     calls::Calls,
     connection::{Connection, Socket},
     patience::Patience,
+    stranger::{HTTP1_ANSWER, Protocol, Strangers},
     workers::Place,
 };
 
@@ -90,7 +91,7 @@ impl Transport {
     }
 
     /// Serves one connection to its end. Needs the runtime it is to stay on.
-    pub(super) async fn serve(&self, socket: Socket, place: Place) {
+    pub(super) async fn serve(&self, socket: Socket, place: Place, strangers: &Strangers) {
         let connection = match Connection::new(socket, place, self.patience, self.cut.clone()) {
             Ok(connection) => connection,
             Err(error) => return debug!(%error, "a connection can't be served"),
@@ -118,7 +119,12 @@ impl Transport {
             }
         });
         let outcome = outcome.await;
-        if let Err(error) = outcome {
+        if let Some(protocol) = connection.stranger() {
+            strangers.met(protocol);
+            if protocol == Protocol::Http1 {
+                connection.part_with(HTTP1_ANSWER).await;
+            }
+        } else if let Err(error) = outcome {
             debug!(%error, "a connection failed");
         }
     }
