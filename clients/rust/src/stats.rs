@@ -66,6 +66,7 @@ impl Stats {
                 filled: leases.filled,
                 abandoned: leases.abandoned,
                 expired: leases.expired,
+                revoked: leases.revoked,
                 waits: leases.waits,
                 waiting: leases.waiting,
             },
@@ -132,6 +133,8 @@ pub struct Leases {
     pub abandoned: u64,
     /// Leases that ran out.
     pub expired: u64,
+    /// Leases lost to an invalidation.
+    pub revoked: u64,
     /// Gets that waited.
     pub waits: u64,
     /// Gets that wait now.
@@ -189,12 +192,36 @@ mod tests {
                 expired: 1,
                 ..Default::default()
             }),
+            leases: Some(proto::LeaseStats {
+                granted: 1,
+                filled: 2,
+                abandoned: 3,
+                expired: 4,
+                waits: 5,
+                waiting: 6,
+                revoked: 7,
+            }),
             tiers: vec![proto::TierStats {
                 max_ttl: Some(wire::span(Duration::from_secs(60))),
                 ..Default::default()
             }],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn every_count_of_leases_is_told() {
+        let leases = Stats::parse(answer()).unwrap().leases;
+        let expected = Leases {
+            granted: 1,
+            filled: 2,
+            abandoned: 3,
+            expired: 4,
+            waits: 5,
+            waiting: 6,
+            revoked: 7,
+        };
+        assert_eq!(leases, expected);
     }
 
     #[test]
