@@ -81,7 +81,8 @@ impl Builder {
             connections: Arc::new(connections),
             timeout: self.timeout,
             retry: self.retry,
-            flights: Arc::default(),
+            fetches: Arc::default(),
+            server_clock: Arc::default(),
         }
     }
 }

@@ -11,8 +11,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::task::AbortHandle;
 
 use crate::{
-    Client, Credential, Error, FetchError, FetchOptions, Fetched, GetOptions, GetOrFetchError,
-    Lookup, OnOutage, clock::BootInstant, fetch::Call,
+    Client, Credential, Error, FetchFailure, FetchOptions, Fetched, GetOptions, GetOrFetchError,
+    Lookup, OnOutage,
+    clock::BootInstant,
+    fetch::{Call, Flight, Place},
 };
 use follow::Follower;
 pub(crate) use space::Space;
@@ -130,33 +132,35 @@ impl NearCache {
     /// [`Client::get_or_fetch`], which see, from here where that can be. One that
     /// is due is handed out too; once a second at most it is seen to that
     /// somebody fetches the next one.
-    pub async fn get_or_fetch<F, Fut, E>(
+    pub async fn get_or_fetch<F, Fut, X>(
         &self,
         namespace: &str,
         key: &str,
         fetch: F,
-    ) -> Result<Arc<Credential>, GetOrFetchError<E>>
+    ) -> Result<Arc<Credential>, GetOrFetchError<X::Error>>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Fetched, FetchError<E>>> + Send + 'static,
-        E: Send + 'static,
+        Fut: Future<Output = Result<Fetched, X>> + Send + 'static,
+        X: FetchFailure + 'static,
+        X::Error: Send + 'static,
     {
         let options = FetchOptions::default();
         self.get_or_fetch_with(namespace, key, options, fetch).await
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch), with other settings.
-    pub async fn get_or_fetch_with<F, Fut, E>(
+    pub async fn get_or_fetch_with<F, Fut, X>(
         &self,
         namespace: &str,
         key: &str,
         options: FetchOptions,
         fetch: F,
-    ) -> Result<Arc<Credential>, GetOrFetchError<E>>
+    ) -> Result<Arc<Credential>, GetOrFetchError<X::Error>>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Fetched, FetchError<E>>> + Send + 'static,
-        E: Send + 'static,
+        Fut: Future<Output = Result<Fetched, X>> + Send + 'static,
+        X: FetchFailure + 'static,
+        X::Error: Send + 'static,
     {
         let client = &self.0.client;
         let space = self.space(namespace);
@@ -167,7 +171,8 @@ impl NearCache {
         });
         let Some((credential, renew)) = hit else {
             let space = space.map(|space| &**space);
-            let call = Call::new(client, namespace, key, options, fetch, space);
+            let begin = (Place::OwnTask, Flight::spawn as fn(_) -> _);
+            let call = Call::new(client, (namespace, key), options, fetch, begin, space);
             return call.run().await;
         };
         if renew {
@@ -175,7 +180,8 @@ impl NearCache {
             // What is kept is still good: an outage is no reason to fetch.
             let options = options.on_outage(OnOutage::Fail);
             tokio::spawn(async move {
-                let call = Call::new(&client, &namespace, &key, options, fetch, None);
+                let begin = (Place::OwnTask, Flight::spawn as fn(_) -> _);
+                let call = Call::new(&client, (&namespace, &key), options, fetch, begin, None);
                 let _ = call.run().await;
             });
         }
@@ -236,7 +242,9 @@ impl NearBuilder {
     }
 
     /// How many bytes to keep of each namespace, with what an entry takes beside
-    /// its own. Default: 16 MiB.
+    /// its own. Default: 16 MiB. A credential of the largest size that a server
+    /// may be set to store takes 1.1 MB: with less capacity than that, such a
+    /// credential is asked for each time.
     #[must_use]
     pub fn capacity(mut self, bytes: u64) -> Self {
         self.capacity = bytes;

@@ -273,7 +273,7 @@ async fn panic_in_the_fetch_gives_the_lease_back() {
     let outcome = tokio::spawn(async move {
         let fetch = || async { panic!("a defect of the fetch") };
         client
-            .get_or_fetch::<_, _, ()>("aws", "reader", fetch)
+            .get_or_fetch::<_, _, FetchError<()>>("aws", "reader", fetch)
             .await
     });
     server.get().await.answer(granted("lease"));
@@ -331,14 +331,51 @@ async fn what_the_cache_refuses_to_store_is_an_error_to_see() {
     let mut server = Fake::start().await;
     let outcome = call(&server.client(), &Issuer::default());
     server.get().await.answer(granted("lease"));
-    server
-        .put()
-        .await
-        .refuse(Code::InvalidArgument, "INVALID_FIELD");
+    server.put().await.refuse_field("tier");
     server.abandon().await.answer(Default::default());
     let error = outcome.await.unwrap().unwrap_err();
     let GetOrFetchError::Cache(error) = error else {
         panic!("{error:?}")
     };
     assert_eq!(error.reason(), Some("INVALID_FIELD"));
+}
+
+#[tokio::test]
+async fn value_that_is_too_large_to_store_is_handed_out() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    for refusal in ["value", "message"] {
+        let outcome = call(&client, &Issuer::default());
+        server.get().await.answer(granted("lease"));
+        let put = server.put().await;
+        if refusal == "value" {
+            put.refuse_field("value");
+        } else {
+            put.fail(tonic::Status::out_of_range("the message is too large"));
+        }
+        let credential = outcome.await.unwrap().unwrap();
+        assert_eq!(credential.value.expose(), b"fetched 1");
+        assert_eq!(credential.version, 0);
+        // Those who wait fetch for themselves, and needn't wait for the lease's end.
+        let abandon = server.abandon().await;
+        assert_eq!(abandon.request.retry_after, None);
+        abandon.answer(Default::default());
+    }
+}
+
+#[tokio::test]
+async fn what_had_ended_when_the_issuer_answered_it_is_the_issuers_fault() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    let outcome = tokio::spawn(async move {
+        let fetch = || async {
+            let long_ago = Lifetime::ExpiresAt(std::time::SystemTime::UNIX_EPOCH);
+            Ok::<_, FetchError<()>>(Fetched::new(Secret::new("token"), long_ago))
+        };
+        client.get_or_fetch("aws", "reader", fetch).await
+    });
+    server.get().await.answer(granted("lease"));
+    server.abandon().await.answer(Default::default());
+    let error = outcome.await.unwrap().unwrap_err();
+    assert!(matches!(error, GetOrFetchError::IssuedEnded), "{error:?}");
 }
