@@ -32,6 +32,7 @@ mod ledger;
 mod limits;
 mod name;
 mod namespaces;
+mod past;
 mod places;
 mod put;
 mod reading;
@@ -41,6 +42,7 @@ mod remove;
 mod revision;
 mod revoked;
 mod secret;
+mod stored;
 mod stripe;
 mod sweep;
 mod sync;
@@ -49,6 +51,7 @@ mod tests;
 mod tier;
 mod tier_spec;
 mod time;
+mod token;
 mod tree;
 mod watch;
 
@@ -67,20 +70,22 @@ pub use flights::{Waiting, Woken};
 pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
 pub use group::TAG_OVERHEAD;
 pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, Target};
-pub use lease::{Answer, Ask, LONGEST_GATE, Lease, LeaseError, LeaseLost, Token};
+pub use lease::{Answer, Ask, ExtendError, LONGEST_GATE, LeaseError, LeaseLost};
 pub use ledger::Change;
 pub use limits::{LARGEST_VALUE, Limits, ValueTooLarge};
 pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
-pub use put::{Precondition, Put, PutError, Stored};
+pub use put::{Precondition, Put, PutError};
 pub use reading::{Judged, MOST_IN_PLACE, ReadEach, Reader, Reading, Seen};
 pub use reclaim::Reclaim;
 pub use revision::Revision;
 pub use secret::Secret;
+pub use stored::Stored;
 pub use sweep::Sweep;
 pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
+pub use token::{LONGEST_LEASE, Lease, LeaseRequest, Token};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
 use hints::Hints;
@@ -108,7 +113,7 @@ pub struct Cache {
     stripes: Box<[Stripe]>,
     ledger: Ledger,
     namespaces: Namespaces,
-    /// Of keys with a lease or a gate.
+    /// Of keys with a lease or in a cool-down.
     leases: Places,
     /// Of those who wait for a lease.
     waiters: Places,
@@ -176,7 +181,9 @@ impl Cache {
                     Tier::new(id, spec, largest_entry(limits.max_value), hashes.clone())
                 })
                 .collect(),
-            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            stripes: (0..STRIPES)
+                .map(|_| Stripe::new(limits.max_leases as usize / STRIPES))
+                .collect(),
             ledger: Ledger::new(&limits),
             leases: Places::new(limits.max_leases),
             waiters: Places::new(limits.max_waiters),

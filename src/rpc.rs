@@ -34,7 +34,7 @@ use failure::Failure;
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
-use request::AbandonLease;
+use request::{AbandonLease, ExtendLease};
 pub(crate) use timeout::timeout;
 use watch::Events;
 
@@ -185,6 +185,23 @@ impl CredentialCacheService for Service {
         request: Request<proto::BatchPutRequest>,
     ) -> Result<Response<proto::BatchPutResponse>, Status> {
         Ok(Response::new(self.put_all(&request.into_inner()).await?))
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<proto::ExtendLeaseRequest>,
+    ) -> Result<Response<proto::ExtendLeaseResponse>, Status> {
+        let request = request.into_inner();
+        let ExtendLease {
+            name,
+            token,
+            lease_ttl,
+        } = request::extend_lease(&request)?;
+        let left = self
+            .cache
+            .extend_lease(name, token, lease_ttl, self.clock.now())
+            .map_err(Failure::from)?;
+        Ok(Response::new(response::extend_lease(left)))
     }
 
     async fn abandon_lease(

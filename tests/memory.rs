@@ -209,7 +209,7 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
             assert_eq!(cache.invalidate(invalidate, now).removed, 1);
             let ask = Ask {
                 min_ttl: Duration::ZERO,
-                lease: Some(Token::from_bytes(u128::from(number).to_be_bytes())),
+                lease: Some(Token::from_bytes(u128::from(number).to_be_bytes()).into()),
                 wait: true,
             };
             let key = key(number);

@@ -43,6 +43,10 @@ pub enum Count {
     LeasesExpired,
     /// Leases lost to an invalidation.
     LeasesRevoked,
+    /// Leases that ended because their key was put without them.
+    LeasesSuperseded,
+    /// Extensions of leases.
+    LeasesExtended,
     /// Gets that waited for somebody else's fetch.
     Waits,
     /// Gets that wait now. Goes up and down.

@@ -11,6 +11,7 @@ use super::{
     revision::Revision,
     sweep::{Selection, Sweep},
     time::{Now, WallTime},
+    token::LONGEST_LEASE,
 };
 
 /// What to revoke.
@@ -163,7 +164,7 @@ impl Cache {
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
         let longest_tier = self.tiers.last().map(|tier| tier.spec.max_ttl);
         // A lease may outlive every tier, and is filled at its end.
-        let longest = longest_tier.unwrap_or_default().max(self.limits.lease_ttl);
+        let longest = longest_tier.unwrap_or_default().max(LONGEST_LEASE);
         let ahead = now.wall.until(issued_before);
         Revocation {
             issued_before,

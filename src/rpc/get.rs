@@ -7,7 +7,7 @@ use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use crate::cache::{Answer, Ask, Lease, Lookup, Token, Woken};
+use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Woken};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -29,6 +29,7 @@ impl Service {
             name,
             min_ttl,
             acquire_lease,
+            lease_ttl,
             wait,
         } = get;
         let now = || self.clock.now();
@@ -37,7 +38,7 @@ impl Service {
         }
         let mut ask = Ask {
             min_ttl,
-            lease: acquire_lease.then(random_token).transpose()?,
+            lease: acquire_lease.then(|| request(lease_ttl)).transpose()?,
             wait: !wait.is_zero(),
         };
         let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
@@ -72,9 +73,10 @@ fn last_moment(wait: Duration, timeout: Option<Duration>) -> Instant {
     Instant::now() + wait
 }
 
-fn random_token() -> Result<Token, Failure> {
+fn request(ttl: Option<Duration>) -> Result<LeaseRequest, Failure> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits)
         .map_err(|_| Failure::broken("the system gives no random bytes for a lease"))?;
-    Ok(Token::from_bytes(bits))
+    let token = Token::from_bytes(bits);
+    Ok(LeaseRequest { token, ttl })
 }

@@ -3,6 +3,7 @@
 mod fences;
 mod flights;
 mod journals;
+mod past;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) use fences::{Evidence, Fences, Judgement, Revocation};
 pub(crate) use flights::{Asked, Flights, Grant, Joined, Over};
 pub(crate) use journals::{Believed, Journals};
+pub(crate) use past::Known;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -103,7 +105,7 @@ impl Reference {
             held: BTreeMap::new(),
             revision: 0,
             fences: Fences::new(shape.revocations()),
-            flights: Flights::new(shape.limits),
+            flights: Flights::new(shape.limits, shape.past()),
             journals: Journals::new(shape.journal()),
             counted: Counted::default(),
             hits: 0,

@@ -21,7 +21,9 @@ events! {
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
     RefusedByGrant, RefusedByIssue, RefusedTooMuch, AcceptedAsForgotten,
     // Leases.
-    Granted, GrantedOnHit, TooManyLeases, Filled, Abandoned, AbandonRefused,
+    Granted, GrantedOnHit, TooManyLeases, Filled, FilledLate, FilledAgain, Superseded,
+    Abandoned, AbandonRefused, Extended, ExtendedToTheEnd, LastsLonger, TakenUp,
+    ExtensionRefused, ExtensionRevoked, ExtendedTooLate, LapsedForgotten, FillForgotten,
     RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, GateOpened,
     // Those who wait.
     Waits, NoRoomToWait, Promoted, ToldAgain, Woken, CancelledBefore,

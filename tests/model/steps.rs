@@ -105,10 +105,11 @@ impl Episode<'_> {
             94..104 => self.hit(),
             104..108 => self.get_as_holder(),
             108..150 => self.ask(),
-            150..153 => self.abandon(),
-            153..159 if self.draw.once_in(self.shape.revoking) => self.invalidate(),
-            153..159 => self.put(),
-            159..167 => self.meet_waiter(),
+            150..152 => self.abandon(),
+            152..158 => self.extend(),
+            158..163 if self.draw.once_in(self.shape.revoking) => self.invalidate(),
+            158..163 => self.put(),
+            163..167 => self.meet_waiter(),
             167..174 => self.meet_watcher(),
             174..196 => self.pass_time(),
             _ if self.shape.fine_steps => self.get(),
@@ -160,24 +161,32 @@ impl Episode<'_> {
 
     /// What a lease that is granted now is like.
     fn grant(&self) -> Grant {
-        let ttl = self.shape.limits.lease_ttl;
         Grant {
             granted: self.reference.revision,
-            due: self.clocks.boot + crate::clocks::nanos(ttl),
-            ttl,
+            boot: self.clocks.boot,
+            ttl: self.shape.limits.lease_ttl,
         }
     }
 
     /// A name, most often one with a lease or a gate.
     fn leased_name(&mut self) -> Name {
-        let leased = self.reference.flights.by_name.len();
-        match self.draw.place(leased) {
-            Some(place) if !self.draw.once_in(4) => {
-                let mut names = self.reference.flights.by_name.keys();
-                *names.nth(place).expect("there are more")
-            }
+        let flights = &self.reference.flights;
+        match self.draw.one_of(flights.by_name.keys()) {
+            Some(name) if !self.draw.once_in(4) => name,
             _ => self.draw.name(),
         }
+    }
+
+    /// A name, most often one with a lease, or of which one is remembered that is
+    /// over.
+    fn held_name(&mut self) -> Name {
+        let flights = &self.reference.flights;
+        let name = match self.draw.rng.u8(0..8) {
+            0..2 => self.draw.one_of(flights.lapsed.by_name.keys()),
+            2 => self.draw.one_of(flights.fills.by_name.keys()),
+            _ => None,
+        };
+        name.unwrap_or_else(|| self.leased_name())
     }
 }
 

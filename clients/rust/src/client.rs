@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
-    Answer, Credential, Error, GetOptions, Health, InvalidateOptions, Invalidated, Lease, Lookup,
-    Stats, Target,
+    Answer, Credential, Error, GetOptions, Health, InvalidateOptions, Invalidated, Lease,
+    LeaseToken, Lookup, Stats, Target,
     builder::{Builder, LONGEST_TIMEOUT},
     clock::BootInstant,
     connections::Connections,
@@ -137,6 +137,7 @@ impl Client {
             min_ttl: options.min_ttl.map(wire::span),
             acquire_lease: options.acquire_lease,
             wait: None,
+            lease_ttl: options.lease_ttl.map(wire::span),
         };
         let called = BootInstant::now();
         // What earlier attempts waited isn't waited again.
@@ -204,6 +205,37 @@ impl Client {
             )
             .await?;
         Ok(response.into())
+    }
+
+    /// Tells the server that the lease's holder is still fetching, and answers
+    /// with how long the lease lasts from now: `ttl`, 1 second to 5 minutes, or
+    /// less where the 10 minutes from its grant are nearly over. `None` asks for
+    /// the server's own `leases.ttl`.
+    ///
+    /// `Aborted` with the reason `LEASE_LOST` if the lease isn't the key's
+    /// current one any more, with `REVOKED` if what is being fetched under it
+    /// would be refused.
+    pub async fn extend_lease(
+        &self,
+        namespace: impl Into<String>,
+        key: impl Into<String>,
+        token: &LeaseToken,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<Duration, Error> {
+        let request = proto::ExtendLeaseRequest {
+            namespace: namespace.into(),
+            key: key.into(),
+            lease_token: token.clone().into_bytes(),
+            lease_ttl: ttl.into().map(wire::span),
+        };
+        let (response, _) = self
+            .call(
+                Delivery::AtLeastOnce,
+                || Ok(request.clone()),
+                |channel, request| async move { Stub::new(channel).extend_lease(request).await },
+            )
+            .await?;
+        wire::parse_span(response.ttl, "lease ttl")
     }
 
     /// Gives a lease back unused, so that those who wait for it needn't wait for

@@ -43,8 +43,10 @@ impl Answer<Unjudged> {
 /// is held, nobody else is told to.
 ///
 /// It is used up by a [`Put`](crate::Put) or given back by
-/// [`abandon_lease`](crate::Client::abandon_lease). One that is merely dropped
-/// runs out, and keeps those who wait for it waiting until then.
+/// [`abandon_lease`](crate::Client::abandon_lease), and
+/// [`extend_lease`](crate::Client::extend_lease) makes it last while the fetch
+/// takes longer. One that is merely dropped runs out, and keeps those who wait
+/// for it waiting until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {

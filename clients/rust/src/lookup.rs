@@ -22,6 +22,7 @@ pub struct GetOptions {
     pub(crate) min_ttl: Option<Duration>,
     pub(crate) acquire_lease: bool,
     pub(crate) wait: Option<Duration>,
+    pub(crate) lease_ttl: Option<Duration>,
 }
 
 impl GetOptions {
@@ -47,6 +48,15 @@ impl GetOptions {
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
+        self
+    }
+
+    /// How long the lease that is asked for is to last, 1 second to 5 minutes;
+    /// the server's `leases.ttl` unless set. One who extends it does best with 3
+    /// seconds: see [`Client::extend_lease`](crate::Client::extend_lease).
+    #[must_use]
+    pub fn lease_ttl(mut self, lease_ttl: Duration) -> Self {
+        self.lease_ttl = Some(lease_ttl);
         self
     }
 }

@@ -10,10 +10,10 @@ use std::{
 use crate::cache::{
     Cache,
     counters::Count,
-    lease::{Lease, Token},
     namespaces::Namespace,
     places::Place,
     sync::Mutex,
+    token::{Lease, LeaseRequest},
 };
 
 /// What one who waited is told.
@@ -33,8 +33,8 @@ pub(in crate::cache) struct Waiter {
     /// The number of what it waits for.
     pub(super) flight: u64,
     namespace: Arc<Namespace>,
-    /// The token of the lease it would take.
-    pub(super) token: Option<Token>,
+    /// The lease it would take.
+    pub(super) request: Option<LeaseRequest>,
     told: Mutex<Told>,
     _place: Place,
 }
@@ -69,7 +69,7 @@ impl Waiter {
         number: u64,
         flight: u64,
         namespace: Arc<Namespace>,
-        token: Option<Token>,
+        request: Option<LeaseRequest>,
         place: Place,
     ) -> Self {
         namespace.tally.add(Count::Waits);
@@ -79,7 +79,7 @@ impl Waiter {
             number,
             flight,
             namespace,
-            token,
+            request,
             told: Mutex::default(),
             _place: place,
         }

@@ -15,7 +15,7 @@ fn at(secs: u64) -> Now {
 fn lease(cache: &Cache, key: &str, number: u8, now: Now) {
     let ask = Ask {
         min_ttl: Duration::ZERO,
-        lease: Some(Token::from_bytes([number; 16])),
+        lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     let answer = cache.get_or_lease(name("a", key), ask, || now);

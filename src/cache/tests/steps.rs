@@ -250,7 +250,7 @@ fn step_of_reclaiming_ends_few_leases_and_forgets_few_revocations() {
         let name = name("a", &key);
         let ask = Ask {
             min_ttl: Duration::ZERO,
-            lease: Some(Token::from_bytes(u128::from(nth).to_be_bytes())),
+            lease: Some(Token::from_bytes(u128::from(nth).to_be_bytes()).into()),
             wait: false,
         };
         let answer = cache.get_or_lease(name, ask, Now::default);

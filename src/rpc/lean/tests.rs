@@ -177,8 +177,10 @@ prop_compose! {
         min_ttl in option::of(duration()),
         acquire_lease in any::<bool>(),
         wait in option::weighted(0.2, duration()),
+        lease_ttl in option::weighted(0.2, duration()),
     ) -> Vec<u8> {
-        proto::GetRequest { namespace, key, min_ttl, acquire_lease, wait }.encode_to_vec()
+        proto::GetRequest { namespace, key, min_ttl, acquire_lease, wait, lease_ttl }
+            .encode_to_vec()
     }
 }
 
@@ -261,6 +263,10 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
             }),
             acquire_lease,
             wait: None,
+            lease_ttl: Some(prost_types::Duration {
+                seconds: 3,
+                nanos: 0,
+            }),
         };
         request.encode_to_vec()
     };

@@ -72,7 +72,7 @@ impl Stage {
     ) -> Result<Option<Lease>, Parked<'_>> {
         let ask = Ask {
             min_ttl: Duration::from_secs(least),
-            lease: Some(token(number)),
+            lease: Some(token(number).into()),
             wait,
         };
         self.recorded(|| {

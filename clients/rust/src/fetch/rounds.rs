@@ -216,6 +216,7 @@ where
             min_ttl: self.options.min_ttl,
             acquire_lease: true,
             wait: (!wait.is_zero()).then_some(wait),
+            lease_ttl: None,
         };
         let fill = self.near.map(|near| near.begin(self.key));
         let client = self.client.with_timeout(self.patience.min(left - wait));
