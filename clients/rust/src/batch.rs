@@ -111,6 +111,9 @@ impl Client {
         let lookups: Vec<_> = results
             .map(|result| Lookup::parse(as_single(result), sent))
             .collect::<Result<_, _>>()?;
+        for lookup in lookups.iter().filter(|lookup| has_room(lookup)) {
+            self.count(lookup);
+        }
         let hit = lookups.iter().find_map(|lookup| match lookup {
             Lookup::Hit(credential) => Some(credential.seen()),
             Lookup::Miss(_) => None,

@@ -15,6 +15,7 @@ use crate::{
     fetch::Fetches,
     health,
     judged::Unjudged,
+    metrics::{Measured, Recorder},
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     retry::{Delivery, Retry},
     server_clock::ServerClock,
@@ -36,6 +37,7 @@ pub struct Client {
     pub(crate) retry: Retry,
     pub(crate) fetches: Arc<Fetches>,
     pub(crate) server_clock: Arc<ServerClock>,
+    pub(crate) metrics: Recorder,
 }
 
 impl Client {
@@ -157,10 +159,18 @@ impl Client {
             })
             .await?;
         let answer = Answer::parse(response, sent)?;
+        self.count(&answer.lookup);
         if let Lookup::Hit(credential) = &answer.lookup {
             self.server_clock_shown_by(credential.seen(), sent);
         }
         Ok(answer)
+    }
+
+    pub(crate) fn count<C>(&self, lookup: &Lookup<C>) {
+        self.metrics.record(match lookup {
+            Lookup::Hit(_) => Measured::Hit,
+            Lookup::Miss(miss) => Measured::Miss(miss.reason),
+        });
     }
 
     /// A credential was answered just now to what was sent then.

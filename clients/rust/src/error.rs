@@ -154,7 +154,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The connection broke during an earlier attempt of the same call. The
     /// refusal is of the last attempt alone: the earlier one may have been
-    /// carried out. Never set for a call that changes nothing, nor for a Put.
+    /// carried out. Never set for a call that changes nothing, nor for a Put
+    /// without a lease.
     pub earlier_attempt_lost: bool,
 }
 

@@ -17,14 +17,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Client, Credential, GetOptions, builder::LONGEST_TIMEOUT, retry::Retry};
+use crate::{Client, Credential, GetOptions, Measured, builder::LONGEST_TIMEOUT, retry::Retry};
 use breaker::{Breaker, Probe};
 pub use failure::{FetchError, FetchFailure, GetOrFetchError};
 pub use fetched::Fetched;
+#[cfg(feature = "testing")]
+pub(crate) use fetched::ahead;
 pub(crate) use flight::Flight;
 use flights::Flights;
 use kept::Kept;
 pub(crate) use rounds::{Call, Place};
+
+/// The lease that a fetch asks for, and is given again and again while it runs:
+/// what a process that vanishes costs the others.
+const LEASE_TTL: Duration = Duration::from_secs(3);
 
 /// What the calls of one client share.
 #[derive(Debug, Default)]
@@ -101,8 +107,8 @@ impl FetchOptions {
     }
 
     /// How long a fetch may take, whether or not somebody still waits for it.
-    /// Default: 30 seconds. Past the lease's end, by default 10 seconds, somebody
-    /// else may begin one as well.
+    /// Default: 30 seconds. Its lease is extended as long as it runs; past 10
+    /// minutes somebody else may begin one as well.
     #[must_use]
     pub fn fetch_timeout(mut self, fetch_timeout: Duration) -> Self {
         self.fetch_timeout = fetch_timeout.min(LONGEST_TIMEOUT);
@@ -278,10 +284,14 @@ impl Client {
             let now = Instant::now();
             match answer {
                 Err(error) if error.met_no_server() => probe.failed(now),
-                _ => {
-                    client.fetches.breaker.answered(now);
-                }
+                _ => client.server_answered(now),
             }
         });
+    }
+
+    fn server_answered(&self, now: Instant) {
+        if self.fetches.breaker.answered(now) {
+            self.metrics.record(Measured::Back);
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     Client, Credential, Error, FetchFailure, FetchOptions, Fetched, GetOptions, GetOrFetchError,
-    Lookup, OnOutage,
+    Lookup, Measured, OnOutage,
     clock::BootInstant,
     fetch::{Call, Flight, Place},
 };
@@ -39,6 +39,12 @@ pub(crate) use space::Space;
 ///   so a revocation reaches it at once, and at the latest, with the connection
 ///   broken, after that time;
 /// - until the credential's end, by a clock that goes on during suspend.
+///
+/// What the server told counts from when it arrives. Where the network's delay
+/// grows all the time, each heartbeat comes later after it was sent than the one
+/// before, and a revocation behind them is late by as much: by the delay, that is,
+/// on top of the bound. A delay that is longer than 2 seconds, or than the bound if
+/// that is longer, shows as silence, and ends the connection.
 ///
 /// Else it asks the server; and whatever the server answered while something
 /// that matches it was being revoked is handed out, but not kept. A revocation by
@@ -82,6 +88,7 @@ impl NearCache {
     pub fn cached(&self, namespace: &str, key: &str) -> Option<Arc<Credential>> {
         let space = self.space(namespace)?;
         let hit = space.lookup(key, Duration::ZERO, BootInstant::now)?;
+        self.0.client.metrics.record(Measured::NearHit);
         Some(hit.credential)
     }
 
@@ -107,6 +114,7 @@ impl NearCache {
             .space(namespace)
             .and_then(|space| space.lookup(key, least_left, BootInstant::now));
         if let Some(hit) = hit {
+            self.0.client.metrics.record(Measured::NearHit);
             return Ok(Lookup::Hit(hit.credential));
         }
         self.ask(namespace, key, options).await
@@ -129,9 +137,13 @@ impl NearCache {
         Ok(lookup)
     }
 
-    /// [`Client::get_or_fetch`], which see, from here where that can be. One that
-    /// is due is handed out too; once a second at most it is seen to that
-    /// somebody fetches the next one.
+    /// Like [`Client::get_or_fetch`], but answers from this cache when it can. A
+    /// credential that is due is handed out too; a fetch of the next one is
+    /// started for it in the background, at most once a second.
+    ///
+    /// In an outage of the server it hands out what was fetched, as
+    /// [`FetchOptions::keep_in_outage`](crate::FetchOptions::keep_in_outage) says:
+    /// the bound of the near cache doesn't hold for that.
     pub async fn get_or_fetch<F, Fut, X>(
         &self,
         namespace: &str,
@@ -175,6 +187,7 @@ impl NearCache {
             let call = Call::new(client, (namespace, key), options, fetch, begin, space);
             return call.run().await;
         };
+        client.metrics.record(Measured::NearHit);
         if renew {
             let (client, namespace, key) = (client.clone(), namespace.to_owned(), key.to_owned());
             // What is kept is still good: an outage is no reason to fetch.

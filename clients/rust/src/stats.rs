@@ -67,6 +67,8 @@ impl Stats {
                 abandoned: leases.abandoned,
                 expired: leases.expired,
                 revoked: leases.revoked,
+                superseded: leases.superseded,
+                extended: leases.extended,
                 waits: leases.waits,
                 waiting: leases.waiting,
             },
@@ -131,10 +133,14 @@ pub struct Leases {
     pub filled: u64,
     /// Leases given back.
     pub abandoned: u64,
-    /// Leases that ran out.
+    /// Leases that ran out. One that is filled or extended afterwards counts too.
     pub expired: u64,
     /// Leases lost to an invalidation.
     pub revoked: u64,
+    /// Leases that ended because their key was put without them.
+    pub superseded: u64,
+    /// Extensions of leases.
+    pub extended: u64,
     /// Gets that waited.
     pub waits: u64,
     /// Gets that wait now.
@@ -200,6 +206,8 @@ mod tests {
                 waits: 5,
                 waiting: 6,
                 revoked: 7,
+                superseded: 8,
+                extended: 9,
             }),
             tiers: vec![proto::TierStats {
                 max_ttl: Some(wire::span(Duration::from_secs(60))),
@@ -220,6 +228,8 @@ mod tests {
             waits: 5,
             waiting: 6,
             revoked: 7,
+            superseded: 8,
+            extended: 9,
         };
         assert_eq!(leases, expected);
     }

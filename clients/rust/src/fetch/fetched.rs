@@ -120,7 +120,7 @@ impl Fetched {
 /// How long before its end the server would have a credential fetched anew, if
 /// it added no jitter. The server's own rule stands in its core; a test of the
 /// whole compares the two.
-fn ahead(lifetime: Duration) -> Duration {
+pub(crate) fn ahead(lifetime: Duration) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let ahead = if lifetime <= 20 * MINUTE {
         5 * MINUTE

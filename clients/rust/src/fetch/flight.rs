@@ -3,6 +3,8 @@
 //! In a task of its own neither the deadline nor the end of a caller touches it.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     mem,
     sync::Arc,
     thread,
@@ -16,13 +18,13 @@ use tokio::{
 };
 
 use super::{
-    FetchError, FetchFailure, Fetched, Fetches,
+    FetchError, FetchFailure, Fetched, Fetches, LEASE_TTL,
     failure::SOON,
     flights::{Entry, Outcome},
     kept::Since,
 };
 use crate::{
-    Client, Code, Credential, Error, Lease,
+    Client, Code, Credential, Error, Lease, Measured,
     clock::{self, BootInstant},
     judged::Unjudged,
 };
@@ -119,9 +121,11 @@ where
         let begun = held.begin();
         let fetched = held.extended(timeout(limit, fetch())).await;
         let fetched = fetched.map(|fetched| fetched.map_err(X::into_fetch_error));
+        let took = BootInstant::now().since(begun.boot);
         let (failure, retry_after) = match fetched {
             Ok(Ok(fetched)) => match fetched.credential(begun.boot) {
                 Some(credential) => {
+                    held.client.metrics.record(Measured::Fetched { took });
                     // Without a lease, the instant when the fetch began stands in
                     // for when it was issued: a revocation since then counts.
                     let fetched = match held.lease {
@@ -141,6 +145,7 @@ where
             Ok(Err(FetchError { error, retry_after })) => (Landing::Failed(error), retry_after),
             Err(_) => (Landing::TimedOut, SOON),
         };
+        held.client.metrics.record(Measured::FetchFailed { took });
         let retry_after = retry_after.min(LONGEST_CLOSED);
         held.give_back(Some(retry_after)).await;
         // Who waits for the end of what it began waits no longer.
@@ -157,6 +162,8 @@ where
     }
 }
 
+/// Between two extensions of a lease, however short it is.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// As long as the server keeps a key from being fetched.
 const LONGEST_CLOSED: Duration = Duration::from_secs(300);
 
@@ -216,8 +223,35 @@ impl Held {
         Begun { boot, wall, since }
     }
 
+    /// Runs the fetch, and keeps the lease while it runs.
     async fn extended<T>(&self, fetch: impl Future<Output = T>) -> T {
-        fetch.await
+        let Some(lease) = &self.lease else {
+            return fetch.await;
+        };
+        tokio::select! {
+            biased;
+            fetched = fetch => fetched,
+            never = self.extend(lease) => match never {},
+        }
+    }
+
+    async fn extend(&self, lease: &Lease) -> Infallible {
+        let client = self.client.with_timeout(self.client.timeout.min(LEASE_TTL));
+        let mut lasts = lease.ttl;
+        loop {
+            sleep((lasts / 3).max(SHORTEST_PAUSE)).await;
+            let extended = client
+                .extend_lease(&self.namespace, &self.key, &lease.token, LEASE_TTL)
+                .await;
+            match extended {
+                Ok(ttl) => lasts = ttl,
+                // The next one may get there in time.
+                Err(error) if error.is_outage() => {}
+                // Whether what is being fetched may still be stored is for the
+                // server to say once it is there.
+                Err(_) => return pending().await,
+            }
+        }
     }
 
     async fn deliver<E>(
@@ -235,7 +269,9 @@ impl Held {
         }
         if outage {
             delivery.hand_out_and_keep(&self, credential);
-            let _ = self.client.put(put).await;
+            if self.client.put(put).await.is_err() {
+                self.client.metrics.record(Measured::NotStored);
+            }
             return;
         }
         // Of a short life no more than half is spent on storing it.
@@ -249,6 +285,7 @@ impl Held {
             }
             Err(error) => error,
         };
+        self.client.metrics.record(Measured::NotStored);
         let refused = refused(&error);
         match refused {
             Refused::Outage => {

@@ -13,13 +13,13 @@ use tokio::{
 };
 
 use super::{
-    FetchFailure, FetchOptions, Fetched, GetOrFetchError, OnOutage,
+    FetchFailure, FetchOptions, Fetched, GetOrFetchError, LEASE_TTL, OnOutage,
     breaker::Way,
     flight::{Flight, Landing},
     flights::{Outcome, Part, Seat},
 };
 use crate::{
-    Answer, Client, Credential, Error, GetOptions, Lease, Lookup, Miss, MissReason,
+    Answer, Client, Credential, Error, GetOptions, Lease, Lookup, Measured, Miss, MissReason,
     judged::Unjudged, near::Space,
 };
 
@@ -185,13 +185,13 @@ where
         let now = Instant::now();
         match answer {
             Ok(answer) => {
-                breaker.answered(now);
+                self.client.server_answered(now);
                 let kept = &self.client.fetches.kept;
                 kept.forget(self.namespace, self.key);
                 self.answered(answer).await
             }
             Err(error) if is_crowded(&error) => {
-                breaker.answered(now);
+                self.client.server_answered(now);
                 self.fetch_unleased(false).await
             }
             Err(Error::DeadlineExceeded) if self.left().is_zero() => Round::OutOfTime,
@@ -200,8 +200,9 @@ where
                 if error.met_no_server()
                     && (!matches!(error, Error::DeadlineExceeded)
                         || now.saturating_duration_since(asked) >= self.patience)
+                    && breaker.failed(asked, now)
                 {
-                    breaker.failed(asked, now);
+                    self.client.metrics.record(Measured::Away);
                 }
                 self.do_without(past, error).await
             }
@@ -216,7 +217,7 @@ where
             min_ttl: self.options.min_ttl,
             acquire_lease: true,
             wait: (!wait.is_zero()).then_some(wait),
-            lease_ttl: None,
+            lease_ttl: Some(LEASE_TTL),
         };
         let fill = self.near.map(|near| near.begin(self.key));
         let client = self.client.with_timeout(self.patience.min(left - wait));
@@ -273,6 +274,7 @@ where
         let kept = &self.client.fetches.kept;
         match kept.get(self.namespace, self.key) {
             Some(credential) if !credential.is_late(least_left) => {
+                self.client.metrics.record(Measured::KeptHit);
                 Round::Done(credential, least_left)
             }
             _ => self.fetch_unleased(true).await,

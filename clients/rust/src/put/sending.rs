@@ -39,7 +39,8 @@ impl Client {
     ///
     /// Carried out once at most: retried only if the server certainly hasn't
     /// stored it, lest a second attempt bring back what was revoked or replaced
-    /// since the first. Every attempt asks for what is left of a relative
+    /// since the first. A Put under a lease is retried after a broken connection
+    /// too: the server answers again what it answered. Every attempt asks for what is left of a relative
     /// lifetime; [`Error::LifetimeEnded`] if that is nothing.
     /// [`Lifetime::Ttl`](crate::Lifetime::Ttl) says when that is sent as an end.
     pub async fn put(&self, put: Put) -> Result<Stored, Error> {
@@ -75,9 +76,13 @@ impl Client {
         ends: Option<BootInstant>,
     ) -> Result<Sent, Error> {
         let server = &self.server_clock;
+        let delivery = match request.lease.is_empty() {
+            true => Delivery::AtMostOnce,
+            false => Delivery::AtLeastOnce,
+        };
         let ((ttl, response), sent) = self
             .call(
-                Delivery::AtMostOnce,
+                delivery,
                 || aged(request.clone(), ends, server),
                 |channel, request: Request<proto::PutRequest>| async move {
                     let ttl = sent_ttl(request.get_ref());

@@ -62,6 +62,7 @@ pub(crate) struct Fake {
     gets: mpsc::Receiver<Call<GetRequest, GetResponse>>,
     puts: mpsc::Receiver<Call<PutRequest, PutResponse>>,
     abandons: mpsc::Receiver<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    extensions: mpsc::Receiver<Call<ExtendLeaseRequest, ExtendLeaseResponse>>,
     batch_gets: mpsc::Receiver<Call<BatchGetRequest, BatchGetResponse>>,
     watches: mpsc::Receiver<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
 }
@@ -73,12 +74,14 @@ impl Fake {
         let (get, gets) = mpsc::channel(64);
         let (put, puts) = mpsc::channel(64);
         let (abandon, abandons) = mpsc::channel(64);
+        let (extend, extensions) = mpsc::channel(64);
         let (batch_get, batch_gets) = mpsc::channel(64);
         let (watch, watches) = mpsc::channel(64);
         let service = CredentialCacheServiceServer::new(Handle {
             get,
             put,
             abandon,
+            extend,
             batch_get,
             watch,
         });
@@ -93,6 +96,7 @@ impl Fake {
             gets,
             puts,
             abandons,
+            extensions,
             batch_gets,
             watches,
         }
@@ -123,6 +127,10 @@ impl Fake {
         self.abandons.recv().await.unwrap()
     }
 
+    pub(crate) async fn extension(&mut self) -> Call<ExtendLeaseRequest, ExtendLeaseResponse> {
+        self.extensions.recv().await.unwrap()
+    }
+
     pub(crate) async fn batch_get(&mut self) -> Call<BatchGetRequest, BatchGetResponse> {
         self.batch_gets.recv().await.unwrap()
     }
@@ -148,6 +156,7 @@ impl Fake {
         self.gets.try_recv().is_err()
             && self.puts.try_recv().is_err()
             && self.abandons.try_recv().is_err()
+            && self.extensions.try_recv().is_err()
             && self.batch_gets.try_recv().is_err()
     }
 }
@@ -208,6 +217,15 @@ pub(crate) fn leased(mut answer: GetResponse, token: &'static str) -> GetRespons
     answer
 }
 
+/// A miss, and a lease that lasts this long.
+pub(crate) fn granted_for(token: &'static str, ttl: Duration) -> GetResponse {
+    let mut answer = granted(token);
+    if let Some(lease) = &mut answer.lease {
+        lease.ttl = Some(span(ttl));
+    }
+    answer
+}
+
 pub(crate) fn granted(token: &'static str) -> GetResponse {
     leased(miss(MissReason::NotFound, None), token)
 }
@@ -247,6 +265,7 @@ struct Handle {
     get: mpsc::Sender<Call<GetRequest, GetResponse>>,
     put: mpsc::Sender<Call<PutRequest, PutResponse>>,
     abandon: mpsc::Sender<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    extend: mpsc::Sender<Call<ExtendLeaseRequest, ExtendLeaseResponse>>,
     batch_get: mpsc::Sender<Call<BatchGetRequest, BatchGetResponse>>,
     watch: mpsc::Sender<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
 }
@@ -280,6 +299,13 @@ impl CredentialCacheService for Handle {
         request: Request<AbandonLeaseRequest>,
     ) -> Result<Response<AbandonLeaseResponse>, Status> {
         ask(&self.abandon, request).await
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<ExtendLeaseRequest>,
+    ) -> Result<Response<ExtendLeaseResponse>, Status> {
+        ask(&self.extend, request).await
     }
 
     async fn watch(

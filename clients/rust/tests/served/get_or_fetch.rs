@@ -14,7 +14,9 @@ use credcache_client::{
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::fake::{
-    Fake, TTL, granted, hit, leased, miss, pending, served::MissReason, span, stored,
+    Fake, TTL, granted, granted_for, hit, leased, miss, pending,
+    served::{ExtendLeaseResponse, MissReason},
+    span, stored,
 };
 
 type Outcome = Result<Credential, GetOrFetchError<&'static str>>;
@@ -64,7 +66,11 @@ async fn holder_of_the_lease_fetches_and_stores() {
     let mut server = Fake::start().await;
     let issuer = Issuer::default();
     let outcome = call(&server.client(), &issuer);
-    server.get().await.answer(granted("lease"));
+    let get = server.get().await;
+    // So that a holder that vanishes costs no more.
+    let three_seconds = Duration::from_secs(3);
+    assert_eq!(get.request.lease_ttl, Some(span(three_seconds)));
+    get.answer(granted("lease"));
     let put = server.put().await;
     assert_eq!(
         (&put.request.namespace[..], &put.request.key[..]),
@@ -378,4 +384,59 @@ async fn what_had_ended_when_the_issuer_answered_it_is_the_issuers_fault() {
     server.abandon().await.answer(Default::default());
     let error = outcome.await.unwrap().unwrap_err();
     assert!(matches!(error, GetOrFetchError::IssuedEnded), "{error:?}");
+}
+
+// Found when an issuer that took longer than a lease was asked by everybody, and
+// nothing of it was stored.
+#[tokio::test]
+async fn lease_is_extended_while_the_fetch_runs_and_no_longer() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    let (go_on, issuer) = (Arc::new(Notify::new()), Issuer::default());
+    let short = Duration::from_millis(300);
+    for loses_it in [false, true] {
+        let fetch = {
+            let (go_on, issuer) = (Arc::clone(&go_on), issuer.clone());
+            move || {
+                let (go_on, issuer) = (Arc::clone(&go_on), issuer.clone());
+                async move {
+                    go_on.notified().await;
+                    issuer.fetch()
+                }
+            }
+        };
+        let client = client.clone();
+        let outcome =
+            tokio::spawn(async move { client.get_or_fetch("aws", "reader", fetch).await });
+        server.get().await.answer(granted_for("lease", short));
+        for _ in 0..2 {
+            let extension = server.extension().await;
+            assert_eq!(&extension.request.lease_token[..], b"lease");
+            assert_eq!(
+                extension.request.lease_ttl,
+                Some(span(Duration::from_secs(3)))
+            );
+            extension.answer(ExtendLeaseResponse {
+                ttl: Some(span(short)),
+            });
+        }
+        // One that doesn't get there is tried again.
+        server.extension().await.refuse(Code::Internal, "INTERNAL");
+        let extension = server.extension().await;
+        if loses_it {
+            extension.refuse(Code::Aborted, "LEASE_LOST");
+        } else {
+            extension.answer(ExtendLeaseResponse {
+                ttl: Some(span(short)),
+            });
+        }
+        go_on.notify_one();
+        let put = server.put().await;
+        assert_eq!(&put.request.lease[..], b"lease");
+        // Longer than it would take to extend it once more.
+        tokio::time::sleep(short).await;
+        assert!(server.is_idle(), "the fetch is over");
+        put.answer(stored(8));
+        assert_eq!(outcome.await.unwrap().unwrap().version, 8);
+    }
 }

@@ -1,8 +1,13 @@
 //! Without the cache, its callers go on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use credcache_client::{Client, Code, Error, FetchOptions, GetOrFetchError, OnOutage, Target};
+use credcache_client::{
+    Client, Code, Error, FetchOptions, GetOrFetchError, Measured, Metrics, OnOutage, Target,
+};
 use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 
 use crate::{
@@ -244,4 +249,43 @@ async fn outage_that_is_known_is_told_at_once() {
         "{error:?}"
     );
     assert!(begun.elapsed() < Duration::from_millis(400));
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Measured>>);
+
+impl Metrics for Told {
+    fn record(&self, measured: Measured) {
+        self.0.lock().unwrap().push(match measured {
+            Measured::Fetched { .. } => Measured::Fetched {
+                took: Duration::ZERO,
+            },
+            other => other,
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_does_is_told() {
+    let mut server = Fake::start().await;
+    let told = Arc::new(Told::default());
+    let timeout = Duration::from_secs(2);
+    let builder = Client::builder().timeout(timeout).metrics(told.clone());
+    let client = server.client_with(builder);
+    let issuer = Issuer::default();
+    let first = call(&client, &issuer);
+    server.get().await.answer(crate::fake::hit("cached", 3));
+    first.await.unwrap().unwrap();
+    let second = call(&client, &issuer);
+    let _unanswered = server.get().await;
+    second.await.unwrap().unwrap();
+    call(&client, &issuer).await.unwrap().unwrap();
+    let took = Duration::ZERO;
+    let expected = [
+        Measured::Hit,
+        Measured::Away,
+        Measured::Fetched { took },
+        Measured::KeptHit,
+    ];
+    assert_eq!(told.0.lock().unwrap()[..], expected);
 }
