@@ -9,12 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    Error, Secret, Stored,
-    clock::{self, BootInstant},
-    judged::Unjudged,
-    proto, wire,
-};
+use crate::{Error, Secret, Stored, clock::BootInstant, judged::Unjudged, proto, wire};
 
 /// What is good enough for a Get, and what to do if there is nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,10 +131,11 @@ impl Credential {
     }
 
     /// One that ends at `deadline`, with nothing more than a value.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn until(value: Secret, deadline: BootInstant) -> Self {
         // Read in this order: what passes in between shortens the lifetime.
         let boot = BootInstant::now();
-        let wall = clock::wall_now();
+        let wall = crate::clock::wall_now();
         let expires_at = wall.checked_add(deadline.since(boot)).unwrap_or(wall);
         Self {
             value,

@@ -11,7 +11,7 @@ use tonic::Request;
 
 use super::{Put, Stored};
 use crate::{
-    Client, Code, Error,
+    Client, Code, Error, Refusal,
     clock::BootInstant,
     proto::{
         self,
@@ -50,7 +50,7 @@ impl Client {
         let sent = match self.put_once(&request, ends).await {
             // By the server's clock as it was known, the end may have passed.
             Err(Error::Refused(refusal))
-                if refusal.code == Code::InvalidArgument && self.knew_its_clock(ends) =>
+                if is_about_the_end(&refusal) && self.knew_its_clock(ends) =>
             {
                 self.server_clock.forget();
                 let left = self.until(deadline)?;
@@ -112,6 +112,13 @@ impl Client {
             left => Ok(self.with_timeout(left)),
         }
     }
+}
+
+/// Whether a Put was refused because its end had passed.
+fn is_about_the_end(refusal: &Refusal) -> bool {
+    let mut violations = refusal.violations.iter();
+    refusal.code == Code::InvalidArgument
+        && violations.any(|violation| matches!(&*violation.field, "expires_at" | "lifetime"))
 }
 
 /// The request as it is sent now, with a relative lifetime that ends at `ends`:
