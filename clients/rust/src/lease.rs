@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Credential, Error, Lookup, clock::BootInstant, proto, wire};
+use crate::{Credential, Error, Lookup, clock::BootInstant, judged::Unjudged, proto, wire};
 
 /// What a Get answers to one who asks for the lease too.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl<C> Answer<C> {
     }
 }
 
-impl Answer {
+impl Answer<Unjudged> {
     pub(crate) fn parse(
         mut response: proto::GetResponse,
         sent: BootInstant,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use proto::get_response::Outcome;
 
-    fn answer(lease: Option<proto::Lease>) -> Result<Answer, Error> {
+    fn answer(lease: Option<proto::Lease>) -> Result<Answer<Unjudged>, Error> {
         let response = proto::GetResponse {
             outcome: Some(Outcome::Miss(proto::Miss::default())),
             lease,

@@ -66,6 +66,9 @@ impl Stats {
                 filled: leases.filled,
                 abandoned: leases.abandoned,
                 expired: leases.expired,
+                revoked: leases.revoked,
+                superseded: leases.superseded,
+                extended: leases.extended,
                 waits: leases.waits,
                 waiting: leases.waiting,
             },
@@ -130,8 +133,14 @@ pub struct Leases {
     pub filled: u64,
     /// Leases given back.
     pub abandoned: u64,
-    /// Leases that ran out.
+    /// Leases that ran out. One that is filled or extended afterwards counts too.
     pub expired: u64,
+    /// Leases lost to an invalidation.
+    pub revoked: u64,
+    /// Leases that ended because their key was put without them.
+    pub superseded: u64,
+    /// Extensions of leases.
+    pub extended: u64,
     /// Gets that waited.
     pub waits: u64,
     /// Gets that wait now.
@@ -190,12 +199,40 @@ mod tests {
                 expired: 1,
                 ..Default::default()
             }),
+            leases: Some(proto::LeaseStats {
+                granted: 1,
+                filled: 2,
+                abandoned: 3,
+                expired: 4,
+                waits: 5,
+                waiting: 6,
+                revoked: 7,
+                superseded: 8,
+                extended: 9,
+            }),
             tiers: vec![proto::TierStats {
                 max_ttl: Some(wire::span(Duration::from_secs(60))),
                 ..Default::default()
             }],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn every_count_of_leases_is_told() {
+        let leases = Stats::parse(answer()).unwrap().leases;
+        let expected = Leases {
+            granted: 1,
+            filled: 2,
+            abandoned: 3,
+            expired: 4,
+            waits: 5,
+            waiting: 6,
+            revoked: 7,
+            superseded: 8,
+            extended: 9,
+        };
+        assert_eq!(leases, expected);
     }
 
     #[test]
