@@ -14,10 +14,14 @@ mod interrupts;
 mod invalidate;
 mod lease;
 mod lifetime;
+mod names;
 mod output;
 mod put;
+mod shown;
 mod stats;
+mod supervise;
 mod text;
+mod typed;
 mod value;
 mod watch;
 
@@ -27,7 +31,11 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{CheckConfigArgs, ServeArgs};
 
-use self::failure::{Failure, USAGE};
+use self::failure::{Again, Failure};
+pub use self::{
+    supervise::{SuperviseArgs, supervise},
+    typed::parse,
+};
 
 /// A gRPC cache for the short-lived credentials of a service mesh.
 #[derive(Debug, Parser)]
@@ -46,7 +54,7 @@ Exit codes:
   69  the server can't be reached, or is draining
   70  anything else; fetch: its command failed
   75  fetch: not now: fetching it failed a moment ago, or somebody else is at it
-  129, 130, 143  fetch: ended by SIGHUP, SIGINT, SIGTERM";
+  129, 130, 131, 143  fetch: ended by SIGHUP, SIGINT, SIGQUIT, SIGTERM";
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
@@ -59,6 +67,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check the server's configuration without starting it.
     CheckConfig(CheckConfigArgs),
+    /// Stand between `fetch` and its command.
+    #[command(name = supervise::NAME, hide = true)]
+    Supervise(SuperviseArgs),
     /// A command to a server that runs.
     #[command(flatten)]
     Client(ClientCommand),
@@ -93,30 +104,12 @@ pub enum ClientCommand {
     Health(health::HealthArgs),
 }
 
-/// Parses the program's arguments. Help and version are printed, and so is what
-/// is wrong with them; then there is but an exit code to end with.
-pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
-        let text = error.to_string();
-        match text.strip_prefix("error: ") {
-            Some(message) => output::complain(message.trim_end()),
-            // Help or version. A reader that left early has seen enough of it.
-            None => drop(error.print()),
-        }
-        if error.use_stderr() {
-            USAGE.into()
-        } else {
-            ExitCode::SUCCESS
-        }
-    })
-}
-
 /// Runs a command to a server to its end, with its output on stdout and what
 /// went wrong on stderr.
 pub async fn run(command: ClientCommand) -> ExitCode {
-    let connection = command.connection().clone();
+    let (connection, again) = (command.connection().clone(), command.again());
     command.run().await.unwrap_or_else(|failure| {
-        if let Some(message) = failure.message(&connection) {
+        if let Some(message) = failure.message(&connection, again) {
             output::complain(&message);
         }
         failure.exit_code()
@@ -137,6 +130,19 @@ impl ClientCommand {
         }
     }
 
+    fn again(&self) -> Again {
+        match self {
+            Self::Put(_) => Again::LookFirst,
+            Self::Get(_)
+            | Self::Fetch(_)
+            | Self::Abandon(_)
+            | Self::Invalidate(_)
+            | Self::Watch(_)
+            | Self::Stats(_)
+            | Self::Health(_) => Again::Harmless,
+        }
+    }
+
     fn connection(&self) -> &connection::ConnectionArgs {
         match self {
             Self::Put(args) => &args.connection,
@@ -153,7 +159,7 @@ impl ClientCommand {
 
 #[cfg(test)]
 fn parsed(line: &str) -> Result<ClientCommand, clap::Error> {
-    match Cli::try_parse_from(line.split_whitespace())?.command {
+    match typed::read(line.split_whitespace())?.command {
         Command::Client(command) => Ok(command),
         command => panic!("{command:?} is no client command"),
     }

@@ -16,7 +16,12 @@ mod tests;
 mod valid;
 mod value;
 
-use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use args::{CheckConfigArgs, ServeArgs};
 pub use error::{ConfigErrors, SettingError};
@@ -147,7 +152,8 @@ fn read_file(
     environment: &[(OsString, OsString)],
 ) -> Result<Option<String>, ConfigErrors> {
     let variable = || {
-        let (_, path) = environment.iter().find(|(name, _)| name == FILE_VARIABLE)?;
+        let mut set = environment.iter().filter(|(_, value)| !value.is_empty());
+        let (_, path) = set.find(|(name, _)| name == FILE_VARIABLE)?;
         Some((PathBuf::from(path), Origin::Variable(FILE_VARIABLE.into())))
     };
     let flag = args
@@ -165,6 +171,14 @@ fn read_file(
             accepts: "the path of a TOML file",
         }])
     })
+}
+
+/// A variable of a client command that counts as unset, as it does for the
+/// server.
+pub(crate) fn is_set_but_empty(variable: &OsStr) -> bool {
+    environment()
+        .iter()
+        .any(|(name, value)| name == variable && value.is_empty())
 }
 
 #[allow(

@@ -6,6 +6,7 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod duration;
 mod pace;
 pub mod rpc;
 pub mod server;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use credcache::{
-    cli::{self, ClientCommand, Command},
+    cli::{self, Command},
     config::{self, CheckConfigArgs, Config, ServeArgs},
     server::{self, ServeError},
     telemetry,
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     match command {
         Command::Serve(args) => serve(&args),
         Command::CheckConfig(args) => check_config(&args),
-        Command::Client(command) => call(command),
+        Command::Supervise(args) => block_on(cli::supervise(args)),
+        Command::Client(command) => block_on(cli::run(command)),
     }
 }
 
@@ -82,10 +83,10 @@ fn check_config(args: &CheckConfigArgs) -> ExitCode {
     }
 }
 
-fn call(command: ClientCommand) -> ExitCode {
+fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(cli::run(command));
+            let code = runtime.block_on(command);
             // A line that nobody reads must not keep it from ending.
             runtime.shutdown_background();
             code

@@ -2,31 +2,37 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use credcache_client::{Lease, LeaseToken};
+use credcache_client::Lease;
 
-use super::{connection::ConnectionArgs, failure::Failure, lease};
+use super::{
+    connection::ConnectionArgs,
+    failure::Failure,
+    lease::{self, LeaseArgs},
+    names, text,
+};
 
 pub(super) const EXAMPLES: &str = "\
 Whoever waits for the key is told at once, and needn't wait for the lease's end.
 Without --retry-after one of them gets the lease.
 
 Examples:
-  credcache abandon oauth billing --lease \"$LEASE\"
-  credcache abandon oauth billing --lease \"$LEASE\" --retry-after 30s   # the issuer is down";
+  credcache abandon oauth billing --lease-file lease
+  credcache abandon oauth billing --lease-file lease --retry-after 30s   # the issuer is down";
 
 /// Arguments of `abandon`.
 #[derive(clap::Args, Debug)]
 pub struct AbandonArgs {
     /// The namespace.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     /// The key the lease is for.
+    #[arg(value_parser = names::key)]
     key: String,
-    /// The lease, from `get --lease`.
-    #[arg(long, value_name = "TOKEN", value_parser = lease::parse)]
-    lease: LeaseToken,
+    #[command(flatten)]
+    lease: LeaseArgs,
     /// Grant nobody a lease for the key for this long, 5 minutes at most: the
     /// issuer is failing.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = text::parse_pause)]
     retry_after: Option<Duration>,
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
@@ -34,8 +40,13 @@ pub struct AbandonArgs {
 
 impl AbandonArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let stdin_is_free = true;
+        let token = self
+            .lease
+            .read(stdin_is_free)?
+            .ok_or_else(|| Failure::Usage("give the lease by --lease-file or --lease".into()))?;
         let client = self.connection.connect().await?;
-        let lease = Lease::new(self.lease, lease::UNKNOWN_TTL);
+        let lease = Lease::new(token, lease::UNKNOWN_TTL);
         client
             .abandon_lease(self.namespace, self.key, &lease, self.retry_after)
             .await?;
@@ -54,10 +65,12 @@ mod tests {
         let ClientCommand::Abandon(args) = parsed(line).unwrap() else {
             panic!("not an abandon")
         };
-        assert_eq!(args.lease.expose(), [0, 255]);
+        let token = args.lease.read(true).unwrap();
+        assert_eq!(token.unwrap().expose(), [0, 255]);
         assert_eq!(args.retry_after, Some(Duration::from_secs(30)));
         for wrong in [
-            "abandon aws reader",
+            "abandon aws reader --lease 00ff --lease-file lease",
+            "abandon aws reader --lease 00ff --retry-after 6m",
             "abandon aws --lease 00ff",
             "abandon aws reader --lease 0x",
         ] {

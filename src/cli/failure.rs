@@ -5,7 +5,8 @@ use std::{error, fmt::Write, io, process::ExitCode};
 
 use credcache_client::{Code, Error, Refusal};
 
-use super::connection::ConnectionArgs;
+use super::{connection::ConnectionArgs, shown};
+use crate::duration;
 
 /// What was typed or passed in is wrong (EX_USAGE of sysexits.h).
 pub(super) const USAGE: u8 = 64;
@@ -25,7 +26,24 @@ pub(super) enum Failure {
     /// It may be tried again in a while; the message says when.
     NotNow(String),
     Call(Error),
+    /// The server keeps still, though it is expected to say something; the
+    /// message says what to do.
+    Silent(String),
+    /// A watch broke off, and where it stood, for `--from`.
+    BrokeOff {
+        failure: Box<Self>,
+        position: String,
+    },
     Output(io::Error),
+}
+
+/// What it comes to if a command whose fate isn't known is given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The same, or nothing.
+    Harmless,
+    /// It may undo what others did meanwhile.
+    LookFirst,
 }
 
 impl From<Error> for Failure {
@@ -56,6 +74,8 @@ impl Failure {
             },
             Self::Call(_) | Self::Command(_) => OTHER,
             Self::NotNow(_) => NOT_NOW,
+            Self::Silent(_) => UNREACHABLE,
+            Self::BrokeOff { failure, .. } => failure.code(),
             // Whoever read has read enough: `credcache stats --watch | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => OTHER,
@@ -63,25 +83,32 @@ impl Failure {
     }
 
     /// What to say; `None` if nobody is there to be told.
-    pub(super) fn message(&self, connection: &ConnectionArgs) -> Option<String> {
+    pub(super) fn message(&self, connection: &ConnectionArgs, again: Again) -> Option<String> {
         let ConnectionArgs { server, timeout } = connection;
         Some(match self {
-            Self::Usage(message) | Self::Command(message) | Self::NotNow(message) => {
-                message.clone()
-            }
+            Self::Usage(message)
+            | Self::Command(message)
+            | Self::NotNow(message)
+            | Self::Silent(message) => message.clone(),
+            Self::BrokeOff { failure, position } => format!(
+                "{}; --from {} goes on where this one stood",
+                failure.message(connection, again)?,
+                shown::line(position)
+            ),
             Self::Call(Error::Unreachable(cause)) => format!(
                 "{server} can't be reached ({}); is the server running there? \
                  --server or CREDCACHE_SERVER names another",
                 root(cause.as_ref())
             ),
             Self::Call(Error::Disconnected(cause)) => format!(
-                "the connection to {server} broke ({}); whether the server carried the \
-                 command out isn't known: look before you repeat it",
-                root(cause.as_ref())
+                "the connection to {server} broke ({}); {}",
+                root(cause.as_ref()),
+                again.after_unknown("try again")
             ),
             Self::Call(Error::DeadlineExceeded) => format!(
-                "{server} gave no answer within {}; try a longer --timeout",
-                humantime::format_duration(*timeout)
+                "{server} gave no answer within {}; {}",
+                duration::shown(*timeout),
+                again.after_unknown("try a longer --timeout")
             ),
             Self::Call(Error::Refused(refusal)) => refused(refusal),
             Self::Call(error @ Error::Malformed(_)) => {
@@ -95,17 +122,29 @@ impl Failure {
     }
 }
 
+impl Again {
+    fn after_unknown(self, harmless: &'static str) -> &'static str {
+        match self {
+            Self::Harmless => harmless,
+            Self::LookFirst => {
+                "whether it was stored isn't known: `credcache get --output json` shows what is there"
+            }
+        }
+    }
+}
+
 fn refused(refusal: &Refusal) -> String {
-    let mut text = format!("the server refused it: {}", refusal.message);
+    let mut text = format!("the server refused it: {}", shown::line(&refusal.message));
     if let Some(reason) = &refusal.reason {
-        let _ = write!(text, " ({reason})");
+        let _ = write!(text, " ({})", shown::line(reason));
     }
     for violation in &refusal.violations {
-        let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
+        let (field, rule) = (&violation.field, &violation.description);
+        let _ = write!(text, "\n  {}: {}", shown::line(field), shown::line(rule));
     }
     let advice = match refusal.code {
         Code::Aborted if refusal.reason.as_deref() == Some("LEASE_LOST") => {
-            "it ran out or was used: `credcache get --lease` asks for another"
+            "the key was put meanwhile, or its lease went to somebody else: `credcache get` looks"
         }
         Code::Aborted if refusal.reason.as_deref() == Some("REVOKED") => {
             "don't use it: fetch a fresh one"
@@ -157,6 +196,17 @@ mod tests {
         Error::Disconnected(reset.into()).into()
     }
 
+    fn broke_off(failure: Failure) -> Failure {
+        Failure::BrokeOff {
+            failure: Box::new(failure),
+            position: "5f2c:7".into(),
+        }
+    }
+
+    fn message(failure: &Failure) -> String {
+        failure.message(&connection(), Again::Harmless).unwrap()
+    }
+
     #[test]
     fn exit_code_tells_what_kind_of_failure_it_was() {
         for (failure, code) in [
@@ -169,6 +219,8 @@ mod tests {
             ),
             (unreachable(), 69),
             (disconnected(), 69),
+            (Failure::Silent(String::new()), 69),
+            (broke_off(disconnected()), 69),
             (Error::DeadlineExceeded.into(), 70),
             (Error::LifetimeEnded.into(), 70),
             (Error::Malformed("ttl").into(), 70),
@@ -192,43 +244,68 @@ mod tests {
             let status = tonic::Status::new(code, "the request breaks a rule");
             let failure = Failure::from(Error::from(status));
             assert_eq!(failure.code(), exit, "{code:?}");
-            let message = failure.message(&connection()).unwrap();
+            let message = message(&failure);
             assert!(message.contains(advice), "{message}");
         }
     }
 
     #[test]
+    fn what_the_server_says_is_shown_on_one_line_and_does_nothing_to_a_terminal() {
+        let mut details = ErrorDetails::with_error_info("\x1b[2J", "credcache", []);
+        details.add_bad_request_violation("ti\ner", "\u{202e}no");
+        let status =
+            tonic::Status::with_error_details(Code::InvalidArgument, "a\ncredcache: b", details);
+        assert_eq!(
+            message(&Error::from(status).into()),
+            "the server refused it: a\\ncredcache: b (\\u{1b}[2J)\n  ti\\ner: \\u{202e}no"
+        );
+    }
+
+    #[test]
+    fn advice_fits_the_command() {
+        for failure in [disconnected(), Error::DeadlineExceeded.into()] {
+            let read = failure.message(&connection(), Again::Harmless).unwrap();
+            assert!(read.contains("; try "), "{read}");
+            let put = failure.message(&connection(), Again::LookFirst).unwrap();
+            assert!(put.contains("whether it was stored isn't known"), "{put}");
+        }
+        let watch = message(&broke_off(disconnected()));
+        assert!(
+            watch.ends_with("--from 5f2c:7 goes on where this one stood"),
+            "{watch}"
+        );
+    }
+
+    #[test]
     fn what_was_aborted_is_told_by_its_reason() {
         for (reason, advice) in [
-            ("LEASE_LOST", "get --lease"),
+            ("LEASE_LOST", "somebody else"),
             ("REVOKED", "don't use it"),
             ("VERSION_DIFFERS", "the version that is live"),
         ] {
             let details = ErrorDetails::with_error_info(reason, "credcache", []);
             let status = tonic::Status::with_error_details(Code::Aborted, "aborted", details);
-            let message = Failure::from(Error::from(status)).message(&connection());
-            assert!(message.unwrap().contains(advice), "{reason}");
+            let message = message(&Error::from(status).into());
+            assert!(message.contains(advice), "{message}");
         }
     }
 
     #[test]
     fn message_about_a_missing_server_names_it_and_the_cause() {
-        let message = unreachable().message(&connection()).unwrap();
+        let told = message(&unreachable());
         assert!(
-            message.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
-            "{message}"
+            told.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
+            "{told}"
         );
-        let message = disconnected().message(&connection()).unwrap();
-        assert!(message.contains("broke (connection reset)"), "{message}");
-        let message = Failure::from(Error::DeadlineExceeded)
-            .message(&connection())
-            .unwrap();
-        assert!(message.contains("within 5s"), "{message}");
+        let told = message(&disconnected());
+        assert!(told.contains("broke (connection reset)"), "{told}");
+        let told = message(&Error::DeadlineExceeded.into());
+        assert!(told.contains("within 5s"), "{told}");
     }
 
     #[test]
     fn reader_that_left_is_told_nothing() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(failure.message(&connection()), None);
+        assert_eq!(failure.message(&connection(), Again::Harmless), None);
     }
 }

@@ -4,28 +4,33 @@
 //! Leaves who fetches to the client crate, and the running of the command to
 //! `program`. Nothing that was begun is left behind: a refresh is finished, and
 //! on a signal the command is ended and its lease given back.
+//!
+//! Whatever can be refused by what was typed is refused before anything is run.
 
+mod job;
 mod program;
 
-use std::{
-    ffi::OsString,
-    process::ExitCode,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{ffi::OsString, process::ExitCode, sync::Arc, time::Duration};
 
 use credcache_client::{
-    Client, Credential, FetchError, FetchOptions, Fetched, GetOrFetchError, Lifetime,
-    OnOutage as ClientOnOutage,
+    Client, Credential, Error, FetchOptions, GetOrFetchError, OnOutage as ClientOnOutage,
 };
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use self::program::{GRACE, Program, ProgramError};
-use super::{
-    connection::ConnectionArgs, failure::Failure, interrupts::Interrupts, lifetime::LifetimeArgs,
-    output, text,
+use self::{
+    job::Job,
+    program::{Program, ProgramError},
 };
+use super::{
+    connection::ConnectionArgs,
+    failure::Failure,
+    interrupts::Interrupts,
+    lifetime::{self, FetchedLifetimeArgs},
+    names, output,
+    supervise::GRACE,
+    text,
+};
+use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
 Prints the key's value byte for byte, as `get` does. On a miss one caller of the
@@ -35,14 +40,25 @@ before it ends.
 
 CMD gets no stdin and no terminal; its stderr is passed through. If it exits with
 anything but 0, prints nothing or takes too long, nobody runs it for
---retry-after: this caller ends with 70, the others with 75. It should take no
-longer than the server's lease ttl, 10 s by default, or others run it as well.
-Signals end it too, and give the lease back; after a SIGKILL the others wait for
-the lease's end. While the server can't be reached, CMD is run by each caller.
+--retry-after: this caller ends with 70, the others with 75. The key's lease is
+extended while CMD runs. A signal ends CMD with all it started, and gives the lease
+back; a SIGKILL ends CMD too, and the others take over seconds later. What CMD
+leaves running in the background when it exits with 0 isn't waited for. While the
+server can't be reached, or doesn't take what CMD printed, CMD is run by each caller.
+
+The lifetime had better be the issuer's own word. --lifetime-from reads it in what
+CMD prints:
+  aws              Expiration, of a credential process or of STS (Credentials.Expiration)
+  exec-credential  status.expirationTimestamp of Kubernetes
+  oauth            expires_in, in seconds from before CMD was run
+  jwt              exp of the token, which isn't verified
+  google           expiration_time, in Unix seconds
+  json:POINTER     what an RFC 6901 pointer points to: a time by RFC 3339, or Unix seconds
 
 CMD's arguments can be read by everybody on the machine: pass no secret in them.
 
 Examples:
+  credcache fetch aws reader --lifetime-from aws -- aws sts assume-role --role-arn \"$ROLE\" --role-session-name ci
   export VAULT_TOKEN=$(credcache fetch vault ci --ttl 1h --trim-newline -- vault token create -field=token)
   credcache fetch oauth billing --ttl 15m --tag prod --min-ttl 60s -- ./issue-token billing";
 
@@ -50,32 +66,33 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub struct FetchArgs {
     /// The namespace.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     /// The key.
+    #[arg(value_parser = names::key)]
     key: String,
     /// The command that prints the value, and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
-    // A relative one counts from before the command is run.
     #[command(flatten)]
-    lifetime: LifetimeArgs,
+    lifetime: FetchedLifetimeArgs,
     /// Fetch if less lifetime than this is left.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     min_ttl: Option<Duration>,
     /// Drop one newline from the end of what the command prints.
     #[arg(long)]
     trim_newline: bool,
     /// A tag by which it can be invalidated; may be repeated.
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = names::tag)]
     tags: Vec<String>,
     /// The tier to use, instead of the smallest that covers the lifetime.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::tier)]
     tier: Option<String>,
     /// How long before its end it should be fetched anew.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     refresh_before: Option<Duration>,
     /// After a failure nobody runs the command for this long, 5 minutes at most.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::parse_pause)]
     retry_after: Duration,
     /// How long the command may take. Whoever waits for somebody else's does so
     /// for as long, and --timeout.
@@ -107,14 +124,13 @@ impl FetchArgs {
         let (begun, mut under_way) = mpsc::channel(1);
         let work = async {
             let place = (&namespace[..], &key[..]);
-            let outcome = fetch(&client, place, options, &job, begun).await;
-            let outcome = match outcome {
-                Ok(credential) => print(&credential).await,
-                Err(error) => Err(explain(error)),
+            let outcome = match fetch(&client, place, options, &job, begun).await {
+                Ok(credential) => print(&client, &job, &credential).await,
+                Err(error) => print_unstored(&job, error).await,
             };
             // A refresh, or a fetch that the call had no time to wait for.
             under_way.recv().await;
-            if let (Ok(()), Some(failure)) = (&outcome, job.failure.get()) {
+            if let (Ok(()), Some(failure)) = (&outcome, job.failure()) {
                 output::complain(&format!("it is due, and wasn't fetched anew: {failure}"));
             }
             outcome
@@ -123,11 +139,11 @@ impl FetchArgs {
             outcome = work => return outcome.map(|()| ExitCode::SUCCESS),
             code = interrupts.next() => code,
         };
-        job.stop.cancel();
+        job.stop();
         tokio::select! {
             _ = under_way.recv() => {}
             // Somebody is in a hurry: what is left is killed.
-            _ = interrupts.next() => {}
+            () = interrupts.repeated() => {}
         }
         Ok(code.into())
     }
@@ -151,11 +167,12 @@ impl FetchArgs {
     }
 
     fn into_job(self) -> Result<Job, Failure> {
+        names::check_labels(&self.tags, &[])?;
         let mut command = self.command.into_iter();
         let name = command.next().ok_or_else(|| {
             Failure::Usage("give the command that fetches the credential, after --".into())
         })?;
-        Ok(Job {
+        Ok(Job::new(job::Order {
             program: Program {
                 name,
                 args: command.collect(),
@@ -167,47 +184,7 @@ impl FetchArgs {
             tier: self.tier,
             refresh_before: self.refresh_before,
             retry_after: self.retry_after,
-            stop: CancellationToken::new(),
-            failure: OnceLock::new(),
-        })
-    }
-}
-
-/// What there is to do if this process is the one that fetches.
-struct Job {
-    program: Program,
-    lifetime: Lifetime,
-    tags: Vec<String>,
-    tier: Option<String>,
-    refresh_before: Option<Duration>,
-    retry_after: Duration,
-    stop: CancellationToken,
-    /// Of a refresh, whose caller has its answer already.
-    failure: OnceLock<String>,
-}
-
-impl Job {
-    async fn run(&self) -> Result<Fetched, FetchError<ProgramError>> {
-        let value = self.program.run(&self.stop).await.map_err(|error| {
-            let _ = self.failure.set(error.to_string());
-            // Nothing has been learned of the issuer: others may try at once.
-            let retry_after = match error {
-                ProgramError::NotStarted(_) | ProgramError::Interrupted => Duration::ZERO,
-                _ => self.retry_after,
-            };
-            FetchError::retryable(error).retry_after(retry_after)
-        })?;
-        let mut fetched = Fetched::new(value, self.lifetime);
-        for tag in &self.tags {
-            fetched = fetched.tag(tag);
-        }
-        if let Some(tier) = &self.tier {
-            fetched = fetched.tier(tier);
-        }
-        if let Some(refresh_before) = self.refresh_before {
-            fetched = fetched.refresh_before(refresh_before);
-        }
-        Ok(fetched)
+        }))
     }
 }
 
@@ -230,11 +207,30 @@ async fn fetch(
     client.get_or_fetch_with(namespace, key, options, run).await
 }
 
-async fn print(credential: &Credential) -> Result<(), Failure> {
+async fn print(client: &Client, job: &Job, credential: &Credential) -> Result<(), Failure> {
+    output::stream_value(credential.value.expose()).await?;
     if credential.version == 0 {
         output::complain("the server doesn't hold what was fetched: others may fetch it too");
+    } else if let Some(asked) = job.asked_for(credential) {
+        let (tier, ends) = (&credential.tier, credential.expires_at);
+        if let Some(told) = lifetime::cut(client, asked, tier, ends).await {
+            output::complain(&told);
+        }
     }
-    Ok(output::stream_value(credential.value.expose()).await?)
+    Ok(())
+}
+
+/// What was fetched and can't be stored is as good as in an outage: it has been
+/// paid for, and to run the command again brings no other.
+async fn print_unstored(job: &Job, error: GetOrFetchError<ProgramError>) -> Result<(), Failure> {
+    match job.unstored(&error) {
+        Some((value, why)) => {
+            output::stream_value(value.expose()).await?;
+            output::complain(&why);
+            Ok(())
+        }
+        None => Err(explain(error)),
+    }
 }
 
 fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
@@ -245,9 +241,7 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
         GetOrFetchError::Fetch(error) => Failure::Command(error.to_string()),
         GetOrFetchError::Closed { retry_after } => Failure::NotNow(format!(
             "fetching the credential failed a moment ago; try again in {}",
-            humantime::format_duration(Duration::from_millis(
-                u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX)
-            ))
+            duration::shown(retry_after)
         )),
         GetOrFetchError::Pending { .. } => Failure::NotNow(
             "somebody else is still fetching the credential; try again, or a longer \
@@ -257,6 +251,9 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
         error @ (GetOrFetchError::TimedOut | GetOrFetchError::Revoked) => {
             Failure::NotNow(format!("{error}; try again"))
         }
+        GetOrFetchError::Cache(Error::LifetimeEnded) => Failure::Command(
+            "the command took longer than what it printed lives: nothing is left of it".into(),
+        ),
         GetOrFetchError::Cache(error) => error.into(),
         error => Failure::Command(error.to_string()),
     }
@@ -290,6 +287,7 @@ mod tests {
     fn lifetime_is_required_and_a_limit_is_never_zero() {
         assert!(fetch("-- issue").is_none());
         assert!(fetch("--ttl 1h --expires-at 2031-05-01T12:00:00Z -- issue").is_none());
+        assert!(fetch("--ttl 1h --lifetime-from jwt -- issue").is_none());
         assert!(fetch("--ttl 1h --fetch-timeout 0s -- issue").is_none());
         assert!(fetch("--ttl 1h --on-outage wait -- issue").is_none());
         let args = fetch("--ttl 1h --on-outage fail --retry-after 0s -- issue").unwrap();
@@ -309,6 +307,10 @@ mod tests {
         ));
         assert!(matches!(
             explain(GetOrFetchError::Fetch(ProgramError::Interrupted)),
+            Failure::Command(_)
+        ));
+        assert!(matches!(
+            explain(GetOrFetchError::Cache(Error::LifetimeEnded)),
             Failure::Command(_)
         ));
         assert!(matches!(

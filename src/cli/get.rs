@@ -9,39 +9,43 @@ use serde_json::json;
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
-    lease,
+    lease, names,
     output::{self, Format},
     text,
 };
+use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
-Prints the value alone, byte for byte. On a miss nothing goes to stdout, the
-reason goes to stderr, and the exit code is 1.
+Prints the value alone, byte for byte; on a terminal what could act on it is
+escaped. On a miss nothing goes to stdout, the reason goes to stderr, and the exit
+code is 1.
 
 With --lease, a miss or a hit that is due to be fetched anew may make it this
 caller's turn to fetch: the lease's token goes to stderr, or with --output json,
-on a miss too, to stdout. Who has the token can fill the key until the lease
-runs out, some seconds later. `credcache fetch` does all of that.
+on a miss too, to stdout. Who has the token can fill the key until somebody else
+is granted the lease, which is for some seconds. `credcache fetch` does all of that.
 
 Examples:
   export VAULT_TOKEN=$(credcache get vault ci --min-ttl 60s)
   credcache get aws reader --output json | jq .expires_at
   credcache get vault ci --wait 10s   # for what somebody else is fetching
-  LEASE=$(credcache get vault ci --lease --output json | jq -r '.lease.token // empty')";
+  credcache get vault ci --lease --output json | jq -r '.lease.token // empty' >lease";
 
 /// Arguments of `get`.
 #[derive(clap::Args, Debug)]
 pub struct GetArgs {
     /// The namespace.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     /// The key.
+    #[arg(value_parser = names::key)]
     key: String,
     /// Miss if less lifetime than this is left.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     min_ttl: Option<Duration>,
     /// Wait this long, 5 minutes at most, for what somebody else is fetching. It
     /// comes on top of --timeout.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = text::parse_pause)]
     wait: Option<Duration>,
     /// Ask for the key's lease: if it is granted, fetch, and put or abandon
     /// with it.
@@ -73,15 +77,15 @@ impl GetArgs {
                 match self.output {
                     Format::Text => output::print_value(credential.value.expose())?,
                     Format::Json => {
-                        output::print(&with_lease(json(&credential), lease).to_string())?;
+                        output::print_json(&with_lease(json(&credential), lease))?;
                     }
                 }
                 ExitCode::SUCCESS
             }
             Lookup::Miss(miss) => {
-                output::complain(&describe(miss));
+                output::complain(&describe(miss.reason, miss.retry_after));
                 if self.output == Format::Json && lease.is_some() {
-                    output::print(&with_lease(miss_json(miss), lease).to_string())?;
+                    output::print_json(&with_lease(miss_json(miss), lease))?;
                 }
                 MISS.into()
             }
@@ -95,18 +99,30 @@ impl GetArgs {
 
 const MISS: u8 = 1;
 
-fn describe(miss: Miss) -> String {
-    let reason = match miss.reason {
-        MissReason::NotFound => "nothing is stored under this key; put it first",
-        MissReason::Expired => "the credential has expired; put a fresh one",
-        MissReason::Revoked => "the credential was revoked; put a fresh one",
-        MissReason::TtlTooShort => "the credential ends before --min-ttl; put a fresh one",
-        MissReason::Pending => "somebody is fetching the credential; try again",
-        _ => "there is no credential under this key; put one",
+fn describe(reason: MissReason, retry_after: Option<Duration>) -> String {
+    let reason = match (reason, retry_after.map(duration::shown)) {
+        (MissReason::Pending, None) => "somebody is fetching the credential; try again".into(),
+        (MissReason::Pending, Some(after)) => {
+            format!("somebody is fetching the credential; try again in {after}")
+        }
+        // There is a pause after a fetch that failed. A Put is welcome all the same.
+        (reason, Some(after)) => format!(
+            "{}; fetching it failed a moment ago, and nobody is granted its lease for {after}",
+            state(reason)
+        ),
+        (reason @ MissReason::NotFound, None) => format!("{}; put it first", state(reason)),
+        (reason, None) => format!("{}; put a fresh one", state(reason)),
     };
-    match miss.retry_after {
-        Some(after) => format!("miss: {reason} in {}", humantime::format_duration(after)),
-        None => format!("miss: {reason}"),
+    format!("miss: {reason}")
+}
+
+fn state(reason: MissReason) -> &'static str {
+    match reason {
+        MissReason::NotFound => "nothing is stored under this key",
+        MissReason::Expired => "the credential has expired",
+        MissReason::Revoked => "the credential was revoked",
+        MissReason::TtlTooShort => "the credential ends before --min-ttl",
+        _ => "there is no credential under this key",
     }
 }
 
@@ -114,9 +130,9 @@ fn describe(miss: Miss) -> String {
 /// only keep others waiting.
 fn granted(lease: &Lease) -> String {
     format!(
-        "it is yours to fetch for {}: put it with --lease {token}, \
-         or give that back with `credcache abandon`",
-        humantime::format_duration(lease.ttl),
+        "it is yours to fetch for {}: put it with --lease {token}, or give that back with \
+         `credcache abandon`",
+        duration::shown(lease.ttl),
         token = lease::hex(&lease.token),
     )
 }
@@ -164,6 +180,47 @@ fn json(credential: &Credential) -> serde_json::Value {
 mod tests {
     use super::super::{ClientCommand, parsed};
     use super::*;
+
+    #[test]
+    fn miss_says_what_is_so_and_what_to_do() {
+        let pause = Some(Duration::from_millis(4_500));
+        for (reason, retry_after, told) in [
+            (
+                MissReason::NotFound,
+                None,
+                "miss: nothing is stored under this key; put it first",
+            ),
+            (
+                MissReason::NotFound,
+                pause,
+                "miss: nothing is stored under this key; fetching it failed a moment ago, and \
+                 nobody is granted its lease for 4s 500ms",
+            ),
+            (
+                MissReason::Expired,
+                None,
+                "miss: the credential has expired; put a fresh one",
+            ),
+            (
+                MissReason::Revoked,
+                pause,
+                "miss: the credential was revoked; fetching it failed a moment ago, and nobody \
+                 is granted its lease for 4s 500ms",
+            ),
+            (
+                MissReason::Pending,
+                pause,
+                "miss: somebody is fetching the credential; try again in 4s 500ms",
+            ),
+            (
+                MissReason::Pending,
+                None,
+                "miss: somebody is fetching the credential; try again",
+            ),
+        ] {
+            assert_eq!(describe(reason, retry_after), told);
+        }
+    }
 
     #[test]
     fn wait_and_lease_are_asked_for() {

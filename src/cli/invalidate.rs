@@ -8,7 +8,9 @@ use serde_json::json;
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
+    names,
     output::{self, Format},
+    text,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -25,15 +27,21 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub struct InvalidateArgs {
     /// The namespace.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     #[command(flatten)]
     target: TargetArgs,
     /// With --key: revoke only this version of it.
-    #[arg(long, value_name = "VERSION", requires = "key")]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        requires = "key",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     if_version: Option<u64>,
-    /// Refuse from now on what was issued at or before this, in UTC and at most
-    /// 5 minutes ahead; by default what was issued until now.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
+    /// Refuse from now on what was issued at or before this, by RFC 3339 and at
+    /// most 5 minutes ahead; by default what was issued until now.
+    #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     issued_before: Option<SystemTime>,
     /// How to print what was revoked.
     #[arg(long, value_enum, default_value_t)]
@@ -46,13 +54,13 @@ pub struct InvalidateArgs {
 #[group(required = true, multiple = false)]
 struct TargetArgs {
     /// Revoke the credential of this key.
-    #[arg(long)]
+    #[arg(long, value_parser = names::key)]
     key: Option<String>,
     /// Revoke every credential whose key starts so.
-    #[arg(long)]
+    #[arg(long, value_parser = names::prefix)]
     prefix: Option<String>,
     /// Revoke every credential that was put with this tag.
-    #[arg(long)]
+    #[arg(long, value_parser = names::tag)]
     tag: Option<String>,
     /// Revoke every credential of the namespace.
     #[arg(long)]
@@ -75,7 +83,7 @@ impl InvalidateArgs {
         match self.output {
             Format::Text => output::print(&format!("removed {removed} at revision {revision}"))?,
             Format::Json => {
-                output::print(&json!({ "removed": removed, "revision": revision }).to_string())?;
+                output::print_json(&json!({ "removed": removed, "revision": revision }))?;
             }
         }
         Ok(ExitCode::SUCCESS)

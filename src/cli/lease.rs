@@ -1,17 +1,74 @@
 //! A lease's token as scripts pass it on: in hexadecimal.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use credcache_client::LeaseToken;
+
+use super::failure::Failure;
 
 /// Of a lease whose token is all that was passed on.
 pub(super) const UNKNOWN_TTL: Duration = Duration::ZERO;
 
 /// No server's tokens are longer.
 const MOST_BYTES: usize = 64;
+const WRONG: &str = "must be a lease's token, as `credcache get --lease` prints it";
 
-pub(super) fn parse(text: &str) -> Result<LeaseToken, &'static str> {
-    const WRONG: &str = "not a lease's token, as `credcache get --lease` prints it";
+/// Who has the token can fill the key, and arguments can be read by every
+/// process of the machine: hence the file.
+#[derive(clap::Args, Debug)]
+#[group(id = "lease_token", multiple = false)]
+pub(super) struct LeaseArgs {
+    /// The lease, from `get --lease`. Everybody on the machine can read
+    /// arguments: --lease-file keeps it from them.
+    #[arg(long, value_name = "TOKEN", value_parser = parse)]
+    lease: Option<LeaseToken>,
+    /// Read the lease from this file, or from stdin if it is '-'.
+    #[arg(long, value_name = "PATH")]
+    lease_file: Option<PathBuf>,
+}
+
+impl LeaseArgs {
+    /// The token, if one was given. Stdin may be taken by something else.
+    pub(super) fn read(&self, stdin_is_free: bool) -> Result<Option<LeaseToken>, Failure> {
+        let Some(path) = &self.lease_file else {
+            return Ok(self.lease.clone());
+        };
+        let name = path.display();
+        let token = if path == Path::new("-") {
+            if !stdin_is_free {
+                return Err(Failure::Usage(
+                    "stdin can't hold both the value and the lease: pass one of them in a file"
+                        .into(),
+                ));
+            }
+            read_token(io::stdin().lock())
+        } else {
+            File::open(path).and_then(read_token)
+        };
+        let token = token.map_err(|error| {
+            Failure::Usage(format!("can't read the lease from {name}: {error}"))
+        })?;
+        parse(token.trim_ascii())
+            .map(Some)
+            .map_err(|_| Failure::Usage(format!("{name} {}", WRONG.replacen("be", "hold", 1))))
+    }
+}
+
+fn read_token(source: impl Read) -> io::Result<String> {
+    let mut token = String::new();
+    // Line ends and all; what is longer is no token.
+    let most = 2 * MOST_BYTES as u64 + 16;
+    source.take(most).read_to_string(&mut token)?;
+    Ok(token)
+}
+
+fn parse(text: &str) -> Result<LeaseToken, &'static str> {
     let digits = text.as_bytes();
     if digits.is_empty() || digits.len() > 2 * MOST_BYTES || !digits.len().is_multiple_of(2) {
         return Err(WRONG);
@@ -47,5 +104,43 @@ mod tests {
         for wrong in ["", "0", "0g", "+1", "é", "00 ff", &long] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn file_holds_the_token_and_a_line_end() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("lease");
+        let args = LeaseArgs {
+            lease: None,
+            lease_file: Some(path.clone()),
+        };
+        for (held, token) in [
+            ("00ff\n", Some(vec![0, 255])),
+            ("  00ff\r\n", Some(vec![0, 255])),
+            ("", None),
+            ("hunter2", None),
+        ] {
+            std::fs::write(&path, held).unwrap();
+            match (args.read(true), token) {
+                (Ok(Some(read)), Some(token)) => assert_eq!(read.expose(), token),
+                (Err(Failure::Usage(told)), None) => {
+                    assert!(told.contains("must hold a lease's token"), "{told}");
+                    assert!(!told.contains("hunter2"), "{told}");
+                }
+                (read, token) => panic!("{read:?} for {token:?}"),
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        let missing = args.read(true);
+        assert!(matches!(missing, Err(Failure::Usage(told)) if told.contains("can't read")));
+    }
+
+    #[test]
+    fn stdin_holds_one_thing_at_a_time() {
+        let args = LeaseArgs {
+            lease: None,
+            lease_file: Some("-".into()),
+        };
+        assert!(matches!(args.read(false), Err(Failure::Usage(_))));
     }
 }

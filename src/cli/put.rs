@@ -6,34 +6,41 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use credcache_client::{Lease, LeaseToken, Put, Secret, Stored};
+use credcache_client::{Lease, LeaseToken, Lifetime, Put, Secret, Stored};
 use serde_json::json;
 
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
-    lease,
-    lifetime::LifetimeArgs,
+    lease::{self, LeaseArgs},
+    lifetime::{self, LifetimeArgs},
+    names,
     output::{self, Format},
-    text, value,
+    shown, text, value,
 };
+use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
 The value is stored byte for byte; a newline at its end is kept unless
 --trim-newline is given. An empty value is refused.
 
+A value that was fetched under a lease is refused if the key's lease went to
+somebody else since, or if it was revoked since: don't use it then.
+
 Examples:
   vault token create -field=token | credcache put vault ci --ttl 1h
   credcache put aws reader --expires-at 2031-05-01T12:00:00Z --value-file sts.json
   echo \"$TOKEN\" | credcache put oauth billing --ttl 15m --trim-newline --tag prod --if-absent
-  issue | credcache put oauth billing --ttl 15m --lease \"$LEASE\"   # see get --lease";
+  issue | credcache put oauth billing --ttl 15m --lease-file lease   # see get --lease";
 
 /// Arguments of `put`.
 #[derive(clap::Args, Debug)]
 pub struct PutArgs {
     /// The namespace: a-z, 0-9, '.', '_' and '-'.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     /// The key: up to 1024 bytes of any text.
+    #[arg(value_parser = names::key)]
     key: String,
     #[command(flatten)]
     lifetime: LifetimeArgs,
@@ -44,24 +51,22 @@ pub struct PutArgs {
     #[arg(long)]
     trim_newline: bool,
     /// A tag by which it can be invalidated; may be repeated.
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = names::tag)]
     tags: Vec<String>,
     /// The tier to use, instead of the smallest that covers the lifetime.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::tier)]
     tier: Option<String>,
     /// Text to keep beside the value; may be repeated.
-    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = names::attribute)]
     attributes: Vec<(String, String)>,
     /// How long before its end it should be fetched anew.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     refresh_before: Option<Duration>,
-    /// When the issuer issued it, in UTC: refused if it was revoked since.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
+    /// When the issuer issued it, by RFC 3339: refused if it was revoked since.
+    #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     issued_at: Option<SystemTime>,
-    /// The lease it was fetched under, from `get --lease`: refused if that has
-    /// run out, or if it was revoked since.
-    #[arg(long, value_name = "TOKEN", value_parser = lease::parse)]
-    lease: Option<LeaseToken>,
+    #[command(flatten)]
+    lease: LeaseArgs,
     #[command(flatten)]
     precondition: PreconditionArgs,
     /// How to print what was stored.
@@ -78,32 +83,33 @@ struct PreconditionArgs {
     #[arg(long)]
     if_absent: bool,
     /// Store only in place of this version.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
     if_version: Option<u64>,
-}
-
-fn parse_attribute(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("must be NAME=VALUE"),
-    }
 }
 
 impl PutArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        names::check_labels(&self.tags, &self.attributes)?;
+        let asked = self.lifetime.lifetime()?;
+        let lease = self.lease.read(self.value_file.is_some())?;
         let value = value::read(self.value_file.as_deref(), self.trim_newline)?;
         let client = self.connection.connect().await?;
         let format = self.output;
-        let stored = client.put(self.into_put(value)?).await?;
+        let stored = client.put(self.into_put(value, asked, lease)).await?;
         match format {
             Format::Text => output::print(&describe(&stored))?,
-            Format::Json => output::print(&json(&stored).to_string())?,
+            Format::Json => output::print_json(&json(&stored))?,
+        }
+        let Stored {
+            tier, expires_at, ..
+        } = &stored;
+        if let Some(told) = lifetime::cut(&client, asked, tier, *expires_at).await {
+            output::complain(&told);
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn into_put(self, value: Secret) -> Result<Put, Failure> {
-        let lifetime = self.lifetime.into_lifetime()?;
+    fn into_put(self, value: Secret, lifetime: Lifetime, lease: Option<LeaseToken>) -> Put {
         let mut put = Put::new(self.namespace, self.key, value, lifetime);
         for tag in self.tags {
             put = put.tag(tag);
@@ -120,7 +126,7 @@ impl PutArgs {
         if let Some(issued_at) = self.issued_at {
             put = put.issued_at(issued_at);
         }
-        if let Some(token) = self.lease {
+        if let Some(token) = lease {
             put = put.lease(&Lease::new(token, lease::UNKNOWN_TTL));
         }
         if self.precondition.if_absent {
@@ -129,7 +135,7 @@ impl PutArgs {
         if let Some(version) = self.precondition.if_version {
             put = put.if_version(version);
         }
-        Ok(put)
+        put
     }
 }
 
@@ -141,7 +147,8 @@ fn describe(stored: &Stored) -> String {
         ..
     } = stored;
     format!(
-        "stored version {version} in tier {tier} until {}",
+        "stored version {version} in tier {} until {}",
+        shown::line(tier),
         text::rfc3339(*expires_at)
     )
 }
@@ -181,8 +188,9 @@ mod tests {
 
     #[test]
     fn lease_and_time_of_issue_are_read() {
-        let args = put("--ttl 1h --lease 00ff --issued-at 2031-05-01T12:00:00Z").unwrap();
-        assert_eq!(args.lease.unwrap().expose(), [0, 255]);
+        let args = put("--ttl 1h --lease 00ff --issued-at 2031-05-01T14:00:00+02:00").unwrap();
+        let lease = args.lease.read(false).unwrap();
+        assert_eq!(lease.unwrap().expose(), [0, 255]);
         assert!(args.issued_at.is_some());
         assert!(put("--ttl 1h --lease secret").is_none());
         assert!(put("--ttl 1h --issued-at yesterday").is_none());
@@ -200,6 +208,8 @@ mod tests {
         let expected = [("a".into(), "b=c".into()), ("d".into(), String::new())];
         assert_eq!(args.attributes, expected);
         assert!(put("--ttl 1h --attribute region").is_none());
+        assert!(put("--ttl 1h --tier= ").is_none());
+        assert!(put("--ttl 1h --if-version 0").is_none());
         assert!(put("--ttl 1h --attribute =x").is_none());
     }
 }

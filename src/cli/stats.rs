@@ -14,6 +14,8 @@ use tokio::time::{self, MissedTickBehavior};
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
+    interrupts::Interrupts,
+    names,
     output::{self, Format},
     text,
 };
@@ -28,9 +30,9 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub struct StatsArgs {
     /// Count this namespace alone.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::namespace)]
     namespace: Option<String>,
-    /// Refresh until Ctrl-C.
+    /// Refresh until a signal, or until nobody reads any more.
     #[arg(long)]
     watch: bool,
     /// How often to refresh.
@@ -56,9 +58,11 @@ impl StatsArgs {
             self.print(&self.ask(&client).await?, output::print)?;
             return Ok(ExitCode::SUCCESS);
         }
+        let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             failed = self.watch(&client) => failed,
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+            () = output::until_reader_leaves() => Ok(ExitCode::SUCCESS),
+            _ = interrupts.next() => Ok(ExitCode::SUCCESS),
         }
     }
 
@@ -82,7 +86,7 @@ impl StatsArgs {
     ) -> std::io::Result<()> {
         match self.output {
             Format::Text => table(&table::render(stats, wall_clock())),
-            Format::Json => output::print(&json::render(stats).to_string()),
+            Format::Json => output::print_json(&json::render(stats)),
         }
     }
 }

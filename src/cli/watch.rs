@@ -1,22 +1,27 @@
 //! `credcache watch`: a line for each event, until somebody ends it.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use credcache_client::{Event, Target};
+use credcache_client::{Event, Target, Watch};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
     connection::ConnectionArgs,
     failure::Failure,
     interrupts::Interrupts,
+    names,
     output::{self, Format},
+    shown,
 };
+use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
 A line is the revision, what happened, and to what; names are quoted, and a value
 is never told. After `reset` events were lost, or the server is another instance:
 what was derived from earlier lines is void. Ends with 69 when the server goes
-away; --from goes on where it stood.
+away, or says nothing for --timeout, 3 seconds at least; --from goes on where it
+stood. Ends with 0 on a signal, and when nobody reads any more.
 
 Examples:
   credcache watch oauth
@@ -27,6 +32,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 pub struct WatchArgs {
     /// The namespace.
+    #[arg(value_parser = names::namespace)]
     namespace: String,
     /// Go on from where an earlier watch stood, instead of from now.
     #[arg(long, value_name = "INSTANCE:REVISION", value_parser = Position::parse)]
@@ -66,44 +72,93 @@ impl Position {
     }
 }
 
+impl Position {
+    /// Up to this event everything was told.
+    fn go_on(stood: &mut Option<Self>, event: &Event) {
+        let revision = event.revision();
+        match event {
+            Event::Reset { instance_id, .. } | Event::Heartbeat { instance_id, .. } => {
+                let instance_id = instance_id.clone();
+                *stood = Some(Self {
+                    instance_id,
+                    revision,
+                });
+            }
+            _ => {
+                if let Some(stood) = stood {
+                    stood.revision = revision;
+                }
+            }
+        }
+    }
+}
+
 impl WatchArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             failed = self.watch() => failed,
+            () = output::until_reader_leaves() => Ok(ExitCode::SUCCESS),
             _ = interrupts.next() => Ok(ExitCode::SUCCESS),
         }
     }
 
-    async fn watch(self) -> Result<ExitCode, Failure> {
+    async fn watch(&self) -> Result<ExitCode, Failure> {
         let client = self.connection.connect().await?;
-        let mut instance = None;
-        let mut watch = match self.from {
+        let mut stood = self.from.clone();
+        let mut watch = match stood.clone() {
             Some(Position {
                 instance_id,
                 revision,
             }) => {
-                instance = Some(instance_id.clone());
-                let watch = client.watch_from(self.namespace, instance_id, revision);
+                let watch = client.watch_from(&self.namespace, instance_id, revision);
                 watch.await?
             }
-            None => client.watch(self.namespace).await?,
+            None => client.watch(&self.namespace).await?,
         };
         loop {
-            let event = watch.next().await?;
-            if let Event::Reset { instance_id, .. } | Event::Heartbeat { instance_id, .. } = &event
-            {
-                instance = Some(instance_id.clone());
-            }
+            let event = match self.next(&mut watch).await {
+                Ok(event) => event,
+                Err(failure) => return Err(broke_off(failure, stood)),
+            };
+            Position::go_on(&mut stood, &event);
             if matches!(event, Event::Heartbeat { .. }) && !self.heartbeats {
                 continue;
             }
-            let line = match self.output {
-                Format::Text => describe(&event),
-                Format::Json => json(&event, instance.as_deref()).to_string(),
-            };
-            output::stream(&line).await?;
+            match self.output {
+                Format::Text => output::stream(&describe(&event)).await?,
+                Format::Json => {
+                    let instance = stood.as_ref().map(|stood| &stood.instance_id[..]);
+                    output::stream_json(&json(&event, instance)).await?;
+                }
+            }
         }
+    }
+
+    /// A server that is there says something every second.
+    async fn next(&self, watch: &mut Watch) -> Result<Event, Failure> {
+        let patience = self.connection.timeout.max(LEAST_PATIENCE);
+        match timeout(patience, watch.next()).await {
+            Ok(event) => Ok(event?),
+            Err(_) => Err(Failure::Silent(format!(
+                "{} has said nothing for {}, not even that it is there",
+                self.connection.server,
+                duration::shown(patience)
+            ))),
+        }
+    }
+}
+
+/// Of the heartbeats, which come every second, some may be late.
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
+
+fn broke_off(failure: Failure, stood: Option<Position>) -> Failure {
+    match stood {
+        Some(stood) => Failure::BrokeOff {
+            failure: Box::new(failure),
+            position: format!("{}:{}", stood.instance_id, stood.revision),
+        },
+        None => failure,
     }
 }
 
@@ -117,8 +172,12 @@ fn describe(event: &Event) -> String {
             Target::All => "invalidated all".into(),
         },
         Event::Replaced { key, version, .. } => format!("replaced key {key:?} version {version}"),
-        Event::Reset { instance_id, .. } => format!("reset instance {instance_id}"),
-        Event::Heartbeat { instance_id, .. } => format!("heartbeat instance {instance_id}"),
+        Event::Reset { instance_id, .. } => {
+            format!("reset instance {}", shown::line(instance_id))
+        }
+        Event::Heartbeat { instance_id, .. } => {
+            format!("heartbeat instance {}", shown::line(instance_id))
+        }
         _ => "unknown".into(),
     };
     format!("{} {what}", event.revision())

@@ -100,7 +100,8 @@ impl Raw {
     ) {
         for (name, value) in environment {
             let name = name.to_string_lossy();
-            if !name.starts_with("CREDCACHE_") || belongs_to_others(&name) {
+            // Set but empty counts as unset, as it does for shells' `${NAME:-…}`.
+            if !name.starts_with("CREDCACHE_") || value.is_empty() || belongs_to_others(&name) {
                 continue;
             }
             let origin = Origin::Variable(name.to_string());

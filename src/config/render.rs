@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use toml::Value;
 
 use super::{Config, Group, LogFormat};
-use crate::cache::TierSpec;
+use crate::{cache::TierSpec, duration};
 
 impl Config {
     /// The configuration as a TOML file.
@@ -95,7 +95,7 @@ fn quoted(text: impl ToString) -> String {
 }
 
 fn duration(duration: Duration) -> String {
-    quoted(humantime::format_duration(duration))
+    quoted(duration::shown(duration))
 }
 
 /// Exact, unlike bytesize's own rounding: in the largest unit that divides it.

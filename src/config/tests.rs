@@ -40,6 +40,18 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 }
 
 #[test]
+fn variable_that_is_set_but_empty_counts_as_unset() {
+    let file = "log.level = 'warn'";
+    let variables = Setting::ALL.map(Setting::variable);
+    let empty: Vec<_> = variables.iter().map(|name| (&name[..], "")).collect();
+    assert_eq!(load(file, &empty).unwrap(), load(file, &[]).unwrap());
+    assert!(load(file, &[("CREDCACHE_NO_SUCH_SETTING", "")]).is_ok());
+    let args = ServeArgs::default();
+    let unnamed = [(OsString::from("CREDCACHE_CONFIG"), OsString::new())];
+    assert_eq!(super::read_file(&args, &unnamed).unwrap(), None);
+}
+
+#[test]
 fn nothing_typed_gives_the_documented_defaults() {
     let config = Config::from_sources(None, [], &ServeArgs::default()).unwrap();
     assert_eq!(config.listen, ["127.0.0.1:50051".parse().unwrap()]);

@@ -42,7 +42,7 @@ const ACCEPTED_TIERS: &str = "1 to 16 [[tier]] tables of name, max_ttl and capac
 const ACCEPTED_NAME: &str =
     "1 to 63 of [a-z0-9._-], starting with a letter or digit, each name once";
 const ACCEPTED_MAX_TTL: &str =
-    "a duration from 1s to 10years, such as \"15m\", another in every tier";
+    "a duration from 1s to 3652d, such as \"15m\", another in every tier";
 const ACCEPTED_CAPACITY: &str =
     "a size up to 1PiB, such as \"64MiB\", with room for 16 of the largest credentials";
 

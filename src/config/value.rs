@@ -10,6 +10,7 @@ use toml::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::{Group, ListenAddr, LogFormat};
+use crate::duration;
 
 /// Why a value won't do; without the setting's name.
 pub(super) type Problem = String;
@@ -21,7 +22,7 @@ pub(super) fn duration(
     let text = value
         .as_str()
         .ok_or_else(|| format!("{} has no unit", shown(value)))?;
-    let duration = humantime::parse_duration(text).map_err(|error| wrong(value, error))?;
+    let duration = duration::parse(text).map_err(|error| wrong(value, error))?;
     within(duration, bounds, value)
 }
 

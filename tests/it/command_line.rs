@@ -3,6 +3,8 @@
 
 mod fetching;
 mod leases;
+mod lifetimes;
+mod terminal;
 mod watching;
 
 use std::{
@@ -158,24 +160,41 @@ async fn stats_are_printed_for_people_and_for_scripts() {
 }
 
 #[tokio::test]
-async fn watched_stats_end_with_0_when_interrupted() {
+async fn watched_stats_end_with_0_on_a_signal_and_when_nobody_reads_any_more() {
     let (_server, address) = serve().await;
-    let mut command = credcache(&["stats", "--watch", "--interval", "1ms", "--output", "json"]);
-    command.args(["--server", &address]).stdout(Stdio::piped());
-    let watched = spawn_blocking(move || {
-        let mut child = command.spawn().unwrap();
-        let mut lines =
-            std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-        // Two, so that it was refreshed; and the signal finds it watching.
-        for _ in 0..2 {
-            let line = lines.next().unwrap().unwrap();
-            serde_json::from_str::<Value>(&line).unwrap();
-        }
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-        lines.for_each(drop);
-        child.wait().unwrap().code()
-    });
-    assert_eq!(within(watched).await.unwrap(), Some(0));
+    for signal in [
+        Some(Signal::INT),
+        Some(Signal::TERM),
+        Some(Signal::HUP),
+        Some(Signal::QUIT),
+        None,
+    ] {
+        // A reader that leaves is noticed with nothing to write.
+        let interval = if signal.is_some() { "1ms" } else { "1h" };
+        let mut command = credcache(&["stats", "--watch", "--interval", interval]);
+        command
+            .args(["--output", "json", "--server", &address])
+            .stdout(Stdio::piped());
+        let watched = spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            let mut lines =
+                std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+            // Two, so that it was refreshed; and the signal finds it watching.
+            for _ in 0..if signal.is_some() { 2 } else { 1 } {
+                let line = lines.next().unwrap().unwrap();
+                serde_json::from_str::<Value>(&line).unwrap();
+            }
+            match signal {
+                Some(signal) => {
+                    kill_process(Pid::from_child(&child), signal).unwrap();
+                    lines.for_each(drop);
+                }
+                None => drop(lines),
+            }
+            child.wait().unwrap().code()
+        });
+        assert_eq!(within(watched).await.unwrap(), Some(0), "{signal:?}");
+    }
 }
 
 #[tokio::test]
@@ -193,7 +212,7 @@ async fn exit_codes_tell_usage_from_absence_from_refusal() {
         ("put aws reader", "token", 64, "--ttl"),
         ("put aws reader --ttl 30s --value qz", "", 64, "--value"),
         ("put aws reader --ttl 30s", "", 64, "empty"),
-        ("put AWS reader --ttl 30s", "token", 64, "namespace"),
+        ("put AWS reader --ttl 30s", "token", 64, "NAMESPACE"),
         (
             "put aws reader --ttl 30s --tier none",
             "token",

@@ -1,9 +1,11 @@
 //! The program that fetches a credential: run in a process group of its own, so
-//! that all it started ends with it.
+//! that all it started ends with it, and with this process.
 
 use std::{
     ffi::OsString,
     fmt, io,
+    os::{fd::OwnedFd, unix::net},
+    pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -11,16 +13,23 @@ use std::{
 use credcache_client::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::AsyncReadExt,
-    process::{Child, Command},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    process::{Child, ChildStdout, Command},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::super::value::{self, MAX_VALUE, Unusable};
+use super::super::{
+    lifetime::Unstated,
+    supervise::{self, GRACE, Report},
+    value::{self, MAX_VALUE, Unusable},
+};
+use crate::duration;
 
-/// Between the request to end and being killed.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// How long what a program left behind may go on writing, once it has ended well
+/// itself.
+const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) struct Program {
     pub(super) name: OsString,
@@ -29,13 +38,15 @@ pub(super) struct Program {
     pub(super) trim_newline: bool,
 }
 
-/// Why there is no value. No message holds the program's arguments or output.
+/// Why there is no credential. No message holds the program's arguments or
+/// output.
 #[derive(Debug)]
 pub(super) enum ProgramError {
     NotStarted(io::Error),
     Unreadable(io::Error),
     Failed(ExitStatus),
     Unusable(Unusable),
+    Unstated(Unstated),
     TimedOut(Duration),
     /// This process was told to end.
     Interrupted,
@@ -62,47 +73,84 @@ impl Program {
     }
 }
 
-struct Group(Child);
+/// The program and all it starts, under their supervisor.
+struct Group {
+    supervisor: Child,
+    /// Tells how the program ended; closed, by whatever, it makes the supervisor
+    /// end the group.
+    line: UnixStream,
+}
 
 impl Group {
     fn start(program: &Program) -> io::Result<Self> {
-        Command::new(&program.name)
+        let (line, theirs) = net::UnixStream::pair()?;
+        line.set_nonblocking(true)?;
+        let supervisor = Command::new(supervise::program()?)
+            .arg0("credcache")
+            .args([supervise::NAME, "--"])
+            .arg(&program.name)
             .args(&program.args)
-            .stdin(Stdio::null())
+            .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .process_group(0)
-            .spawn()
-            .map(Self)
+            .spawn()?;
+        let line = UnixStream::from_std(line)?;
+        Ok(Self { supervisor, line })
     }
 
     async fn output(&mut self) -> Result<Vec<u8>, ProgramError> {
+        let Some(stdout) = self.supervisor.stdout.take() else {
+            return Err(ProgramError::Unreadable(io::ErrorKind::BrokenPipe.into()));
+        };
         let mut output = Vec::new();
-        if let Some(stdout) = self.0.stdout.take() {
-            let mut bounded = stdout.take(MAX_VALUE as u64 + 1);
-            let read = bounded.read_to_end(&mut output).await;
-            read.map_err(ProgramError::Unreadable)?;
-        }
-        if output.len() > MAX_VALUE {
-            // It may be writing for ever.
-            return Err(ProgramError::Unusable(Unusable::TooLarge));
-        }
-        let status = self.0.wait().await.map_err(ProgramError::Unreadable)?;
-        if status.success() {
-            Ok(output)
-        } else {
-            Err(ProgramError::Failed(status))
+        let report = {
+            let mut read = pin!(read(stdout, &mut output));
+            let mut report = pin!(Report::receive(&mut self.line));
+            tokio::select! {
+                end = &mut read => {
+                    end?;
+                    report.await
+                }
+                report = &mut report => {
+                    // What it left running may hold its stdout.
+                    if matches!(&report, Ok(Report::Ended(status)) if status.success())
+                        && let Ok(end) = timeout(LINGER, read).await
+                    {
+                        end?;
+                    }
+                    report
+                }
+            }
+        };
+        match report {
+            Ok(Report::Ended(status)) => {
+                // Waited for, so that what is left of the group is left alone.
+                let _ = self.supervisor.wait().await;
+                if status.success() {
+                    Ok(output)
+                } else {
+                    Err(ProgramError::Failed(status))
+                }
+            }
+            Ok(Report::NotStarted(error)) => Err(ProgramError::NotStarted(error)),
+            // It was killed, and the program lost its supervisor.
+            Err(_) => {
+                self.signal(Signal::KILL);
+                let status = self.supervisor.wait().await;
+                Err(status.map_or_else(ProgramError::Unreadable, ProgramError::Failed))
+            }
         }
     }
 
     async fn end(&mut self) {
-        self.signal(Signal::TERM);
-        // If that isn't enough, dropping it is.
-        let _ = timeout(GRACE, self.0.wait()).await;
+        let _ = self.line.shutdown().await;
+        // The supervisor takes GRACE. If that isn't enough, dropping it is.
+        let _ = timeout(GRACE + GRACE / 2, self.supervisor.wait()).await;
     }
 
     /// Only as long as it hasn't been waited for: its id is nobody else's then.
     fn signal(&self, signal: Signal) {
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        let id = self.supervisor.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(Pid::from_raw) {
             let _ = kill_process_group(group, signal);
         }
@@ -112,6 +160,16 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+    }
+}
+
+async fn read(stdout: ChildStdout, output: &mut Vec<u8>) -> Result<(), ProgramError> {
+    let mut bounded = stdout.take(MAX_VALUE as u64 + 1);
+    let read = bounded.read_to_end(output).await;
+    match read.map_err(ProgramError::Unreadable)? {
+        // It may be writing for ever.
+        len if len > MAX_VALUE => Err(ProgramError::Unusable(Unusable::TooLarge)),
+        _ => Ok(()),
     }
 }
 
@@ -125,10 +183,11 @@ impl fmt::Display for ProgramError {
             Self::Unusable(Unusable::TooLarge) => {
                 f.write_str("the command printed more than 4 MiB; no server takes that")
             }
+            Self::Unstated(unstated) => unstated.fmt(f),
             Self::TimedOut(limit) => write!(
                 f,
                 "the command took longer than {}; try a longer --fetch-timeout",
-                humantime::format_duration(*limit)
+                duration::shown(*limit)
             ),
             Self::Interrupted => f.write_str("the command was interrupted"),
         }
@@ -139,69 +198,15 @@ impl fmt::Display for ProgramError {
 mod tests {
     use super::*;
 
-    async fn run(script: &str, timeout: Duration) -> Result<Secret, String> {
-        let program = Program {
-            name: "sh".into(),
-            args: vec!["-c".into(), script.into()],
-            timeout,
-            trim_newline: true,
-        };
-        let output = program.run(&CancellationToken::new()).await;
-        output.map_err(|error| error.to_string())
-    }
-
-    const NEVER: Duration = Duration::from_secs(60);
-
-    #[tokio::test]
-    async fn value_is_what_was_printed_by_one_that_ended_well() {
-        let value = run("printf 'a\\0b\\n'", NEVER).await.unwrap();
-        assert_eq!(value.expose(), b"a\0b");
-        for (script, why) in [
-            ("echo token; exit 3", "exit status: 3"),
-            ("echo token; kill -9 $$", "signal: 9"),
-            ("echo", "printed nothing"),
-            ("cat", "printed nothing"),
-            ("exec cat /dev/zero", "more than 4 MiB"),
-        ] {
-            let error = run(script, NEVER).await.unwrap_err();
-            assert!(error.contains(why), "{script}: {error}");
-            assert!(!error.contains("token"), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn one_that_takes_too_long_is_ended_with_all_it_started() {
-        // Reading ends only when the last one that could write has ended.
-        let (reader, writer) = std::io::pipe().unwrap();
-        let held = std::os::fd::OwnedFd::from(writer);
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "sleep 1000 & sleep 1000"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(held)
-            .process_group(0);
-        let mut group = Group(command.spawn().unwrap());
-        drop(command);
-        group.end().await;
-        drop(group);
-        let left = tokio::task::spawn_blocking(move || io::read_to_string(reader));
-        assert_eq!(timeout(NEVER, left).await.unwrap().unwrap().unwrap(), "");
-        let error = run("sleep 1000", Duration::from_millis(1)).await;
-        assert!(error.unwrap_err().contains("--fetch-timeout"));
-    }
-
     #[tokio::test]
     async fn nothing_is_run_after_the_interruption() {
         let program = Program {
             name: "/nonexistent/program".into(),
             args: Vec::new(),
-            timeout: NEVER,
+            timeout: Duration::from_secs(60),
             trim_newline: false,
         };
         let stop = CancellationToken::new();
-        let missing = program.run(&stop).await;
-        assert!(matches!(missing, Err(ProgramError::NotStarted(_))));
         stop.cancel();
         let stopped = program.run(&stop).await;
         assert!(matches!(stopped, Err(ProgramError::Interrupted)));

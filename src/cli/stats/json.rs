@@ -35,6 +35,7 @@ pub(super) fn render(stats: &Stats) -> Value {
             "filled": leases.filled,
             "abandoned": leases.abandoned,
             "expired": leases.expired,
+            "revoked": leases.revoked,
             "waits": leases.waits,
             "waiting": leases.waiting,
         },

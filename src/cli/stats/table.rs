@@ -5,7 +5,10 @@ use std::{fmt::Write, time::SystemTime};
 use bytesize::ByteSize;
 use credcache_client::{Misses, Stats, Tier};
 
-use crate::cli::text;
+use crate::{
+    cli::{shown, text},
+    duration,
+};
 
 pub(super) fn render(stats: &Stats, now: SystemTime) -> String {
     let mut lines = summary(stats, now);
@@ -24,8 +27,8 @@ fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
     let mut lines = vec![
         format!(
             "credcache {}, instance {}, up {}",
-            server.version,
-            server.instance_id,
+            shown::line(&server.version),
+            shown::line(&server.instance_id),
             text::seconds(uptime)
         ),
         String::new(),
@@ -47,11 +50,13 @@ fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
     let leases = &stats.leases;
     if *leases != Default::default() {
         lines.push(format!(
-            "leases         {}: filled {}, abandoned {}, expired {}; waits {}, waiting now {}",
+            "leases         {}: filled {}, abandoned {}, expired {}, revoked {}; waits {}, \
+             waiting now {}",
             leases.granted,
             leases.filled,
             leases.abandoned,
             leases.expired,
+            leases.revoked,
             leases.waits,
             leases.waiting
         ));
@@ -96,8 +101,8 @@ type Row = [String; COLUMNS];
 fn tiers(tiers: &[Tier]) -> Vec<Row> {
     let rows = tiers.iter().map(|tier| {
         [
-            tier.name.clone(),
-            humantime::format_duration(tier.max_ttl).to_string(),
+            shown::line(&tier.name),
+            duration::shown(tier.max_ttl),
             tier.entries.to_string(),
             ByteSize(tier.used_bytes).to_string(),
             ByteSize(tier.capacity_bytes).to_string(),
@@ -227,9 +232,18 @@ TIER      MAX TTL  ENTRIES      USED  CAPACITY                FILL  HITS  EVICTI
         let leases = Leases {
             granted: 2,
             filled: 1,
+            revoked: 3,
             ..Default::default()
         };
         let text = render(&Stats { leases, ..sample() }, SystemTime::UNIX_EPOCH);
         assert!(text.contains("leases         2: filled 1,"), "{text}");
+        assert!(text.contains(", revoked 3;"), "{text}");
+    }
+
+    #[test]
+    fn name_of_a_tier_does_nothing_to_a_terminal() {
+        let tiers = vec![tier("\x1b[2J\n", 60, 1)];
+        let text = render(&Stats { tiers, ..sample() }, SystemTime::UNIX_EPOCH);
+        assert!(text.contains("\n\\u{1b}[2J\\n "), "{text}");
     }
 }

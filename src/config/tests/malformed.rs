@@ -45,6 +45,8 @@ const DURATIONS: Spellings = (
         "true",
         "['1s']",
         "'99999999999999999999s'",
+        "'15M'",
+        "'1.5m'",
     ],
 );
 const ADDRESSES: Spellings = (
@@ -140,15 +142,9 @@ const NAMES: Spellings = (
     ],
 );
 const MAX_TTLS: Spellings = (
-    &["'1s'", "'10years'", "'12h'"],
+    &["'1s'", "'3652d'", "'12h'"],
     &[
-        "'0s'",
-        "'999ms'",
-        "'11years'",
-        "60",
-        "'never'",
-        "''",
-        "true",
+        "'0s'", "'999ms'", "'3653d'", "'15M'", "'1y'", "60", "'never'", "''", "true",
     ],
 );
 const CAPACITIES: Spellings = (

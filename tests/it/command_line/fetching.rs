@@ -19,11 +19,13 @@ use super::{BINARY, assert_ended, run, serve};
 use crate::fixture::{Running, credcache, within};
 
 /// `credcache fetch aws reader` of what a shell script prints.
-fn command(address: &str, options: &str, script: &str) -> Command {
-    let mut args = vec![
-        "fetch", "aws", "reader", "--ttl", "40s", "--server", address,
-    ];
+pub(super) fn command(address: &str, options: &str, script: &str) -> Command {
+    let mut args = vec!["fetch", "aws", "reader", "--server", address];
     args.extend(options.split_whitespace());
+    if !options.contains("--ttl") && !options.contains("--expires-at") && !options.contains("-from")
+    {
+        args.extend(["--ttl", "40s"]);
+    }
     args.extend(["--", "sh", "-c", script]);
     let mut command = Command::from(credcache(&args));
     command
@@ -33,20 +35,20 @@ fn command(address: &str, options: &str, script: &str) -> Command {
     command
 }
 
-async fn fetch(address: &str, options: &str, script: &str) -> Output {
+pub(super) async fn fetch(address: &str, options: &str, script: &str) -> Output {
     within(command(address, options, script).output())
         .await
         .unwrap()
 }
 
 /// A file into which each run of a script writes a line.
-struct Runs {
+pub(super) struct Runs {
     _directory: TempDir,
     file: PathBuf,
 }
 
 impl Runs {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("runs");
         fs::write(&file, "").unwrap();
@@ -56,16 +58,16 @@ impl Runs {
         }
     }
 
-    fn counting(&self, script: &str) -> String {
+    pub(super) fn counting(&self, script: &str) -> String {
         format!("echo >> '{}'; {script}", self.file.display())
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         fs::read_to_string(&self.file).unwrap().lines().count()
     }
 }
 
-async fn leases(server: &Running) -> Leases {
+pub(super) async fn leases(server: &Running) -> Leases {
     within(server.client().await.stats(None))
         .await
         .unwrap()
@@ -164,12 +166,98 @@ async fn failure_is_not_repeated_by_others_for_a_while() {
 }
 
 #[tokio::test]
-async fn value_that_the_server_does_not_take_is_not_printed() {
+async fn value_is_what_was_printed_by_a_command_that_ended_well() {
     let (server, address) = serve().await;
-    let fetched = fetch(&address, "", "head -c 100000 /dev/zero").await;
-    assert_ended(&fetched, 64, "value");
-    assert!(fetched.stdout.is_empty());
+    for (options, script, told) in [
+        ("", "echo token; exit 3", "exit status: 3"),
+        ("", "echo token; kill -9 $$", "signal: 9"),
+        ("", "echo", "printed nothing"),
+        ("", "cat", "printed nothing"),
+        ("", "exec cat /dev/zero", "more than 4 MiB"),
+        (
+            "--fetch-timeout 100ms",
+            "echo token; sleep 1000",
+            "--fetch-timeout",
+        ),
+    ] {
+        let options = format!("--retry-after 0s --trim-newline {options}");
+        let failed = fetch(&address, &options, script).await;
+        assert_ended(&failed, 70, told);
+        assert!(failed.stdout.is_empty(), "{script}");
+        assert!(!String::from_utf8(failed.stderr).unwrap().contains("token"));
+    }
+    assert_eq!(leases(&server).await.abandoned, 6);
+}
+
+#[tokio::test]
+async fn value_that_the_server_does_not_store_is_printed_with_a_warning() {
+    let (server, address) = serve().await;
+    let large = fetch(&address, "", "head -c 100000 /dev/zero").await;
+    assert_ended(&large, 0, "the server doesn't");
+    assert_eq!(large.stdout.len(), 100_000);
     assert_eq!(leases(&server).await.abandoned, 1);
+
+    let (_server, address) = serve().await;
+    let elsewhere = fetch(&address, "--tier nowhere", "echo token").await;
+    assert_ended(&elsewhere, 0, "short, long");
+    assert_eq!(elsewhere.stdout, b"token\n");
+
+    // Revoked while it is fetched, each time that it is.
+    let (_server, address) = serve().await;
+    let revoke = "invalidate aws --all --output json --server";
+    let script = format!(
+        "'{}' {revoke} {address} >/dev/null; echo token",
+        env!("CARGO_BIN_EXE_credcache")
+    );
+    let revoked = fetch(&address, "", &script).await;
+    assert_ended(&revoked, 0, "revoked while it was being fetched");
+    assert_eq!(revoked.stdout, b"token\n");
+    assert_ended(&run(&address, "get aws reader", b"").await, 1, "miss");
+}
+
+#[tokio::test]
+async fn what_ended_by_the_servers_clock_is_not_printed() {
+    let (server, address) = serve().await;
+    // The server's clock is in 2033, and the end still ahead of this machine's.
+    let options = "--expires-at 2033-05-18T03:33:20Z";
+    let ended = fetch(&address, options, "echo token").await;
+    assert_ended(&ended, 64, "expires_at");
+    assert!(ended.stdout.is_empty());
+    server.assert_nothing_was_stored().await;
+}
+
+/// A process that a script left behind; ended with the test.
+struct Left(PathBuf);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let id = fs::read_to_string(&self.0).unwrap_or_default();
+        if let Some(pid) = id.trim().parse().ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_command_leaves_in_the_background_is_not_waited_for() {
+    let (_server, address) = serve().await;
+    let directory = TempDir::new().unwrap();
+    let left = Left(directory.path().join("pid"));
+    let script = format!(
+        "sleep 1000 2>/dev/null & echo $! > '{}'; echo token",
+        left.0.display()
+    );
+    let fetched = fetch(&address, "", &script).await;
+    assert_ended(&fetched, 0, "");
+    assert_eq!(fetched.stdout, b"token\n");
+    assert_eq!(
+        run(&address, "get aws reader", b"").await.stdout,
+        b"token\n"
+    );
+    // It was left on purpose, and goes on.
+    let id = fs::read_to_string(&left.0).unwrap();
+    let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
+    assert!(rustix::process::test_kill_process(id).is_ok());
 }
 
 #[tokio::test]
@@ -214,24 +302,106 @@ async fn due_credential_is_printed_and_the_next_one_fetched_before_it_ends() {
     assert_eq!(leases(&server).await.filled, 2);
 }
 
+/// A `fetch` whose script has said on stderr that it has begun.
+struct Begun {
+    child: tokio::process::Child,
+    stderr: BufReader<tokio::process::ChildStderr>,
+}
+
+impl Begun {
+    async fn of(address: &str, script: &str) -> Self {
+        let mut child = command(address, "", script).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut begun = Self { child, stderr };
+        assert_eq!(begun.line().await, "begun\n");
+        begun
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        within(self.stderr.read_line(&mut line)).await.unwrap();
+        line
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// What the script said until the last process that could had ended.
+    async fn rest(&mut self) -> String {
+        let mut told = String::new();
+        within(self.stderr.read_to_string(&mut told)).await.unwrap();
+        told
+    }
+
+    async fn code(&mut self) -> Option<i32> {
+        within(self.child.wait()).await.unwrap().code()
+    }
+}
+
 #[tokio::test]
 async fn signal_ends_the_command_and_gives_the_lease_back() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+    for (signal, code) in [
+        (Signal::TERM, 143),
+        (Signal::INT, 130),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+    ] {
         let (server, address) = serve().await;
         // Two processes, of which the shell is one.
         let script = "echo begun >&2; sleep 1000; true";
-        let mut child = command(&address, "", script).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut told = String::new();
-        within(stderr.read_line(&mut told)).await.unwrap();
-        assert_eq!(told, "begun\n");
-        let id = i32::try_from(child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
-        assert_eq!(within(child.wait()).await.unwrap().code(), Some(code));
-        // Both have stderr too: it ends when they have.
-        within(stderr.read_to_string(&mut told)).await.unwrap();
+        let mut begun = Begun::of(&address, script).await;
+        begun.signal(signal);
+        assert_eq!(begun.code().await, Some(code));
+        begun.rest().await;
         assert_eq!(leases(&server).await.abandoned, 1);
         let fetched = fetch(&address, "", "echo token").await;
         assert_eq!(fetched.stdout, b"token\n");
     }
+}
+
+#[tokio::test]
+async fn signal_that_comes_twice_at_once_leaves_the_command_time_to_end() {
+    let (server, address) = serve().await;
+    let script = "trap 'echo told >&2; sleep 0.2; echo cleaned up >&2; exit 1' TERM; \
+                  echo begun >&2; while :; do sleep 0.01; done";
+    let mut begun = Begun::of(&address, script).await;
+    begun.signal(Signal::TERM);
+    // The first has been taken: the next one isn't lost in it. (A shell may have
+    // something to say too.)
+    while begun.line().await != "told\n" {}
+    begun.signal(Signal::TERM);
+    assert_eq!(begun.code().await, Some(143));
+    assert!(begun.rest().await.contains("cleaned up"));
+    assert_eq!(leases(&server).await.abandoned, 1);
+}
+
+#[tokio::test]
+async fn kill_that_leaves_no_time_ends_the_command_with_all_it_started() {
+    let (_server, address) = serve().await;
+    // What heeds no other signal, and a grandchild.
+    let script = "trap '' TERM INT HUP QUIT; sleep 1000 & echo begun >&2; sleep 1000; true";
+    let mut begun = Begun::of(&address, script).await;
+    begun.signal(Signal::KILL);
+    assert_eq!(begun.code().await, None);
+    // All of them have stderr: it ends when they have.
+    begun.rest().await;
+}
+
+#[tokio::test]
+async fn command_that_lost_its_supervisor_is_ended() {
+    let (_server, address) = serve().await;
+    let script = "trap '' TERM; echo begun >&2; kill -9 $PPID; sleep 1000; true";
+    let mut begun = Begun::of(&address, script).await;
+    assert_eq!(begun.code().await, Some(70));
+    assert!(begun.rest().await.contains("signal: 9"));
+}
+
+#[tokio::test]
+async fn supervisor_is_for_fetch_alone() {
+    let mut alone = Command::from(credcache(&["supervise-for-fetch", "--", "echo", "run"]));
+    let ended = within(alone.output()).await.unwrap();
+    assert_ended(&ended, 64, "`credcache fetch` alone");
+    assert!(ended.stdout.is_empty());
 }

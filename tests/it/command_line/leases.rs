@@ -1,8 +1,9 @@
 //! A script that does by hand what `fetch` does: lease, put, abandon.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{assert_ended, json, run, serve};
 use crate::fixture::within;
@@ -55,7 +56,50 @@ async fn token_is_told_in_text_too_and_is_good_once() {
     let put = format!("put aws reader --ttl 30s --lease {token}");
     assert_ended(&run(&address, &put, b"token").await, 70, "LEASE_LOST");
     let closed = run(&address, "get aws reader --lease", b"").await;
-    assert_ended(&closed, 1, "put it first in ");
+    assert_ended(&closed, 1, "nobody is granted its lease for ");
+    let told = String::from_utf8(closed.stderr).unwrap();
+    assert!(!told.contains("put it"), "{told}");
+}
+
+#[tokio::test]
+async fn token_is_read_from_a_file_or_stdin_where_nobody_else_sees_it() {
+    let (_server, address) = serve().await;
+    let directory = TempDir::new().unwrap();
+    let (lease, value) = (
+        directory.path().join("lease"),
+        directory.path().join("value"),
+    );
+    fs::write(&value, "token").unwrap();
+
+    let token = granted(&address, "reader").await;
+    fs::write(&lease, format!("{token}\n")).unwrap();
+    let put = format!("put aws reader --ttl 30s --lease-file {}", lease.display());
+    assert_ended(&run(&address, &put, b"token").await, 0, "");
+
+    let token = granted(&address, "other").await;
+    let both = "put aws other --ttl 30s --lease-file -";
+    assert_ended(
+        &run(&address, both, b"token").await,
+        64,
+        "both the value and the lease",
+    );
+    let put = format!("{both} --value-file {}", value.display());
+    assert_ended(&run(&address, &put, token.as_bytes()).await, 0, "");
+    assert_eq!(run(&address, "get aws other", b"").await.stdout, b"token");
+
+    let token = granted(&address, "third").await;
+    let abandon = "abandon aws third --lease-file -";
+    assert_ended(
+        &run(&address, abandon, b"hunter2").await,
+        64,
+        "must hold a lease's token",
+    );
+    assert_ended(&run(&address, abandon, token.as_bytes()).await, 0, "");
+    assert_ended(
+        &run(&address, "abandon aws third", b"").await,
+        64,
+        "--lease-file",
+    );
 }
 
 #[tokio::test]
@@ -86,4 +130,18 @@ async fn credential_is_judged_by_when_it_was_issued() {
         let put = format!("put aws reader --ttl 30s --issued-at {issued_at}");
         assert_ended(&run(&address, &put, b"token").await, code, told);
     }
+}
+
+#[tokio::test]
+async fn lease_lost_to_an_invalidation_is_counted() {
+    let (_server, address) = serve().await;
+    let token = granted(&address, "reader").await;
+    run(&address, "invalidate aws --all", b"").await;
+    let put = format!("put aws reader --ttl 30s --lease {token}");
+    assert_ended(&run(&address, &put, b"token").await, 70, "REVOKED");
+    let stats = json(&run(&address, "stats --output json", b"").await);
+    assert_eq!(stats["leases"]["revoked"], 1);
+    let table = run(&address, "stats", b"").await;
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("revoked 1;"), "{table}");
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{json, run, serve};
-use crate::fixture::{credcache, within};
+use crate::fixture::{Server, credcache, within};
 
 /// Killed if the test fails.
 struct Watching {
@@ -57,7 +57,7 @@ impl Watching {
 
 #[tokio::test]
 async fn what_changes_is_printed_as_it_changes_until_a_signal() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let (_server, address) = serve().await;
         let mut watch = Watching::start(&address, "watch aws --heartbeats");
         // From here on it watches.
@@ -107,10 +107,18 @@ async fn watch_goes_on_from_where_an_earlier_one_stood() {
 }
 
 #[tokio::test]
-async fn reader_that_leaves_ends_it_quietly() {
+async fn reader_that_leaves_ends_it_quietly_though_nothing_happens() {
     let (_server, address) = serve().await;
-    let mut watch = Watching::start(&address, "watch aws --heartbeats");
-    watch.line().await;
+    let mut earlier = Watching::start(&address, "watch aws --heartbeats");
+    earlier.line().await;
+    let put = json(&run(&address, "put aws a --ttl 30s --output json", b"token").await);
+    run(&address, "put aws b --ttl 30s", b"token").await;
+    let stats = json(&run(&address, "stats --output json", b"").await);
+    let instance = stats["server"]["instance_id"].as_str().unwrap();
+    let line = format!("watch aws --from {instance}:{}", put["version"]);
+    let mut watch = Watching::start(&address, &line);
+    // The last line that there is.
+    assert!(watch.line().await.contains("key \"b\""));
     let Watching { mut child, lines } = watch;
     drop(lines);
     let mut told = String::new();
@@ -129,5 +137,21 @@ async fn server_that_goes_away_ends_it_with_69() {
     while within(watch.lines.next_line()).await.unwrap().is_some() {}
     let (code, told) = watch.ended().await;
     assert_eq!(code, Some(69), "{told}");
-    assert_ne!(told, "");
+    assert!(told.contains("--from "), "{told}");
+}
+
+#[tokio::test]
+async fn server_that_says_nothing_any_more_ends_it_with_69() {
+    let mut server = Server::start(&[]);
+    let address = server.listening_on();
+    let line = "watch aws --heartbeats --output json --timeout 100ms";
+    let mut watch = Watching::start(&address, line);
+    let stood = watch.json().await;
+    server.signal(Signal::STOP);
+    while within(watch.lines.next_line()).await.unwrap().is_some() {}
+    let (code, told) = watch.ended().await;
+    assert_eq!(code, Some(69), "{told}");
+    assert!(told.contains("has said nothing for 3s"), "{told}");
+    let from = format!("--from {}:", stood["instance_id"].as_str().unwrap());
+    assert!(told.contains(&from), "{told}");
 }
