@@ -4,11 +4,15 @@
 mod expiry;
 mod invalidation;
 mod limits;
+mod refresh;
 mod tiers;
 
 use std::time::Duration;
 
-use credcache_client::{Client, Credential, Lifetime, Lookup, MissReason, Put, Secret, Stored};
+use credcache_client::{
+    Client, Credential, Lifetime, Lookup, MissReason, Put, Secret, Stored,
+    proto::{self, GetRequest, get_response::Outcome},
+};
 
 use crate::fixture::{Running, START, TWO_TIERS, config, within};
 
@@ -36,6 +40,27 @@ async fn looked_up(client: &Client, namespace: &str, key: &str) -> Lookup {
 
 async fn hit(client: &Client, key: &str) -> Credential {
     looked_up(client, "aws", key).await.hit().expect("a hit")
+}
+
+/// The server's own answer, however little is left of what it carries: a client
+/// judges it once more when it returns it, and then that is over.
+async fn answer(server: &Running, key: &str, min_ttl: Duration) -> Outcome {
+    let request = GetRequest {
+        namespace: "aws".into(),
+        key: key.into(),
+        min_ttl: Some(min_ttl.try_into().unwrap()),
+        ..Default::default()
+    };
+    let mut stub = server.stub().await;
+    let response = within(stub.get(request)).await.unwrap();
+    response.into_inner().outcome.unwrap()
+}
+
+async fn live(server: &Running, key: &str) -> proto::Credential {
+    match answer(server, key, Duration::ZERO).await {
+        Outcome::Credential(credential) => credential,
+        Outcome::Miss(miss) => panic!("{miss:?}"),
+    }
 }
 
 async fn miss(client: &Client, key: &str) -> MissReason {

@@ -47,13 +47,13 @@ async fn one_order_of_the_calls_explains_every_answer() {
     let recorder = Arc::new(Recorder::new(server.time.clock()));
     let (moments, mut passing) = mpsc::channel(1);
     let mut callers = JoinSet::new();
-    let mut client = connect(&server).await;
+    let mut clients = [connect(&server).await, connect(&server).await];
     for nth in 0..CALLERS {
         if nth % CALLERS_TO_A_CLIENT == 0 {
-            client = connect(&server).await;
+            clients = [connect(&server).await, connect(&server).await];
         }
         let draw = Draw::new(nth, seed * CALLERS + nth);
-        let mut caller = Caller::new(client.clone(), recorder.clone(), draw);
+        let mut caller = Caller::new(clients.clone(), recorder.clone(), draw);
         let moments = moments.clone();
         callers.spawn(async move {
             for call in 0..operations.div_ceil(CALLERS) {

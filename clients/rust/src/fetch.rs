@@ -135,6 +135,12 @@ impl FetchOptions {
         self
     }
 
+    /// The same, keeping what was fetched in an outage no longer than this.
+    pub(crate) fn kept_at_most(mut self, bound: Duration) -> Self {
+        self.keep_in_outage = self.keep_in_outage.min(bound);
+        self
+    }
+
     /// The least lifetime that must be left.
     pub(crate) fn least_left(&self) -> Duration {
         self.min_ttl.unwrap_or_default()

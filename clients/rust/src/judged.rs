@@ -7,7 +7,9 @@
 
 use std::{borrow::Borrow, time::Duration};
 
-use crate::{Answer, Credential, Lookup, Miss, MissReason};
+use crate::{
+    Answer, Credential, Error, Lease, Lookup, Miss, MissReason, clock::BootInstant, proto,
+};
 
 /// A credential, owned or shared, that may have ended since it was received.
 #[derive(Clone)]
@@ -59,6 +61,33 @@ impl<C: Borrow<Credential>> Unjudged<C> {
     }
 }
 
+impl Lookup<Unjudged> {
+    pub(crate) fn parse(response: proto::GetResponse, sent: BootInstant) -> Result<Self, Error> {
+        use proto::get_response::Outcome;
+        match response.outcome {
+            Some(Outcome::Credential(credential)) => {
+                let credential = Credential::parse(credential, sent)?;
+                Ok(Self::Hit(Unjudged::new(credential)))
+            }
+            Some(Outcome::Miss(miss)) => Miss::parse(miss).map(Self::Miss),
+            None => Err(Error::Malformed("outcome is unset")),
+        }
+    }
+}
+
+impl Answer<Unjudged> {
+    pub(crate) fn parse(
+        mut response: proto::GetResponse,
+        sent: BootInstant,
+    ) -> Result<Self, Error> {
+        let lease = response.lease.take().map(Lease::parse).transpose()?;
+        Ok(Self {
+            lookup: Lookup::parse(response, sent)?,
+            lease,
+        })
+    }
+}
+
 impl<C: Borrow<Credential>> Lookup<Unjudged<C>> {
     /// Whether it is a hit that can't be handed out any more.
     pub(crate) fn is_late(&self, least_left: Duration) -> bool {
@@ -93,7 +122,7 @@ impl<C: Borrow<Credential>> Answer<Unjudged<C>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, clock::BootInstant};
+    use crate::Secret;
 
     const SECOND: Duration = Duration::from_secs(1);
 

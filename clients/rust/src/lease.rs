@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Credential, Error, Lookup, clock::BootInstant, judged::Unjudged, proto, wire};
+use crate::{Credential, Error, Lookup, proto, wire};
 
 /// What a Get answers to one who asks for the lease too.
 #[derive(Clone, Debug)]
@@ -23,19 +23,6 @@ impl<C> Answer<C> {
             lookup: self.lookup.map(wrap),
             lease: self.lease,
         }
-    }
-}
-
-impl Answer<Unjudged> {
-    pub(crate) fn parse(
-        mut response: proto::GetResponse,
-        sent: BootInstant,
-    ) -> Result<Self, Error> {
-        let lease = response.lease.take().map(Lease::parse).transpose()?;
-        Ok(Self {
-            lookup: Lookup::parse(response, sent)?,
-            lease,
-        })
     }
 }
 
@@ -63,7 +50,7 @@ impl Lease {
         Self { token, ttl }
     }
 
-    fn parse(lease: proto::Lease) -> Result<Self, Error> {
+    pub(crate) fn parse(lease: proto::Lease) -> Result<Self, Error> {
         if lease.token.is_empty() {
             return Err(Error::Malformed("lease without a token"));
         }
@@ -104,6 +91,7 @@ impl fmt::Debug for LeaseToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{clock::BootInstant, judged::Unjudged};
     use proto::get_response::Outcome;
 
     fn answer(lease: Option<proto::Lease>) -> Result<Answer<Unjudged>, Error> {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Secret, Stored, clock::BootInstant, judged::Unjudged, proto, wire};
+use crate::{Error, Secret, Stored, clock::BootInstant, proto, wire};
 
 /// What is good enough for a Get, and what to do if there is nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,20 +78,6 @@ impl<C> Lookup<C> {
         match self {
             Self::Hit(credential) => Lookup::Hit(wrap(credential)),
             Self::Miss(miss) => Lookup::Miss(miss),
-        }
-    }
-}
-
-impl Lookup<Unjudged> {
-    pub(crate) fn parse(response: proto::GetResponse, sent: BootInstant) -> Result<Self, Error> {
-        use proto::get_response::Outcome;
-        match response.outcome {
-            Some(Outcome::Credential(credential)) => {
-                let credential = Credential::parse(credential, sent)?;
-                Ok(Self::Hit(Unjudged::new(credential)))
-            }
-            Some(Outcome::Miss(miss)) => Miss::parse(miss).map(Self::Miss),
-            None => Err(Error::Malformed("outcome is unset")),
         }
     }
 }
@@ -168,7 +154,7 @@ impl Credential {
         self.tier = stored.tier;
     }
 
-    fn parse(credential: proto::Credential, sent: BootInstant) -> Result<Self, Error> {
+    pub(crate) fn parse(credential: proto::Credential, sent: BootInstant) -> Result<Self, Error> {
         let ttl = wire::parse_span(credential.ttl, "ttl")?;
         if ttl.is_zero() {
             return Err(Error::Malformed("ttl is zero"));
@@ -210,7 +196,7 @@ pub struct Miss {
 }
 
 impl Miss {
-    fn parse(miss: proto::Miss) -> Result<Self, Error> {
+    pub(crate) fn parse(miss: proto::Miss) -> Result<Self, Error> {
         let retry_after = miss
             .retry_after
             .map(|span| wire::parse_span(Some(span), "retry_after"));

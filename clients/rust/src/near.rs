@@ -60,6 +60,7 @@ pub struct NearCache(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    bound: Duration,
     spaces: Box<[Arc<Space>]>,
     followers: Vec<AbortHandle>,
 }
@@ -142,8 +143,10 @@ impl NearCache {
     /// started for it in the background, at most once a second.
     ///
     /// In an outage of the server it hands out what was fetched, as
-    /// [`FetchOptions::keep_in_outage`](crate::FetchOptions::keep_in_outage) says:
-    /// the bound of the near cache doesn't hold for that.
+    /// [`FetchOptions::keep_in_outage`](crate::FetchOptions::keep_in_outage) says,
+    /// but for no longer than this cache's
+    /// [`heartbeat_bound`](NearBuilder::heartbeat_bound): so that the bound holds for
+    /// whatever this cache returns.
     pub async fn get_or_fetch<F, Fut, X>(
         &self,
         namespace: &str,
@@ -175,6 +178,7 @@ impl NearCache {
         X::Error: Send + 'static,
     {
         let client = &self.0.client;
+        let options = options.kept_at_most(self.0.bound);
         let space = self.space(namespace);
         let hit = space.and_then(|space| {
             let hit = space.lookup(key, options.least_left(), BootInstant::now)?;
@@ -289,6 +293,7 @@ impl NearBuilder {
             .collect();
         NearCache(Arc::new(Inner {
             client: self.client,
+            bound,
             spaces,
             followers,
         }))

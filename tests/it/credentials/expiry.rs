@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use credcache_client::{GetOptions, MissReason, Put};
+use credcache_client::{
+    GetOptions, MissReason, Put,
+    proto::{self, get_response::Outcome},
+};
 
-use super::{NANOSECOND, hit, miss, put, reason, stored};
+use super::{NANOSECOND, answer, hit, live, miss, put, reason, stored};
 use crate::fixture::{Running, START, TWO_TIERS, config, within};
 
 const HALF_MINUTE: Duration = Duration::from_secs(30);
@@ -19,7 +22,7 @@ async fn credential_lives_to_the_nanosecond_and_not_beyond() {
     let client = server.client().await;
     stored(&client, put("reader", HALF_MINUTE)).await;
     server.time.pass(HALF_MINUTE - NANOSECOND);
-    hit(&client, "reader").await;
+    live(&server, "reader").await;
     server.time.pass(NANOSECOND);
     assert_eq!(miss(&client, "reader").await, MissReason::Expired);
 }
@@ -30,7 +33,7 @@ async fn wall_clock_that_steps_forward_ends_a_lifetime() {
     let client = server.client().await;
     stored(&client, put("reader", HALF_MINUTE)).await;
     server.time.step_wall_forward(HALF_MINUTE - NANOSECOND);
-    hit(&client, "reader").await;
+    live(&server, "reader").await;
     server.time.step_wall_forward(NANOSECOND);
     assert_eq!(miss(&client, "reader").await, MissReason::Expired);
 }
@@ -51,7 +54,7 @@ async fn wall_clock_that_steps_back_neither_lengthens_a_lifetime_nor_promises_to
     );
     assert!(credential.remaining() <= left);
     server.time.pass(left - NANOSECOND);
-    hit(&client, "reader").await;
+    live(&server, "reader").await;
     server.time.pass(NANOSECOND);
     assert_eq!(miss(&client, "reader").await, MissReason::Expired);
 }
@@ -62,7 +65,7 @@ async fn lifetime_goes_on_while_the_machine_is_suspended() {
     let client = server.client().await;
     stored(&client, put("reader", HALF_MINUTE)).await;
     server.time.pass_unseen_by_wall(HALF_MINUTE - NANOSECOND);
-    hit(&client, "reader").await;
+    live(&server, "reader").await;
     server.time.pass_unseen_by_wall(NANOSECOND);
     assert_eq!(miss(&client, "reader").await, MissReason::Expired);
 }
@@ -79,9 +82,13 @@ async fn credential_that_ends_too_soon_for_the_caller_is_a_miss() {
             .unwrap()
     };
     assert!(get(Duration::ZERO).await.hit().is_some());
-    assert!(get(HALF_MINUTE).await.hit().is_some());
-    let more = get(HALF_MINUTE + NANOSECOND).await;
-    assert_eq!(reason(more), MissReason::TtlTooShort);
+    let enough = answer(&server, "reader", HALF_MINUTE).await;
+    assert!(matches!(enough, Outcome::Credential(_)));
+    // What is left when the answer is here is less than that.
+    let enough = get(HALF_MINUTE).await;
+    assert_eq!(reason(enough), MissReason::TtlTooShort);
+    let more = answer(&server, "reader", HALF_MINUTE + NANOSECOND).await;
+    assert!(matches!(more, Outcome::Miss(miss) if miss.reason() == proto::MissReason::TtlTooShort));
     server.time.pass(HALF_MINUTE);
     assert_eq!(reason(get(HALF_MINUTE).await), MissReason::Expired);
 }

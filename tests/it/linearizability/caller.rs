@@ -18,15 +18,19 @@ use super::{
 
 pub(super) struct Caller {
     client: Client,
+    /// Knows nothing of the server's clock, for it never gets: so that it sends
+    /// lifetimes as they are drawn, whatever time has passed for the server.
+    putting: Client,
     recorder: Arc<Recorder>,
     draw: Draw,
     record: Vec<Operation>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Client, recorder: Arc<Recorder>, draw: Draw) -> Self {
+    pub(super) fn new([client, putting]: [Client; 2], recorder: Arc<Recorder>, draw: Draw) -> Self {
         Self {
             client,
+            putting,
             recorder,
             draw,
             record: Vec::new(),
@@ -103,7 +107,7 @@ impl Caller {
         if let Some(issued_at) = issued_at {
             put = put.issued_at(issued_at);
         }
-        let (span, answer) = self.recorder.timed(self.client.put(put)).await;
+        let (span, answer) = self.recorder.timed(self.putting.put(put)).await;
         let outcome = match answer {
             Ok(stored) => Ok(Stored {
                 version: stored.version,

@@ -189,13 +189,11 @@ impl<E> Delivery<E> {
     /// The same without the cache: who comes later, and can't ask the server
     /// either, finds it for a while.
     fn hand_out_and_keep(self, held: &Held, credential: Unjudged<Credential>) {
-        let until = self.begun.boot.after(self.keep);
+        let begun = (self.begun.boot, self.begun.since);
         let credential = credential.map(Arc::new);
         let fetches = &held.client.fetches;
         let name = (&held.namespace[..], &held.key[..]);
-        fetches
-            .kept
-            .keep(name, &credential, self.begun.since, until);
+        fetches.kept.keep(name, &credential, begun, self.keep);
         if let Some(entry) = self.entry {
             entry.tell(Outcome::Ready(credential.clone()));
         }

@@ -47,6 +47,8 @@ struct State {
 
 struct Entry {
     credential: Unjudged<Arc<Credential>>,
+    /// When its fetch began.
+    begun: BootInstant,
     until: BootInstant,
 }
 
@@ -60,15 +62,15 @@ impl Kept {
         Since(self.state().revocations)
     }
 
-    /// Keeps what was fetched, up to `until`.
+    /// Keeps what a fetch brought that began at `begun`, for `keep` from then.
     pub(super) fn keep(
         self: &Arc<Self>,
         (namespace, key): (&str, &str),
         credential: &Unjudged<Arc<Credential>>,
-        since: Since,
-        until: BootInstant,
+        (begun, since): (BootInstant, Since),
+        keep: Duration,
     ) {
-        let until = until.min(credential.seen().deadline);
+        let until = begun.after(keep).min(credential.seen().deadline);
         if until <= BootInstant::now() {
             return;
         }
@@ -82,6 +84,7 @@ impl Kept {
             name,
             Entry {
                 credential: credential.clone(),
+                begun,
                 until,
             },
         );
@@ -97,14 +100,20 @@ impl Kept {
         }
     }
 
-    /// What is kept of a key.
-    pub(super) fn get(&self, namespace: &str, key: &str) -> Option<Unjudged<Arc<Credential>>> {
+    /// What is kept of a key, for a caller who would have kept it for `keep`.
+    pub(super) fn get(
+        &self,
+        namespace: &str,
+        key: &str,
+        keep: Duration,
+    ) -> Option<Unjudged<Arc<Credential>>> {
         if self.is_empty() {
             return None;
         }
         let state = self.state();
         let entry = state.entries.get(&(namespace.to_owned(), key.to_owned()))?;
-        (entry.until > BootInstant::now()).then(|| entry.credential.clone())
+        let until = entry.until.min(entry.begun.after(keep));
+        (until > BootInstant::now()).then(|| entry.credential.clone())
     }
 
     /// The server has answered for this key: it knows better.
@@ -216,24 +225,33 @@ mod tests {
         Unjudged::new(Arc::new(Credential::until(value, deadline)))
     }
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn keep(kept: &Arc<Kept>, key: &str, bytes: usize, since: Since) {
-        let until = BootInstant::now().after(60 * SECOND);
-        let credential = credential(bytes, 60 * SECOND);
-        kept.keep(("aws", key), &credential, since, until);
+        let credential = credential(bytes, MINUTE);
+        let begun = (BootInstant::now(), since);
+        kept.keep(("aws", key), &credential, begun, MINUTE);
+    }
+
+    fn is_kept(kept: &Kept, key: &str) -> bool {
+        kept.get("aws", key, MINUTE).is_some()
     }
 
     #[test]
     fn nothing_is_kept_past_its_time_or_its_own_end() {
         let kept = Arc::<Kept>::default();
         let now = BootInstant::now();
-        for (left, until) in [(60 * SECOND, now), (Duration::ZERO, now.after(60 * SECOND))] {
-            kept.keep(("aws", "k"), &credential(1, left), kept.begin(), until);
-            assert!(kept.get("aws", "k").is_none());
+        for (left, time) in [(MINUTE, Duration::ZERO), (Duration::ZERO, MINUTE)] {
+            let begun = (now, kept.begin());
+            kept.keep(("aws", "k"), &credential(1, left), begun, time);
+            assert!(!is_kept(&kept, "k"));
         }
         keep(&kept, "k", 1, kept.begin());
-        assert!(kept.get("aws", "k").is_some() && kept.get("aw", "sk").is_none());
+        assert!(is_kept(&kept, "k") && kept.get("aw", "sk", MINUTE).is_none());
+        // A caller who would have kept it for less doesn't get it.
+        assert!(kept.get("aws", "k", Duration::ZERO).is_none());
         assert!(kept.sweep(BootInstant::now()));
-        assert!(!kept.sweep(BootInstant::now().after(61 * SECOND)));
+        assert!(!kept.sweep(BootInstant::now().after(MINUTE + SECOND)));
         assert!(kept.is_empty() && kept.state().bytes == 0);
     }
 
@@ -246,10 +264,10 @@ mod tests {
             keep(&kept, "k", 1, since);
             keep(&kept, "other", 1, since);
             kept.revoke("aws", &target);
-            assert!(kept.get("aws", "k").is_none());
-            assert_eq!(kept.get("aws", "other").is_some(), other);
+            assert!(!is_kept(&kept, "k"));
+            assert_eq!(is_kept(&kept, "other"), other);
             keep(&kept, "k", 1, since);
-            assert!(kept.get("aws", "k").is_none());
+            assert!(!is_kept(&kept, "k"));
         }
     }
 

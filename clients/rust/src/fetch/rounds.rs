@@ -272,7 +272,7 @@ where
         }
         let least_left = self.options.least_left();
         let kept = &self.client.fetches.kept;
-        match kept.get(self.namespace, self.key) {
+        match kept.get(self.namespace, self.key, self.options.keep_in_outage) {
             Some(credential) if !credential.is_late(least_left) => {
                 self.client.metrics.record(Measured::KeptHit);
                 Round::Done(credential, least_left)

@@ -47,14 +47,17 @@ impl Client {
         let deadline = Instant::now() + self.timeout;
         let ends = put.ends(BootInstant::now());
         let mut request = put.into_request();
-        let sent = match self.put_once(&request, ends).await {
+        let known = &self.server_clock;
+        let sent = match self.put_once(&request, ends, known).await {
             // By the server's clock as it was known, the end may have passed.
             Err(Error::Refused(refusal))
                 if is_about_the_end(&refusal) && self.knew_its_clock(ends) =>
             {
                 self.server_clock.forget();
                 let left = self.until(deadline)?;
-                left.put_once(&request, ends).await?
+                // Whatever is heard of the clock meanwhile.
+                left.put_once(&request, ends, &ServerClock::default())
+                    .await?
             }
             sent => sent?,
         };
@@ -62,7 +65,7 @@ impl Client {
             request.lease.clear();
             request.precondition = Some(Precondition::IfVersion(sent.stored.version));
             if let Ok(left) = self.until(deadline)
-                && let Ok(right) = left.put_once(&request, ends).await
+                && let Ok(right) = left.put_once(&request, ends, known).await
             {
                 return Ok(right.stored);
             }
@@ -74,8 +77,8 @@ impl Client {
         &self,
         request: &proto::PutRequest,
         ends: Option<BootInstant>,
+        known: &ServerClock,
     ) -> Result<Sent, Error> {
-        let server = &self.server_clock;
         let delivery = match request.lease.is_empty() {
             true => Delivery::AtMostOnce,
             false => Delivery::AtLeastOnce,
@@ -83,7 +86,7 @@ impl Client {
         let ((ttl, response), sent) = self
             .call(
                 delivery,
-                || aged(request.clone(), ends, server),
+                || aged(request.clone(), ends, known),
                 |channel, request: Request<proto::PutRequest>| async move {
                     let ttl = sent_ttl(request.get_ref());
                     let response = Stub::new(channel).put(request).await?;
@@ -95,7 +98,8 @@ impl Client {
         let stored = Stored::parse(response)?;
         let relative = ttl.filter(|_| ends.is_some());
         if let Some(ttl) = relative {
-            server.ended_at(stored.expires_at, ttl, sent, received);
+            self.server_clock
+                .ended_at(stored.expires_at, ttl, sent, received);
         }
         let grown = relative.map(|_| received.since(sent));
         Ok(Sent { stored, grown })

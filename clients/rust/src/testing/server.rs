@@ -249,7 +249,7 @@ impl CredentialCacheService for Service {
             self.0.present()?;
             let answer = self.0.store().get(&request);
             let lease_ends = match answer {
-                Answer::Now(response) => return Ok(Response::new(response)),
+                Answer::Now(response) => return Ok(Response::new(*response)),
                 Answer::Pending(lease_ends) => lease_ends,
             };
             if Instant::now() >= until {

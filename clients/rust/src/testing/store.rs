@@ -59,7 +59,7 @@ struct Fence {
 
 /// The answer to a Get, or until when somebody else is fetching.
 pub(super) enum Answer {
-    Now(proto::GetResponse),
+    Now(Box<proto::GetResponse>),
     Pending(Instant),
 }
 
@@ -85,10 +85,10 @@ impl Store {
                 let lease = (request.acquire_lease && is_due)
                     .then(|| self.grant(&name, request.lease_ttl, now))
                     .flatten();
-                return Answer::Now(proto::GetResponse {
+                return Answer::Now(Box::new(proto::GetResponse {
                     outcome: Some(Outcome::Credential(credential)),
                     lease,
-                });
+                }));
             }
         }
         let closed = self.closed.get(&name).copied();
@@ -100,7 +100,8 @@ impl Store {
             None if request.acquire_lease => self.grant(&name, request.lease_ttl, now),
             _ => None,
         };
-        Answer::Now(miss(reason, closed.map(|until| until - now), lease))
+        let retry_after = closed.map(|until| until - now);
+        Answer::Now(Box::new(miss(reason, retry_after, lease)))
     }
 
     fn grant(

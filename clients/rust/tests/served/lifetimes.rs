@@ -21,6 +21,14 @@ fn put() -> Put {
     Put::new("aws", "reader", Secret::new("token"), Lifetime::Ttl(MINUTE))
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the clock of the server that the test plays"
+)]
+fn wall_now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// What the server's clock shows: that of `hit`, which ends at a fixed time.
 fn shown() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000) - TTL
@@ -76,13 +84,13 @@ async fn first_put_that_took_long_is_put_right() {
         let Some(Sent::Ttl(ttl)) = first.request.lifetime else {
             panic!("nothing is known of the clock yet")
         };
-        let begun = SystemTime::now();
+        let begun = wall_now();
         // Read late, and counted from then.
         sleep(Duration::from_millis(300)).await;
         first.answer(PutResponse {
             version: 7,
             tier: "1-minute".into(),
-            expires_at: Some((SystemTime::now() + Duration::try_from(ttl).unwrap()).into()),
+            expires_at: Some((wall_now() + Duration::try_from(ttl).unwrap()).into()),
         });
         let right = server.put().await;
         assert!(right.request.precondition == Some(Precondition::IfVersion(7)));
@@ -101,7 +109,7 @@ async fn first_put_that_took_long_is_put_right() {
         first.answer(PutResponse {
             version: 9,
             tier: "1-minute".into(),
-            expires_at: Some((SystemTime::now() + MINUTE).into()),
+            expires_at: Some((wall_now() + MINUTE).into()),
         });
         server.put().await.refuse(Code::Aborted, "VERSION_DIFFERS");
     });
