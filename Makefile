@@ -12,10 +12,12 @@ TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUF     := $(TARGET)/tools/buf-$(BUF_VERSION)/buf
 GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+# The clients of tests/interop/protocol.py, as its requirements.txt pins them.
+PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint bench clean \
-        cargo rustfmt clippy go h2load peers
+        cargo rustfmt clippy go python3 h2load peers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,8 +60,9 @@ doc: cargo ## Build the documentation, private items too, warnings denied
 deny: $(DENY) ## Check the dependencies' licences, sources, duplicates and advisories
 	$(DENY) check
 
-interop: proto-lint $(GRPCURL) build ## Lint the contract; drive the release binary with grpcurl
+interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; drive the release binary with grpcurl and gRPC for Python
 	GRPCURL=$(GRPCURL) tests/interop/grpcurl.sh $(TARGET)/release/credcache
+	$(PYTHON)/bin/python tests/interop/protocol.py $(TARGET)/release/credcache
 
 proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
@@ -91,6 +94,10 @@ go:
 	[ "$${minor:-0}" -ge $(GO_MINOR) ] || { \
 	  echo "make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: this is $$found" >&2; exit 1; }
 
+python3:
+	@python3 -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo 'make interop needs Python 3 with venv: apt-get install python3-venv' >&2; exit 1; }
+
 h2load:
 	@command -v h2load >/dev/null || { $(call install,nghttp2-client); } || { \
 	  echo 'make bench needs h2load: apt-get install nghttp2-client' >&2; exit 1; }
@@ -113,6 +120,11 @@ $(BUF): | go
 
 $(GRPCURL): | go
 	GOFLAGS= GOBIN=$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+$(PYTHON)/installed: tests/interop/requirements.txt | python3
+	python3 -m venv --clear $(PYTHON)
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 $(DENY): | cargo
 	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)

@@ -14,7 +14,8 @@
 //! - Each change takes its revision in the ledger, in one step with the fences
 //!   against stale fills.
 //! - Locks are taken in one order: namespace registry, stripe, then ledger or
-//!   quick_cache shard; and never two of one kind.
+//!   what a tier knows of a shard, and quick_cache shard; and never two of one
+//!   kind.
 
 mod attributes;
 mod contents;
@@ -32,6 +33,7 @@ mod ledger;
 mod limits;
 mod name;
 mod namespaces;
+mod past;
 mod places;
 mod put;
 mod reading;
@@ -41,6 +43,7 @@ mod remove;
 mod revision;
 mod revoked;
 mod secret;
+mod stored;
 mod stripe;
 mod sweep;
 mod sync;
@@ -49,6 +52,7 @@ mod tests;
 mod tier;
 mod tier_spec;
 mod time;
+mod token;
 mod tree;
 mod watch;
 
@@ -65,24 +69,27 @@ pub use counters::{Count, Counts, TierCount};
 pub use entry::ENTRY_OVERHEAD;
 pub use flights::{Waiting, Woken};
 pub use get::{Hit, Lookup, Miss, MissReason, SharedValue};
-pub use group::TAG_OVERHEAD;
-pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, Target};
-pub use lease::{Answer, Ask, LONGEST_GATE, Lease, LeaseError, LeaseLost, Token};
+pub use group::TAG_PLACE;
+pub use invalidate::{Invalidate, Invalidated, LONGEST_AHEAD, SHORTEST_MEMORY, Target};
+pub use lease::{Answer, Ask, ExtendError, LONGEST_GATE, LeaseError, LeaseLost};
 pub use ledger::Change;
 pub use limits::{LARGEST_VALUE, Limits, ValueTooLarge};
 pub use name::{
     Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag,
 };
-pub use put::{Precondition, Put, PutError, Stored};
+pub use put::{Precondition, Put, PutError};
 pub use reading::{Judged, MOST_IN_PLACE, ReadEach, Reader, Reading, Seen};
 pub use reclaim::Reclaim;
 pub use revision::Revision;
 pub use secret::Secret;
+pub use stored::Stored;
 pub use sweep::Sweep;
 pub use tier_spec::{TierId, TierSpec};
 pub use time::{BootTime, Lifetime, Now, WallTime};
+pub use token::{LONGEST_LEASE, Lease, LeaseRequest, Token};
 pub use watch::{Told, TooManyWatchers, WatchFrom, Watcher};
 
+use group::SharedBytes;
 use hints::Hints;
 use ledger::Ledger;
 use name::Sought;
@@ -108,7 +115,7 @@ pub struct Cache {
     stripes: Box<[Stripe]>,
     ledger: Ledger,
     namespaces: Namespaces,
-    /// Of keys with a lease or a gate.
+    /// Of keys with a lease or in a cool-down.
     leases: Places,
     /// Of those who wait for a lease.
     waiters: Places,
@@ -161,6 +168,7 @@ impl Cache {
             }
         }
         specs.sort_by_key(|spec| spec.max_ttl);
+        let shared_bytes = SharedBytes::new(specs.len());
         let hasher = HashState::default();
         let hashes = NameHashes(hasher.clone());
         let capacity = specs
@@ -173,10 +181,13 @@ impl Cache {
                 .map(TierId::new)
                 .zip(specs)
                 .map(|(id, spec)| {
-                    Tier::new(id, spec, largest_entry(limits.max_value), hashes.clone())
+                    let largest = largest_entry(limits.max_value);
+                    Tier::new(id, spec, largest, hashes.clone(), shared_bytes.clone())
                 })
                 .collect(),
-            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            stripes: (0..STRIPES)
+                .map(|_| Stripe::new(shared_bytes.clone(), limits.max_leases as usize / STRIPES))
+                .collect(),
             ledger: Ledger::new(&limits),
             leases: Places::new(limits.max_leases),
             waiters: Places::new(limits.max_waiters),
@@ -246,10 +257,12 @@ pub fn smallest_capacity(max_value: u64) -> u64 {
     tier::smallest_capacity(largest_entry(max_value))
 }
 
+/// The most that an entry can take, with what it shares with no other.
 fn largest_entry(max_value: u64) -> u64 {
     // Attributes are followed by their length.
     let secret = max_value + (attributes::MAX_ENCODED + size_of::<u16>()) as u64;
-    entry::weight(MAX_KEY, secret) + group::largest_weight(MAX_TAGS, MAX_TAG)
+    let shared = group::largest_weight(MAX_TAGS, MAX_TAG);
+    entry::weight(MAX_KEY, secret) + (MAX_TAGS * TAG_PLACE) as u64 + shared
 }
 
 impl fmt::Debug for Cache {

@@ -41,6 +41,8 @@ pub struct Config {
     pub listen: Vec<ListenAddr>,
     /// Plaintext is allowed on addresses other hosts can reach.
     pub insecure: bool,
+    /// Who may connect to the Unix sockets.
+    pub unix: UnixAccess,
     /// How many threads serve connections; never zero.
     pub workers: u32,
     /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
@@ -52,6 +54,24 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: LogConfig,
+}
+
+/// Who may connect to the Unix sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixAccess {
+    /// The permissions of their files, at most 0o777. The owner has them all.
+    pub mode: u32,
+    /// The group of their files; that of the process, if none.
+    pub group: Option<Group>,
+}
+
+/// A group of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Its number.
+    Id(u32),
+    /// Its name, which is looked up when the socket is made.
+    Name(String),
 }
 
 /// Bounds on what clients may take.

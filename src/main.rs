@@ -1,11 +1,16 @@
 //! A sequence: arguments, configuration, telemetry, runtime, run.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use credcache::{
     cli::{self, Command},
     config::{self, CheckConfigArgs, Config, ServeArgs},
-    server, telemetry,
+    server::{self, ServeError},
+    telemetry,
 };
 use tokio::runtime::Builder;
 use tracing::{Level, enabled, error, info};
@@ -41,30 +46,39 @@ fn serve(args: &ServeArgs) -> ExitCode {
         return fail(EXIT_SOFTWARE, &error);
     }
     info!(version = env!("CARGO_PKG_VERSION"), tiers = ?config.tiers, "starting");
-    // For what isn't a call: accepting, signals, the drain.
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(EXIT_SOFTWARE, &error),
-    };
-    match runtime.block_on(server::serve(&config)) {
+    let code = match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if !enabled!(Level::ERROR) {
-                return fail(EXIT_SOFTWARE, &error);
+            if enabled!(Level::ERROR) {
+                error!(%error, "not serving");
+            } else {
+                telemetry::print(format_args!("credcache: {error}"));
             }
-            error!(%error, "not serving");
             ExitCode::from(EXIT_SOFTWARE)
         }
-    }
+    };
+    telemetry::flush();
+    code
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
+fn run(config: &Config) -> Result<(), ServeError> {
+    // For what isn't a call: accepting, signals, the drain.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Thread)?;
+    let outcome = runtime.block_on(server::serve(config));
+    // A name that resolves slowly must not keep it from ending.
+    runtime.shutdown_background();
+    outcome
+}
+
 fn check_config(args: &CheckConfigArgs) -> ExitCode {
     match config::check(args) {
-        Ok(toml) => {
-            print!("{toml}");
-            ExitCode::SUCCESS
-        }
+        Ok(toml) => match io::stdout().write_all(toml.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(EXIT_SOFTWARE, &format!("can't print it: {error}")),
+        },
         Err(errors) => fail(EXIT_USAGE, &errors),
     }
 }
@@ -81,8 +95,9 @@ fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "where there is no log")]
+/// Says why on stderr, where there is no log. If that can't be written, the
+/// exit code has to do.
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("credcache: {error}");
+    let _ = writeln!(io::stderr(), "credcache: {error}");
     ExitCode::from(code)
 }

@@ -34,8 +34,8 @@ use failure::Failure;
 use proto::credential_cache_service_server::{
     CredentialCacheService, CredentialCacheServiceServer,
 };
-use request::AbandonLease;
-pub(crate) use timeout::timeout;
+use request::{AbandonLease, ExtendLease};
+pub(crate) use timeout::{MalformedTimeout, parse_timeout};
 use watch::Events;
 
 /// The largest message, in bytes: what the contract allows, and what clients
@@ -185,6 +185,23 @@ impl CredentialCacheService for Service {
         request: Request<proto::BatchPutRequest>,
     ) -> Result<Response<proto::BatchPutResponse>, Status> {
         Ok(Response::new(self.put_all(&request.into_inner()).await?))
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<proto::ExtendLeaseRequest>,
+    ) -> Result<Response<proto::ExtendLeaseResponse>, Status> {
+        let request = request.into_inner();
+        let ExtendLease {
+            name,
+            token,
+            lease_ttl,
+        } = request::extend_lease(&request)?;
+        let left = self
+            .cache
+            .extend_lease(name, token, lease_ttl, self.clock.now())
+            .map_err(Failure::from)?;
+        Ok(Response::new(response::extend_lease(left)))
     }
 
     async fn abandon_lease(

@@ -6,6 +6,8 @@
 //! in bounded time. What the calls mean is `rpc`'s.
 
 mod accept;
+mod announce;
+mod authority;
 mod call_policy;
 mod calls;
 mod connection;
@@ -13,21 +15,20 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod one_message;
 mod patience;
 mod reclaimer;
 mod reflection;
 mod refusal;
 mod request_body;
 mod signals;
+mod stranger;
 mod transport;
+mod trouble;
 mod unix_socket;
 mod workers;
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -38,12 +39,13 @@ pub use listener::BoundAddr;
 pub use patience::Patience;
 
 use self::{
+    announce::announce,
     call_policy::CallPolicy,
     calls::Calls,
     drain::Drain,
     listener::Listener,
     reclaimer::Reclaimer,
-    signals::Signals,
+    signals::{Signals, Stop},
     transport::Transport,
     workers::{Lost, Workers},
 };
@@ -68,9 +70,6 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
-    /// The bound addresses can't be printed.
-    #[error("can't print the addresses: {0}")]
-    Announce(io::Error),
     /// Signals can't be received.
     #[error("can't receive signals: {0}")]
     Signals(io::Error),
@@ -91,8 +90,9 @@ pub enum ServeError {
     Tiers(#[from] TierError),
 }
 
-/// Serves a cache as configured until SIGTERM or SIGINT, then drains. A second
-/// signal ends the drain at once.
+/// Serves a cache as configured until SIGTERM or SIGINT, then drains. One more,
+/// a second later or more, ends the drain at once; so does SIGQUIT, at any time.
+/// SIGHUP does nothing.
 ///
 /// Prints each bound address to stdout, as `listening on ADDR`.
 ///
@@ -103,20 +103,30 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     // Before the addresses are told: who reads them may send a signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
-    let bound = bind(config).await?;
-    announce(&bound).map_err(ServeError::Announce)?;
-    let stop = CancellationToken::new();
+    let bound = tokio::select! {
+        bound = bind(config) => bound?,
+        stop = signals.stop() => {
+            info!(?stop, "not listening yet: stopping");
+            return Ok(());
+        }
+    };
+    announce(&bound);
+    let drain = CancellationToken::new();
     let signalled = async {
         // Awaited outside of the macros, which skip their fields where nobody
         // listens.
-        let signal = signals.next().await;
-        info!(signal, "stopping");
-        stop.cancel();
-        let signal = signals.next().await;
+        let signal = match signals.stop().await {
+            Stop::AtOnce(signal) => signal,
+            Stop::Drain(signal, asked) => {
+                info!(signal, "stopping");
+                drain.cancel();
+                signals.force(asked).await
+            }
+        };
         warn!(signal, "ending at once");
     };
     tokio::select! {
-        outcome = bound.run(app, stop.cancelled()) => outcome,
+        outcome = bound.run(app, drain.cancelled()) => outcome,
         () = signalled => Ok(()),
     }
 }
@@ -165,12 +175,13 @@ pub fn app(config: &Config) -> Result<App, ServeError> {
 pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
     let mut listeners = Vec::with_capacity(config.listen.len());
     for address in &config.listen {
-        let listener = Listener::bind(address, config.insecure)
-            .await
-            .map_err(|source| ServeError::Bind {
-                address: address.clone(),
-                source,
-            })?;
+        let listener =
+            Listener::bind(address, config)
+                .await
+                .map_err(|source| ServeError::Bind {
+                    address: address.clone(),
+                    source,
+                })?;
         listeners.push(listener);
     }
     Ok(Bound {
@@ -235,7 +246,7 @@ impl Bound {
             Workers::start(self.workers, &transport, app.reclaimer).map_err(ServeError::Thread)?;
         let workers = Arc::new(workers);
 
-        let max_connections = self.max_connections as usize;
+        let max_connections = descriptors::affordable_connections(self.max_connections) as usize;
         let slots = Arc::new(Semaphore::new(max_connections));
         let open = || max_connections - slots.available_permits();
         let mut acceptors = JoinSet::new();
@@ -270,13 +281,4 @@ impl Bound {
         }
         Ok(())
     }
-}
-
-fn announce(bound: &Bound) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    for address in bound.addresses() {
-        info!(%address, "listening");
-        writeln!(stdout, "listening on {address}")?;
-    }
-    stdout.flush()
 }

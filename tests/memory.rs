@@ -44,16 +44,21 @@ static ALONE: Mutex<()> = Mutex::new(());
 #[test]
 fn weight_counts_what_an_entry_takes() {
     let _alone = ALONE.lock();
-    let all_tags: Vec<String> = (0..16).map(|nth| format!("team/{nth:020}")).collect();
     let all_attributes: Vec<(String, String)> = (0..16)
         .map(|nth| (format!("name-{nth}"), "x".repeat(40)))
         .collect();
-    for (value, tags, attributes) in [
-        (16, 0, 0),
-        (256, 0, 0),
-        (300, 1, 0),
-        (1024, 4, 1),
-        (2000, 16, 16),
+    let mut wrong = Vec::new();
+    // What is asked of the allocator is measured, so the lengths are such that it
+    // gives little more.
+    for (value, tags, are_shared, attributes) in [
+        (16, 0, true, 0),
+        (256, 0, true, 0),
+        (256, 1, true, 0),
+        (256, 1, false, 0),
+        (256, 16, true, 0),
+        (256, 16, false, 0),
+        (1200, 4, false, 1),
+        (2000, 16, true, 16),
     ] {
         let tier = TierSpec {
             name: "one".into(),
@@ -64,14 +69,14 @@ fn weight_counts_what_an_entry_takes() {
         let before = ALLOCATOR.allocated();
         let count = 50_000;
         for number in 0..count {
+            let whose = if are_shared { 0 } else { number };
+            let tags: Vec<String> = (0..tags)
+                .map(|nth| format!("team/{whose:010}/{nth:016}"))
+                .collect();
             let contents = Contents {
                 value: LIMITS.value(&vec![7; value]).expect("within the limit"),
-                tags: Tags::new(
-                    all_tags[..tags]
-                        .iter()
-                        .map(|tag| Tag::parse(tag).expect("a tag")),
-                )
-                .expect("few"),
+                tags: Tags::new(tags.iter().map(|tag| Tag::parse(tag).expect("a tag")))
+                    .expect("few"),
                 attributes: Attributes::new(
                     all_attributes[..attributes]
                         .iter()
@@ -83,15 +88,16 @@ fn weight_counts_what_an_entry_takes() {
         }
         let taken = (ALLOCATOR.allocated() - before) as u64 / count;
         let counted = held(&cache).1 / count;
-        println!(
-            "{value} B, {tags} tags, {attributes} attributes: {taken} bytes taken, {counted} counted"
+        let shared = if are_shared { "shared" } else { "of its own" };
+        let what = format!(
+            "{value} B, {tags} tags, {shared}, {attributes} attributes: {taken} bytes taken, {counted} counted"
         );
-        assert!(
-            taken <= counted + counted / 10,
-            "{taken} taken, {counted} counted"
-        );
-        assert!(taken >= counted / 2, "{taken} taken, {counted} counted");
+        println!("{what}");
+        if taken.abs_diff(counted) > taken * 15 / 100 {
+            wrong.push(what);
+        }
     }
+    assert!(wrong.is_empty(), "more than 15 % off: {wrong:#?}");
 }
 
 #[test]
@@ -179,6 +185,7 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
         capacity: 32 * MIB,
     };
     let limits = Limits {
+        max_leases: 16_384,
         max_revocations: 4_096,
         max_journal: 4 * MIB,
         ..LIMITS
@@ -209,7 +216,7 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
             assert_eq!(cache.invalidate(invalidate, now).removed, 1);
             let ask = Ask {
                 min_ttl: Duration::ZERO,
-                lease: Some(Token::from_bytes(u128::from(number).to_be_bytes())),
+                lease: Some(Token::from_bytes(u128::from(number).to_be_bytes()).into()),
                 wait: true,
             };
             let key = key(number);

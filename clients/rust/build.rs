@@ -33,7 +33,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(false)
         .bytes(".")
         .extern_path(".google.rpc", "::tonic_types::pb")
-        .out_dir(served)
+        .out_dir(&served)
+        .compile_fds(descriptors.clone())?;
+
+    // The same with this crate's own messages, for the module `testing`.
+    let testing = served.with_file_name("testing");
+    fs::create_dir_all(&testing)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .bytes(".")
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .extern_path(".credcache.v1", "crate::proto")
+        .out_dir(testing)
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -54,8 +54,8 @@ impl Tags {
         self.0.iter().map(|tag| &**tag)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn nth(&self, nth: usize) -> Option<&str> {

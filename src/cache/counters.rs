@@ -43,6 +43,10 @@ pub enum Count {
     LeasesExpired,
     /// Leases lost to an invalidation.
     LeasesRevoked,
+    /// Leases that ended because their key was put without them.
+    LeasesSuperseded,
+    /// Extensions of leases.
+    LeasesExtended,
     /// Gets that waited for somebody else's fetch.
     Waits,
     /// Gets that wait now. Goes up and down.
@@ -54,7 +58,7 @@ pub enum Count {
 pub enum TierCount {
     /// Credentials it holds.
     Entries,
-    /// Their weight, in bytes.
+    /// Their weight, and that of what they share, in bytes.
     UsedBytes,
     /// Gets it answered.
     Hits,
@@ -125,14 +129,16 @@ impl Tally {
         self.hits[lane() % LANES].0[tier.index()].fetch_add(hits, Relaxed);
     }
 
-    pub(super) fn entry_came(&self, tier: TierId, weight: u32) {
+    /// `weight`: of all that came with it.
+    pub(super) fn entry_came(&self, tier: TierId, weight: u64) {
         self.cells[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
-        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight.into(), Relaxed);
+        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight, Relaxed);
     }
 
-    pub(super) fn entry_went(&self, tier: TierId, weight: u32) {
+    /// `weight`: of all that went with it.
+    pub(super) fn entry_went(&self, tier: TierId, weight: u64) {
         self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
-        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight.into(), Relaxed);
+        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight, Relaxed);
     }
 
     /// Takes over what a namespace counted that is about to be forgotten.

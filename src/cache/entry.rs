@@ -15,7 +15,7 @@ use credcache_packed::Shared;
 
 use super::{
     attributes::{Attributes, AttributesRef},
-    group::Group,
+    group::{Group, TAG_PLACE},
     name::{Key, Sought},
     namespaces::Namespace,
     revision::Revision,
@@ -60,8 +60,8 @@ pub(super) struct Parts<'a> {
 
 /// Bytes of a node besides its key.
 const NODE: usize = size_of::<Head>() + Shared::<Head>::OVERHEAD;
-/// Bytes of an entry's places: in quick_cache (slab slot, hash table, what is
-/// remembered of entries pushed out), among the names, and the hint for Gets.
+/// Bytes of an entry's places: in quick_cache (slab slot, hash table), among the
+/// names, the hint for Gets, and what is remembered of as many that were evicted.
 /// Measured by `tests/memory.rs`.
 const PLACES: usize = 60;
 /// Bytes an entry takes besides its key, value, tags and attributes.
@@ -114,6 +114,26 @@ impl Entry {
             secret: with_attributes(value, attributes),
         };
         Self(Shared::new(head, key.as_str().as_bytes()))
+    }
+
+    /// No credential, but something that a tier can find under a hash. Nothing
+    /// is named like it where its group's namespace is nobody's.
+    pub(super) fn nobodys(group: Group, hash: u64) -> Self {
+        let head = Head {
+            deadline: Deadline::NEVER,
+            version: Revision::NONE,
+            rest: Rest(0),
+            secret: Secret::from_parts(&[]),
+            group,
+        };
+        Self(Shared::new(head, &hash.to_le_bytes()))
+    }
+
+    /// The hash that it is to be found under, if it is nobody's.
+    pub(super) fn hash_if_nobodys(&self) -> Option<u64> {
+        let bytes = self.key().try_into().ok()?;
+        let is_nobodys = self.group().namespace_name().is_empty();
+        is_nobodys.then_some(u64::from_le_bytes(bytes))
     }
 
     #[inline]
@@ -189,11 +209,11 @@ impl Entry {
         AttributesRef::new(self.secret().1)
     }
 
-    /// What it counts towards its tier's capacity, in bytes.
+    /// What it takes of its tier's capacity beside what it shares, in bytes.
     pub(super) fn weight(&self) -> u32 {
-        let secret = self.0.secret.len() as u64;
-        let own = weight(self.key().len(), secret);
-        u32::try_from(own).map_or(u32::MAX, |own| own.saturating_add(self.group().weight()))
+        let tags = (self.group().tags().len() * TAG_PLACE) as u64;
+        let weight = weight(self.key().len(), self.0.secret.len() as u64);
+        u32::try_from(weight + tags).unwrap_or(u32::MAX)
     }
 
     fn secret(&self) -> (&[u8], &[u8]) {

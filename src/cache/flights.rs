@@ -1,9 +1,11 @@
 //! The fetches under way in one stripe: who holds a key's lease, who waits for
-//! it, and for which keys none is granted for a while.
+//! it, and which keys are in a cool-down; and which leases ran out, but nobody
+//! was granted the key's lease since.
 //!
 //! Knows nothing of credentials. Whoever waits is told exactly once; tasks are
 //! woken by the caller, after it has released the stripe's lock.
 
+mod holding;
 mod waiting;
 
 use std::{
@@ -20,20 +22,23 @@ pub use waiting::{Waiting, Woken};
 
 use super::{
     counters::Count,
-    lease::{Lease, Token},
     name::Name,
     namespaces::Namespace,
+    past::Past,
     places::Place,
     remove::Budget,
     time::BootTime,
+    token::{LONGEST_LEASE, Lease, LeaseRequest, Token},
 };
+use holding::Granted;
 
-#[derive(Default)]
 pub(super) struct Flights {
     flights: HashTable<Flight>,
     /// When each lease or gate is over: due, serial, hash.
     by_due: BTreeSet<(BootTime, u64, u64)>,
     serials: u64,
+    /// Leases that ran out and weren't granted anew: current still.
+    lapsed: Past<Granted>,
 }
 
 /// A key with a lease or a gate.
@@ -52,15 +57,14 @@ struct Flight {
 enum State {
     Leased {
         token: Token,
-        granted: u64,
+        granted: Granted,
     },
     /// No lease is granted.
     Gated,
 }
 
-/// A key's current lease. It may be over.
+/// A key's lease. Its time may be over.
 pub(super) struct Held {
-    pub(super) token: Token,
     /// The latest revision when it was granted.
     pub(super) granted: u64,
     pub(super) due: BootTime,
@@ -69,8 +73,10 @@ pub(super) struct Held {
 /// What a lease is granted on.
 #[derive(Clone, Copy)]
 pub(super) struct Grant {
-    pub(super) granted: u64,
-    pub(super) due: BootTime,
+    /// The latest revision.
+    pub(super) revision: u64,
+    pub(super) now: BootTime,
+    /// How long it lasts unless another ttl is asked for.
     pub(super) ttl: Duration,
 }
 
@@ -90,17 +96,27 @@ pub(super) enum Over {
 pub(super) struct Wakers(Vec<Waker>);
 
 impl Flights {
+    /// None, with room to remember so many leases that ran out.
+    pub(super) fn new(lapsed: usize) -> Self {
+        Self {
+            flights: HashTable::new(),
+            by_due: BTreeSet::new(),
+            serials: 0,
+            lapsed: Past::new(lapsed),
+        }
+    }
+
+    /// Whether there is neither lease nor gate.
     pub(super) fn is_empty(&self) -> bool {
         self.flights.is_empty()
     }
 
-    /// The key's lease.
+    /// The key's lease, unless it is known to have run out.
     pub(super) fn lease(&self, hash: u64, name: Name<'_>) -> Option<Held> {
         let flight = self.find(hash, name)?;
-        match flight.state {
-            State::Leased { token, granted } => Some(Held {
-                token,
-                granted,
+        match &flight.state {
+            State::Leased { granted, .. } => Some(Held {
+                granted: granted.revision,
                 due: flight.due,
             }),
             State::Gated => None,
@@ -118,33 +134,22 @@ impl Flights {
         &mut self,
         hash: u64,
         namespace: Arc<Namespace>,
-        key: &str,
-        token: Token,
+        name: Name<'_>,
+        request: LeaseRequest,
         grant: Grant,
         place: Place,
     ) -> Lease {
         namespace.tally.add(Count::LeasesGranted);
-        self.serials += 1;
-        let flight = Flight {
-            hash,
-            serial: self.serials,
-            namespace,
-            key: key.into(),
-            state: State::Leased {
-                token,
-                granted: grant.granted,
-            },
-            due: grant.due,
-            waiters: BTreeMap::new(),
-            _place: place,
+        // Somebody else's turn: it is current no longer.
+        self.lapsed.forget(hash, name);
+        let lease = grant.lease(request);
+        let state = State::Leased {
+            token: lease.token,
+            granted: grant.into(),
         };
-        self.by_due.insert(flight.entry());
-        self.flights
-            .insert_unique(hash, flight, |flight| flight.hash);
-        Lease {
-            token,
-            ttl: grant.ttl,
-        }
+        let due = grant.now.after(lease.ttl);
+        self.insert(hash, namespace, name, state, due, place);
+        lease
     }
 
     /// Waits for the holder of the key's lease, unless too many do.
@@ -152,7 +157,7 @@ impl Flights {
         &mut self,
         hash: u64,
         name: Name<'_>,
-        token: Option<Token>,
+        request: Option<LeaseRequest>,
         most: usize,
         place: impl FnOnce() -> Option<Place>,
     ) -> Option<Arc<Waiter>> {
@@ -167,7 +172,7 @@ impl Flights {
             number,
             flight.serial,
             flight.namespace.clone(),
-            token,
+            request,
             place()?,
         );
         let waiter = Arc::new(waiter);
@@ -177,21 +182,12 @@ impl Flights {
 
     /// Ends the key's lease, if there is one.
     pub(super) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: Over) -> Wakers {
+        self.lapsed.forget(hash, name);
         let Some(flight) = self.find(hash, name) else {
             return Wakers::default();
         };
         let serial = flight.serial;
         self.end_flight(hash, serial, why, over)
-    }
-
-    /// Answers those who wait, for the key holds something new; its lease
-    /// stays.
-    pub(super) fn tell(&mut self, hash: u64, name: Name<'_>) -> Wakers {
-        let mut wakers = Wakers::default();
-        if let Some(flight) = self.find_mut(hash, name) {
-            flight.tell_all(&mut wakers);
-        }
-        wakers
     }
 
     /// Lets leases of the key be granted again, if it is time.
@@ -204,7 +200,8 @@ impl Flights {
         }
     }
 
-    /// Ends what is over, as much of it as the budget allows.
+    /// Ends what is over, and forgets what ran out too long ago, as much of it as
+    /// the budget allows.
     pub(super) fn end_due(
         &mut self,
         now: BootTime,
@@ -221,6 +218,7 @@ impl Flights {
             let ended = self.end_flight(hash, serial, Count::LeasesExpired, over);
             wakers.0.extend(ended.0);
         }
+        self.lapsed.forget_due(now, budget);
         wakers
     }
 
@@ -274,19 +272,47 @@ impl Flights {
             self.by_due.insert(after);
         } else {
             flight.tell_all(&mut wakers);
-            self.remove(hash, serial);
+            if let Some(flight) = self.remove(hash, serial)
+                && why == Count::LeasesExpired
+            {
+                self.remember(flight);
+            }
         }
         wakers
     }
 
-    fn remove(&mut self, hash: u64, serial: u64) {
+    fn insert(
+        &mut self,
+        hash: u64,
+        namespace: Arc<Namespace>,
+        name: Name<'_>,
+        state: State,
+        due: BootTime,
+        place: Place,
+    ) {
+        self.serials += 1;
+        let flight = Flight {
+            hash,
+            serial: self.serials,
+            namespace,
+            key: name.key.as_str().into(),
+            state,
+            due,
+            waiters: BTreeMap::new(),
+            _place: place,
+        };
+        self.by_due.insert(flight.entry());
+        self.flights
+            .insert_unique(hash, flight, |flight| flight.hash);
+    }
+
+    fn remove(&mut self, hash: u64, serial: u64) -> Option<Flight> {
         let found = self
             .flights
             .find_entry(hash, |flight| flight.serial == serial);
-        if let Ok(found) = found {
-            let (flight, _) = found.remove();
-            self.by_due.remove(&flight.entry());
-        }
+        let (flight, _) = found.ok()?.remove();
+        self.by_due.remove(&flight.entry());
+        Some(flight)
     }
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<&Flight> {
@@ -312,21 +338,18 @@ impl Flight {
         let next = self
             .waiters
             .iter()
-            .find_map(|(number, waiter)| Some((*number, waiter.token?)));
-        let Some((number, token)) = next else {
+            .find_map(|(number, waiter)| Some((*number, waiter.request?)));
+        let Some((number, request)) = next else {
             return false;
         };
         self.namespace.tally.add(Count::LeasesGranted);
+        let lease = grant.lease(request);
         self.state = State::Leased {
-            token,
-            granted: grant.granted,
+            token: lease.token,
+            granted: grant.into(),
         };
-        self.due = grant.due;
+        self.due = grant.now.after(lease.ttl);
         if let Some(waiter) = self.waiters.remove(&number) {
-            let lease = Lease {
-                token,
-                ttl: grant.ttl,
-            };
             wakers.0.extend(waiter.tell(Woken::Granted(lease)));
         }
         true
@@ -335,6 +358,15 @@ impl Flight {
     fn tell_all(&mut self, wakers: &mut Wakers) {
         for waiter in std::mem::take(&mut self.waiters).into_values() {
             wakers.0.extend(waiter.tell(Woken::Again));
+        }
+    }
+}
+
+impl Grant {
+    fn lease(self, request: LeaseRequest) -> Lease {
+        Lease {
+            token: request.token,
+            ttl: request.ttl.unwrap_or(self.ttl).min(LONGEST_LEASE),
         }
     }
 }

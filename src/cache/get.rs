@@ -130,8 +130,14 @@ impl Cache {
         now: impl FnOnce() -> Now,
     ) -> Lookup {
         let hash = self.hash(name);
-        let stripe = self.stripe(hash).lock();
-        let (mut lookup, _) = self.look(hash, name, min_ttl, now);
+        let mut stripe = self.stripe(hash).lock();
+        let (mut lookup, now) = self.look(hash, name, min_ttl, now);
+        // The lease may have been granted after the revision of an invalidation
+        // that hasn't got here yet.
+        let covered = self.take_out_covered(&mut stripe, name, now);
+        if covered.is_some() {
+            lookup = Lookup::Miss(MissReason::NotFound.into());
+        }
         if let Lookup::Miss(miss) = &mut lookup {
             miss.explain(stripe.revoked.contains(hash, name));
         }

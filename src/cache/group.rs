@@ -1,8 +1,10 @@
 //! What entries share: their namespace and their tags, kept once for all the
-//! entries of a stripe that have the same.
+//! entries of a stripe and tier that have the same.
 //!
 //! A record is there for as long as an entry of the index has it: tags that
-//! nothing has any more take no memory.
+//! nothing has any more take no memory. It counts towards the tier, and not
+//! towards an entry: whichever had it on its account might go, and the record
+//! stay with others.
 
 use std::{
     cmp::Ordering,
@@ -12,8 +14,13 @@ use std::{
 use credcache_packed::Shared;
 
 use super::{
-    contents::Tags, entry::allocated, name::MAX_NAMESPACE, namespaces::Namespace,
-    sync::AtomicUsize, tree::Tree,
+    contents::Tags,
+    entry::allocated,
+    name::MAX_NAMESPACE,
+    namespaces::Namespace,
+    sync::{AtomicU64, AtomicUsize},
+    tier_spec::TierId,
+    tree::Tree,
 };
 
 /// A clone is the same one.
@@ -27,6 +34,7 @@ struct Head {
     /// How many entries of the index have it; changes under the stripe's lock.
     entries: AtomicUsize,
     weight: u32,
+    tier: TierId,
 }
 
 /// The groups of a stripe that entries have. No hash table: those of tags that
@@ -34,34 +42,50 @@ struct Head {
 #[derive(Default)]
 pub(super) struct Groups(Tree<Group, ()>);
 
-/// Bytes that a group takes besides its own: its place among the others, and
-/// where its tags are. Measured by `tests/memory.rs`.
-const GROUP_PLACES: u64 = 16;
-/// Bytes that a tag takes besides its text: where that is, and the entry's place
-/// under it. Measured by `tests/memory.rs`.
-pub const TAG_OVERHEAD: usize = 26;
+/// How many bytes the groups take that a tier's entries have, in all stripes;
+/// a figure for each tier.
+#[derive(Clone)]
+pub(super) struct SharedBytes(Arc<[AtomicU64]>);
 
-/// What an entry with these tags counts for them. As if it alone had them: that
-/// there are others may change at any time, what it counts may not.
+/// Bytes that a group takes besides its own: its place among the others.
+/// Measured by `tests/memory.rs`.
+const GROUP_PLACES: u64 = 8;
+/// Bytes that an entry takes for each of its tags: its place under it. Measured
+/// by `tests/memory.rs`.
+pub const TAG_PLACE: usize = 7;
+
+/// What a group with these tags takes.
 fn weight(namespace: &str, tags: &Tags) -> u64 {
-    if tags.is_empty() {
-        return 0;
-    }
-    let each = tags
-        .iter()
-        .map(|tag| TAG_OVERHEAD as u64 + allocated(tag.len() as u64));
-    own_weight(namespace.len()) + each.sum::<u64>()
+    let texts = tags.iter().map(|tag| allocated(tag.len() as u64));
+    own_weight(namespace.len(), tags.len()) + texts.sum::<u64>()
 }
 
-/// The most that [`weight`] can be for `tags` tags of up to `len` bytes.
+/// The most that a group of `tags` tags of up to `len` bytes can take.
 pub(super) const fn largest_weight(tags: usize, len: usize) -> u64 {
-    let tags = tags as u64 * (TAG_OVERHEAD as u64 + allocated(len as u64));
-    own_weight(MAX_NAMESPACE) + tags
+    own_weight(MAX_NAMESPACE, tags) + tags as u64 * allocated(len as u64)
 }
 
-const fn own_weight(namespace: usize) -> u64 {
+const fn own_weight(namespace: usize, tags: usize) -> u64 {
     let own = Shared::<Head>::OVERHEAD + size_of::<Head>() + namespace;
-    GROUP_PLACES + allocated(own as u64)
+    GROUP_PLACES + allocated(own as u64) + allocated((tags * size_of::<Box<str>>()) as u64)
+}
+
+impl SharedBytes {
+    pub(super) fn new(tiers: usize) -> Self {
+        Self((0..tiers).map(|_| AtomicU64::default()).collect())
+    }
+
+    pub(super) fn of(&self, tier: TierId) -> u64 {
+        self.0[tier.index()].load(Relaxed)
+    }
+
+    pub(super) fn add(&self, tier: TierId, bytes: u64) {
+        self.0[tier.index()].fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn sub(&self, tier: TierId, bytes: u64) {
+        self.0[tier.index()].fetch_sub(bytes, Relaxed);
+    }
 }
 
 impl Group {
@@ -77,25 +101,26 @@ impl Group {
         &self.0.tags
     }
 
-    /// What an entry counts for it, in bytes.
-    pub(super) fn weight(&self) -> u32 {
-        self.0.weight
-    }
-
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0.is_same(&other.0)
     }
 
-    fn cmp(&self, namespace: u64, tags: &Tags) -> Ordering {
+    fn cmp(&self, namespace: u64, tags: &Tags, tier: TierId) -> Ordering {
         let by_namespace = self.namespace().id.cmp(&namespace);
-        by_namespace.then_with(|| self.tags().cmp(tags))
+        by_namespace
+            .then_with(|| self.0.tier.cmp(&tier))
+            .then_with(|| self.tags().cmp(tags))
+    }
+
+    fn cmp_group(&self, other: &Self) -> Ordering {
+        self.cmp(other.namespace().id, other.tags(), other.0.tier)
     }
 }
 
 impl Groups {
     /// The group of these, for an entry that is about to be counted in.
-    pub(super) fn of(&self, namespace: &Arc<Namespace>, tags: Tags) -> Group {
-        if let Some(found) = self.0.find(|one| one.cmp(namespace.id, &tags)) {
+    pub(super) fn of(&self, namespace: &Arc<Namespace>, tags: Tags, tier: TierId) -> Group {
+        if let Some(found) = self.0.find(|one| one.cmp(namespace.id, &tags, tier)) {
             return found.clone();
         }
         let head = Head {
@@ -103,22 +128,28 @@ impl Groups {
             weight: u32::try_from(weight(&namespace.name, &tags)).unwrap_or(u32::MAX),
             tags,
             entries: AtomicUsize::default(),
+            tier,
         };
         Group(Shared::new(head, namespace.name.as_bytes()))
     }
 
-    pub(super) fn entry_came(&mut self, group: &Group) {
-        if group.0.entries.fetch_add(1, Relaxed) == 0 {
-            let order = |one: &Group| one.cmp(group.namespace().id, group.tags());
-            self.0.insert(group.clone(), order);
+    /// How many bytes the group takes that came with the entry: none if others
+    /// have it already.
+    pub(super) fn entry_came(&mut self, group: &Group) -> u64 {
+        if group.0.entries.fetch_add(1, Relaxed) > 0 {
+            return 0;
         }
+        self.0.insert(group.clone(), |one| one.cmp_group(group));
+        group.0.weight.into()
     }
 
-    pub(super) fn entry_went(&mut self, group: &Group) {
-        if group.0.entries.fetch_sub(1, Relaxed) == 1 {
-            self.0
-                .remove(|one| one.cmp(group.namespace().id, group.tags()));
+    /// How many bytes the group takes that went with the entry.
+    pub(super) fn entry_went(&mut self, group: &Group) -> u64 {
+        if group.0.entries.fetch_sub(1, Relaxed) > 1 {
+            return 0;
         }
+        self.0.remove(|one| one.cmp_group(group));
+        group.0.weight.into()
     }
 }
 
@@ -135,29 +166,32 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_one_namespace_and_tags_share_them_until_the_last_is_gone() {
+    fn entries_of_one_namespace_tags_and_tier_share_them_until_the_last_is_gone() {
         let namespaces = Namespaces::new(2, 1);
         let [a, b] = ["a", "b"].map(|name| {
             let name = NamespaceName::parse(name).expect("a namespace");
             namespaces.find_or_create(name).expect("room")
         });
+        let [short, long] = [0, 1].map(TierId::new);
         let mut groups = Groups::default();
-        let first = groups.of(&a, tags(&["x", "y"]));
-        groups.entry_came(&first);
-        let second = groups.of(&a, tags(&["y", "x"]));
+        let first = groups.of(&a, tags(&["x", "y"]), short);
+        let weight = groups.entry_came(&first);
+        assert!(weight > 100, "{weight} bytes");
+        let second = groups.of(&a, tags(&["y", "x"]), short);
         assert!(first.is_same(&second));
-        groups.entry_came(&second);
+        assert_eq!(groups.entry_came(&second), 0, "it is there already");
         for other in [
-            groups.of(&a, tags(&["x"])),
-            groups.of(&b, tags(&["x", "y"])),
+            groups.of(&a, tags(&["x"]), short),
+            groups.of(&b, tags(&["x", "y"]), short),
+            groups.of(&a, tags(&["x", "y"]), long),
         ] {
             assert!(!first.is_same(&other));
         }
 
-        groups.entry_went(&first);
-        assert!(first.is_same(&groups.of(&a, tags(&["x", "y"]))));
-        groups.entry_went(&first);
+        assert_eq!(groups.entry_went(&first), 0, "another has it");
+        assert!(first.is_same(&groups.of(&a, tags(&["x", "y"]), short)));
+        assert_eq!(groups.entry_went(&first), weight);
         assert!(groups.0.find(|_| Ordering::Equal).is_none(), "empty");
-        assert!(!first.is_same(&groups.of(&a, tags(&["x", "y"]))));
+        assert!(!first.is_same(&groups.of(&a, tags(&["x", "y"]), short)));
     }
 }

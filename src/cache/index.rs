@@ -12,10 +12,11 @@ use super::{
     contents::Tags,
     counters::{Count, TierCount},
     entry::Entry,
-    group::{Group, Groups},
+    group::{Group, Groups, SharedBytes},
     namespaces::Namespace,
     remove::Budget,
     revision::Revision,
+    tier_spec::TierId,
     time::{Deadline, Now},
     tree::{Summary, Tree},
 };
@@ -29,7 +30,6 @@ pub(super) enum Departure {
     Expired,
 }
 
-#[derive(Default)]
 pub(super) struct Index {
     /// Entries that end stand among those that don't: a block of names is
     /// looked through for them once the earliest of its deadlines has passed.
@@ -38,21 +38,31 @@ pub(super) struct Index {
     /// Under one tag they stand by version.
     by_tag: Vec<Tree<Entry, ()>>,
     groups: Groups,
+    /// Of all stripes.
+    shared_bytes: SharedBytes,
 }
 
 impl Index {
+    pub(super) fn new(shared_bytes: SharedBytes) -> Self {
+        Self {
+            by_name: Tree::default(),
+            by_tag: Vec::new(),
+            groups: Groups::default(),
+            shared_bytes,
+        }
+    }
+
     /// What an entry that is about to come shares with others.
-    pub(super) fn group(&self, namespace: &Arc<Namespace>, tags: Tags) -> Group {
-        self.groups.of(namespace, tags)
+    pub(super) fn group(&self, namespace: &Arc<Namespace>, tags: Tags, tier: TierId) -> Group {
+        self.groups.of(namespace, tags, tier)
     }
 
     /// An entry whose name has no other.
     pub(super) fn insert(&mut self, entry: &Entry) {
-        entry
-            .namespace()
-            .tally
-            .entry_came(entry.tier(), entry.weight());
-        self.groups.entry_came(entry.group());
+        let (tier, tally) = (entry.tier(), &entry.namespace().tally);
+        let shared = self.groups.entry_came(entry.group());
+        self.shared_bytes.add(tier, shared);
+        tally.entry_came(tier, u64::from(entry.weight()) + shared);
         self.by_name
             .insert(entry.clone(), |one| one.cmp_name_of(entry));
         for (nth, tag) in entry.group().tags().iter().enumerate() {
@@ -73,14 +83,15 @@ impl Index {
         for (nth, tag) in entry.group().tags().iter().enumerate() {
             self.by_tag[nth].remove(entry.under_tag(nth, tag));
         }
-        self.groups.entry_went(entry.group());
-        let tally = &entry.namespace().tally;
-        tally.entry_went(entry.tier(), entry.weight());
+        let (tier, tally) = (entry.tier(), &entry.namespace().tally);
+        let shared = self.groups.entry_went(entry.group());
+        self.shared_bytes.sub(tier, shared);
+        tally.entry_went(tier, u64::from(entry.weight()) + shared);
         match why {
             Departure::Replaced => {}
             Departure::Invalidated => tally.add(Count::Invalidated),
-            Departure::Evicted => tally.add_to_tier(entry.tier(), TierCount::Evictions),
-            Departure::Expired => tally.add_to_tier(entry.tier(), TierCount::Expirations),
+            Departure::Evicted => tally.add_to_tier(tier, TierCount::Evictions),
+            Departure::Expired => tally.add_to_tier(tier, TierCount::Expirations),
         }
     }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{
     Cache,
     counters::Count,
-    ledger::Revocation,
+    ledger::{Current, Entered, Revocation},
     name::{Key, KeyPrefix, Name, NamespaceName, Tag},
-    remove::Removed,
     revision::Revision,
     sweep::{Selection, Sweep},
     time::{Now, WallTime},
+    token::LONGEST_LEASE,
 };
 
 /// What to revoke.
@@ -48,6 +48,14 @@ pub struct Invalidate<'a> {
 /// by, and no more, for it is held against every namespace if memory is short.
 pub const LONGEST_AHEAD: Duration = Duration::from_secs(300);
 
+/// How long an invalidation is remembered at least, even where every tier is
+/// shorter. What is left of it afterwards refuses by time of issue alone,
+/// whatever the name: with less, a token that is issued for an hour and put
+/// again every minute would be refused for other keys' invalidations.
+pub const SHORTEST_MEMORY: Duration = Duration::from_secs(12 * 3600);
+
+const _: () = assert!(SHORTEST_MEMORY.as_nanos() > LONGEST_LEASE.as_nanos());
+
 /// What was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalidated {
@@ -61,7 +69,8 @@ impl Cache {
     /// Removes what matches. Once it returns, no Get finds a matching
     /// credential whose version is below the answered revision, and no Put
     /// stores one under a lease granted before, or one issued at or before
-    /// `issued_before` for as long as it could live.
+    /// `issued_before`. From its revision on, whatever decides by what a key
+    /// holds takes a matching credential of a lower version for gone.
     ///
     /// With a version, nothing happens unless the key holds just that.
     ///
@@ -104,7 +113,8 @@ impl Cache {
         let selection = match target {
             Target::Key { key, .. } => {
                 let name = Name { namespace, key };
-                let removed = self.remove_key(record.id, name, revision, now).live;
+                let removed = self.remove_key(record.id, name, &entered, now);
+                let removed = removed + entered.publish();
                 return Sweep::done(self, Invalidated { removed, revision }, now);
             }
             Target::Prefix(prefix) => Selection::Prefix(record.id, prefix.as_str()),
@@ -114,13 +124,16 @@ impl Cache {
         Sweep::new(self, selection, entered, now)
     }
 
-    fn remove_key(&self, namespace: u64, name: Name<'_>, before: Revision, now: Now) -> Removed {
-        let stripe = self.stripe(self.hash(name));
-        self.remove(stripe, now, |index| {
+    fn remove_key(&self, namespace: u64, name: Name<'_>, entered: &Entered<'_>, now: Now) -> u64 {
+        let mut removed = 0;
+        self.remove(self.stripe(self.hash(name)), now, |index| {
             let current = index.named(namespace, name.key.as_str());
-            let matching = current.filter(|entry| entry.version() < before);
-            matching.cloned().into_iter().collect()
-        })
+            let matching = current.filter(|entry| entry.version() < entered.revision());
+            let matching: Vec<_> = matching.cloned().into_iter().collect();
+            removed = entered.count(&matching, now);
+            matching
+        });
+        removed
     }
 
     /// Decides and enters it under the stripe's lock: else a Put in between
@@ -133,28 +146,31 @@ impl Cache {
         now: Now,
     ) -> Invalidated {
         let record = self.namespaces.find(name.namespace);
-        let mut entered = None;
-        let stripe = self.stripe(self.hash(name));
-        let removed = self.remove(stripe, now, |index| {
-            let current = record.and_then(|record| index.named(record.id, name.key.as_str()));
-            let Some(entry) = current.filter(|entry| entry.version() == version) else {
-                return Vec::new();
+        let mut stripe = self.stripe(self.hash(name)).lock();
+        let named = record.and_then(|record| stripe.index.named(record.id, name.key.as_str()));
+        let held = named.filter(|entry| entry.version() == version).cloned();
+        let Some(entry) = held else {
+            return Invalidated {
+                removed: 0,
+                revision: self.ledger.enter_nothing(),
             };
-            let target = Target::Key {
-                key: name.key,
-                if_version: None,
-            };
-            let ledger = &self.ledger;
-            entered = Some(ledger.enter_invalidation(name.namespace, target, revocation));
-            vec![entry.clone()]
-        });
-        let revision = match &entered {
-            Some(entered) => entered.revision(),
-            None => self.ledger.enter_nothing(),
         };
-        Invalidated {
-            removed: removed.live,
-            revision,
+        let current = Current::at(&entry, now);
+        let entered = self
+            .ledger
+            .enter_version_invalidation(name, current, revocation);
+        let was_live = self.take_out(&mut stripe, &entry, now);
+        drop(stripe);
+        match &entered {
+            Some(entered) => Invalidated {
+                removed: was_live.into(),
+                revision: entered.revision(),
+            },
+            // That one counts it.
+            None => Invalidated {
+                removed: 0,
+                revision: self.ledger.enter_nothing(),
+            },
         }
     }
 
@@ -162,8 +178,7 @@ impl Cache {
         let latest = now.wall.after(LONGEST_AHEAD);
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
         let longest_tier = self.tiers.last().map(|tier| tier.spec.max_ttl);
-        // A lease may outlive every tier, and is filled at its end.
-        let longest = longest_tier.unwrap_or_default().max(self.limits.lease_ttl);
+        let longest = longest_tier.unwrap_or_default().max(SHORTEST_MEMORY);
         let ahead = now.wall.until(issued_before);
         Revocation {
             issued_before,

@@ -2,43 +2,34 @@
 //! credential for everybody; the others wait for it, or go on with what is
 //! still good.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod holding;
+
+use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
+
+pub use holding::{ExtendError, LONGEST_GATE};
 
 use super::{
     Cache,
     counters::Count,
     flights::{Flights, Grant, Held, Over, Waiter, Waiting, Wakers},
-    get::{Lookup, Miss},
+    get::{Lookup, Miss, MissReason},
     jitter::jitter,
     name::Name,
     namespaces::Namespace,
     remove::Budget,
     time::{BootTime, Now},
+    token::{Lease, LeaseRequest},
 };
-
-/// What proves that a caller holds a lease: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Token([u8; 16]);
-
-/// The right to fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// What proves it.
-    pub token: Token,
-    /// For how long from when it was granted.
-    pub ttl: Duration,
-}
 
 /// A Get that goes beyond looking.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     /// The least lifetime that must be left.
     pub min_ttl: Duration,
-    /// Asks for the lease, with the token it is to have. Never one that was
-    /// used before.
-    pub lease: Option<Token>,
+    /// Asks for the lease.
+    pub lease: Option<LeaseRequest>,
     /// Whether to wait for somebody else's fetch.
     pub wait: bool,
 }
@@ -55,7 +46,7 @@ pub enum Answer<'a> {
 /// Why a lease couldn't be granted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LeaseError {
-    /// As many leases are held, or refused for a while, as may be.
+    /// As many keys have a lease, or are in a cool-down, as may.
     #[error("the server holds as many leases as it may")]
     TooManyLeases,
     /// As many namespaces hold something as may.
@@ -68,8 +59,6 @@ pub enum LeaseError {
 #[error("the lease isn't the key's current one any more")]
 pub struct LeaseLost;
 
-/// The longest time for which no lease is granted after one was abandoned.
-pub const LONGEST_GATE: Duration = Duration::from_secs(300);
 /// Callers who can't wait any longer are told to come back no later than this:
 /// a fetch is seldom longer, and a lease that ends early may free another.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -79,7 +68,7 @@ struct Joining<'a> {
     hash: u64,
     name: Name<'a>,
     namespace: Arc<Namespace>,
-    token: Option<Token>,
+    request: Option<LeaseRequest>,
     wait: bool,
 }
 
@@ -134,12 +123,22 @@ impl Cache {
                     hash,
                     name,
                     namespace,
-                    token: ask.lease,
+                    request: ask.lease,
                     wait,
                 };
                 self.join(&mut stripe.flights, joining, now)
             }
         };
+        // What an invalidation that comes before the lease covers is gone for its
+        // holder: else it had a credential from before the invalidation, and a
+        // lease from after it.
+        let covered = match joined {
+            Ok(Joined::Leads(_)) => self.take_out_covered(&mut stripe, name, now),
+            _ => None,
+        };
+        if covered.is_some() {
+            found = Lookup::Miss(MissReason::NotFound.into());
+        }
         if let Lookup::Miss(miss) = &mut found {
             miss.explain(stripe.revoked.contains(hash, name));
         }
@@ -165,50 +164,18 @@ impl Cache {
         Ok(Answer::Now(found, lease))
     }
 
-    /// Gives a lease back without filling it. For `retry_after`, jittered by up
-    /// to 10 % and no longer than [`LONGEST_GATE`], none is granted for the
-    /// key, and whoever waits is answered; if that is zero, the next who waits
-    /// gets it.
-    ///
-    /// # Errors
-    /// The lease isn't the current one; nothing is done.
-    pub fn abandon_lease(
-        &self,
-        name: Name<'_>,
-        token: Token,
-        retry_after: Duration,
-        now: Now,
-    ) -> Result<(), LeaseLost> {
-        let hash = self.hash(name);
-        let mut stripe = self.stripe(hash).lock();
-        let flights = &mut stripe.flights;
-        let current = flights.lease(hash, name).ok_or(LeaseLost)?;
-        if current.token != token || current.due <= now.boot {
-            return Err(LeaseLost);
-        }
-        let over = if retry_after.is_zero() {
-            Over::Next(self.grant(now))
-        } else {
-            // Short of the longest by what the jitter may add.
-            let least = retry_after.min(LONGEST_GATE * 10 / 11);
-            let spread =
-                least / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
-            Over::Gate(now.boot.after(least + spread))
-        };
-        let wakers = flights.end(hash, name, Count::LeasesAbandoned, over);
-        drop(stripe);
-        wakers.wake();
-        Ok(())
-    }
-
-    /// Ends leases whose time is over; the next who waits gets each. Goes on
+    /// Ends leases whose time is over; the next who waits gets each. Forgets
+    /// what need not be known any more of those that ended before. Goes on
     /// behind the first `stripes`, which it counts; whether that was all.
     pub(super) fn end_leases(&self, stripes: &mut usize, now: Now, budget: &mut Budget) -> bool {
         for stripe in &self.stripes[*stripes..] {
-            if stripe.remembers() {
+            if stripe.has_leases() {
                 budget.find_place();
                 let grant = || self.grant(now);
-                let wakers = stripe.lock().flights.end_due(now.boot, grant, budget);
+                let mut stripe = stripe.lock();
+                let wakers = stripe.flights.end_due(now.boot, grant, budget);
+                stripe.fills.forget_due(now.boot, budget);
+                drop(stripe);
                 wakers.wake();
             }
             if budget.is_spent() {
@@ -247,7 +214,7 @@ impl Cache {
             hash,
             name,
             namespace,
-            token,
+            request,
             wait,
         } = joining;
         if let Some(until) = flights.gate(hash, name) {
@@ -256,23 +223,22 @@ impl Cache {
         if let Some(held) = flights.lease(hash, name) {
             let most = self.limits.max_waiters_per_key as usize;
             let waiter = if wait {
-                flights.wait(hash, name, token, most, || self.waiters.take())
+                flights.wait(hash, name, request, most, || self.waiters.take())
             } else {
                 None
             };
             let behind = || Joined::Behind(held.come_back(hash, now.boot).unwrap_or_default());
             return Ok(waiter.map_or_else(behind, Joined::Waits));
         }
-        let Some(token) = token else {
+        let Some(request) = request else {
             return Ok(Joined::Nothing);
         };
         let place = self.leases.take().ok_or(LeaseError::TooManyLeases)?;
-        let key = name.key.as_str();
         Ok(Joined::Leads(flights.lead(
             hash,
             namespace,
-            key,
-            token,
+            name,
+            request,
             self.grant(now),
             place,
         )))
@@ -298,8 +264,8 @@ impl Cache {
     /// What a lease granted now is like.
     pub(super) fn grant(&self, now: Now) -> Grant {
         Grant {
-            granted: self.ledger.latest(),
-            due: now.boot.after(self.limits.lease_ttl),
+            revision: self.ledger.latest(),
+            now: now.boot,
             ttl: self.limits.lease_ttl,
         }
     }
@@ -312,25 +278,5 @@ impl Held {
         let most = now.until(self.due).min(COME_BACK);
         let earlier = most / 2 * u32::from(jitter(hash, now.nanos())) / u32::from(u8::MAX);
         (!most.is_zero()).then_some(most - earlier)
-    }
-}
-
-impl Token {
-    /// These bits, which must be random.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bits.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
     }
 }

@@ -8,11 +8,17 @@
 //! does has the lower revision and will be swept, one that doesn't meets the
 //! fence.
 //!
+//! What the name holds is judged in that same step, where a Put or an
+//! invalidation depends on it: an invalidation that comes before has happened,
+//! whether or not it has reached the stripe by then.
+//!
 //! A change is published, and its watchers woken, once its effect is there and
 //! that of every earlier one of its namespace.
 
 mod fences;
 mod journal;
+mod targets;
+mod under_way;
 
 use std::{hash::BuildHasher, task::Waker};
 
@@ -21,6 +27,7 @@ pub use journal::Change;
 use super::{
     Limits,
     contents::Tags,
+    entry::Entry,
     invalidate::Target,
     name::{Key, Name, NamespaceName},
     remove::Budget,
@@ -32,6 +39,8 @@ use super::{
 use fences::Fences;
 use journal::Journals;
 pub(super) use journal::{Read, WatcherId};
+use targets::Part;
+use under_way::UnderWay;
 
 pub(super) struct Ledger {
     shards: Box<[Mutex<Shard>]>,
@@ -42,6 +51,7 @@ pub(super) struct Ledger {
 struct Shard {
     fences: Fences,
     journals: Journals,
+    under_way: UnderWay,
     /// Changes that were entered and whose effect isn't there yet: one for each
     /// call that is at it. The number is the namespace's hash; where two
     /// namespaces share one, one waits for the other.
@@ -70,6 +80,22 @@ pub(super) struct Revocation {
 #[derive(Debug)]
 pub(super) struct Revoked;
 
+/// What a name holds, for a change that depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Current<'e> {
+    entry: &'e Entry,
+    /// Whether its lifetime lasts.
+    is_live: bool,
+}
+
+/// A change that depends on what the name holds.
+pub(super) struct Decided<'a, E> {
+    /// An invalidation under way covers what the name holds. That was taken for
+    /// dead, and must be removed before the stripe is unlocked.
+    pub(super) is_claimed: bool,
+    pub(super) entered: Result<Entered<'a>, E>,
+}
+
 /// A change that has its revision. Dropping it says that its effect is there.
 #[must_use]
 pub(super) struct Entered<'a> {
@@ -78,6 +104,20 @@ pub(super) struct Entered<'a> {
     /// Of the namespace.
     hash: u64,
     revision: Revision,
+    /// No other invalidation of the namespace was under way when it was entered:
+    /// what it removes, none that comes before covers.
+    is_only: bool,
+    /// What an invalidation covers, until it is published.
+    invalidates: Option<Part>,
+}
+
+impl<'e> Current<'e> {
+    pub(super) fn at(entry: &'e Entry, now: Now) -> Self {
+        Self {
+            entry,
+            is_live: !entry.deadline().passed(now),
+        }
+    }
 }
 
 impl Ledger {
@@ -85,6 +125,7 @@ impl Ledger {
         let shard = || Shard {
             fences: Fences::new(limits.max_revocations as usize / SHARDS),
             journals: Journals::new(limits.max_journal / SHARDS as u64),
+            under_way: UnderWay::default(),
             in_flight: Vec::new(),
         };
         Self {
@@ -94,34 +135,47 @@ impl Ledger {
         }
     }
 
-    /// Enters a Put, whose caller holds its stripe's lock.
+    /// Enters a Put, whose caller holds its stripe's lock, if `decide` agrees to
+    /// replace what is live and states the evidence for the new credential.
     ///
     /// # Errors
-    /// The evidence doesn't clear every fence that matches.
-    pub(super) fn enter_put<'a>(
+    /// Those of `decide`, and [`Revoked`] if the evidence doesn't clear every
+    /// fence that matches.
+    pub(super) fn enter_put<'a, E: From<Revoked>>(
         &'a self,
         name: Name<'a>,
         tags: &Tags,
-        evidence: Evidence,
-    ) -> Result<Entered<'a>, Revoked> {
+        current: Option<Current<'_>>,
+        decide: impl FnOnce(Option<&Entry>) -> Result<Evidence, E>,
+    ) -> Decided<'a, E> {
         let namespace = name.namespace;
         let hash = self.hash(namespace.as_str());
         let mut shard = self.shard(hash).lock();
-        let tags = || tags.iter();
-        if shard.fences.refuse(namespace, name.key, tags, evidence) {
-            return Err(Revoked);
+        let is_claimed = current.is_some_and(|current| shard.claims(current));
+        let live = current.filter(|current| current.is_live && !is_claimed);
+        let entered = decide(live.map(|live| live.entry)).and_then(|evidence| {
+            let tags = || tags.iter();
+            if shard.fences.refuse(namespace, name.key, tags, evidence) {
+                return Err(Revoked.into());
+            }
+            let revision = self.revisions.next();
+            shard
+                .journals
+                .append(namespace, revision, || Change::replaced(name.key));
+            shard.in_flight.push((hash, revision));
+            Ok(Entered {
+                ledger: self,
+                namespace,
+                hash,
+                revision,
+                is_only: true,
+                invalidates: None,
+            })
+        });
+        Decided {
+            is_claimed,
+            entered,
         }
-        let revision = self.revisions.next();
-        shard
-            .journals
-            .append(namespace, revision, || Change::replaced(name.key));
-        shard.in_flight.push((hash, revision));
-        Ok(Entered {
-            ledger: self,
-            namespace,
-            hash,
-            revision,
-        })
     }
 
     /// Enters an invalidation. What matches and has a lower revision is still to
@@ -134,8 +188,44 @@ impl Ledger {
     ) -> Entered<'a> {
         let hash = self.hash(namespace.as_str());
         let mut shard = self.shard(hash).lock();
+        self.invalidate(&mut shard, namespace, target, revocation)
+    }
+
+    /// Enters the invalidation of what a name holds, whose caller holds its
+    /// stripe's lock. `None` if an invalidation under way covers it already: that
+    /// comes before, and must be helped to remove it.
+    pub(super) fn enter_version_invalidation<'a>(
+        &'a self,
+        name: Name<'a>,
+        current: Current<'_>,
+        revocation: Revocation,
+    ) -> Option<Entered<'a>> {
+        let hash = self.hash(name.namespace.as_str());
+        let mut shard = self.shard(hash).lock();
+        if shard.claims(current) {
+            return None;
+        }
+        let target = Target::Key {
+            key: name.key,
+            if_version: None,
+        };
+        Some(self.invalidate(&mut shard, name.namespace, target, revocation))
+    }
+
+    fn invalidate<'a>(
+        &'a self,
+        shard: &mut Shard,
+        namespace: NamespaceName<'a>,
+        target: Target<'_>,
+        revocation: Revocation,
+    ) -> Entered<'a> {
+        let hash = self.hash(namespace.as_str());
         let revision = self.revisions.next();
-        shard.fences.raise(namespace, target, revision, revocation);
+        let part = Part::from(target);
+        let is_only = shard.under_way.begin(namespace.as_str(), &part, revision);
+        shard
+            .fences
+            .raise(namespace, part.clone(), revision, revocation);
         shard
             .journals
             .append(namespace, revision, || Change::invalidated(target));
@@ -145,7 +235,17 @@ impl Ledger {
             namespace,
             hash,
             revision,
+            is_only,
+            invalidates: Some(part),
         }
+    }
+
+    /// Whether an invalidation under way covers what a name holds, which must
+    /// then be removed before the stripe is unlocked. If it is live, the first
+    /// that does counts it.
+    pub(super) fn claims(&self, current: Current<'_>) -> bool {
+        let hash = self.hash(&current.entry.namespace().name);
+        self.shard(hash).lock().claims(current)
     }
 
     /// A revision for a change that changes nothing.
@@ -248,6 +348,10 @@ impl Ledger {
 }
 
 impl Shard {
+    fn claims(&self, Current { entry, is_live }: Current<'_>) -> bool {
+        self.under_way.claims(entry, is_live)
+    }
+
     /// Up to which revision everything of the namespace is there.
     fn published(&self, namespace: u64, latest: u64) -> u64 {
         self.in_flight(namespace)
@@ -268,20 +372,50 @@ impl Entered<'_> {
     pub(super) fn revision(&self) -> Revision {
         self.revision
     }
-}
 
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
+    /// Counts what this invalidation removes, of which some may be covered by one
+    /// that comes before and counts it. The stripe is locked.
+    pub(super) fn count(&self, removed: &[Entry], now: Now) -> u64 {
+        let currents = removed.iter().map(|entry| Current::at(entry, now));
+        if self.is_only {
+            return currents.filter(|current| current.is_live).count() as u64;
+        }
+        for current in currents {
+            self.ledger.claims(current);
+        }
+        0
+    }
+
+    /// Says that the whole effect is there. Returns how many live credentials
+    /// were removed on behalf of this invalidation, beside those that
+    /// [`count`](Self::count) returned.
+    pub(super) fn publish(mut self) -> u64 {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> u64 {
         let mut shard = self.ledger.shard(self.hash).lock();
         let entered = (self.hash, self.revision);
-        if let Some(place) = shard.in_flight.iter().position(|one| *one == entered) {
-            shard.in_flight.swap_remove(place);
-        }
+        let Some(place) = shard.in_flight.iter().position(|one| *one == entered) else {
+            return 0;
+        };
+        shard.in_flight.swap_remove(place);
+        let namespace = self.namespace.as_str();
+        let removed = self.invalidates.take().map_or(0, |part| {
+            shard.under_way.end(namespace, &part, self.revision)
+        });
         let wakers = shard.journals.take_wakers(self.namespace);
         drop(shard);
         for waker in wakers {
             waker.wake();
         }
+        removed
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -17,9 +17,11 @@ pub struct Limits {
     pub max_value: u64,
     /// How many namespaces can hold something at a time.
     pub max_namespaces: u32,
-    /// How long a lease lasts; above zero.
+    /// How long a lease lasts that is asked for without a ttl; above zero.
     pub lease_ttl: Duration,
-    /// How many keys can have a lease, or be refused one for a while, at a time.
+    /// How many keys can have a lease, or be in a cool-down, at a time. So many
+    /// leases that ran out are remembered besides, and so many fills; in equal
+    /// parts for 64 groups of keys.
     pub max_leases: u32,
     /// How many Gets can wait at a time.
     pub max_waiters: u32,
@@ -43,8 +45,8 @@ impl Default for Limits {
 
 impl Limits {
     /// Values of 64 KiB, 4096 namespaces, leases of 10 s; and at the most some
-    /// 70 MiB each of leases, of revocations and of the journal, should every
-    /// key be as long as it may.
+    /// 70 MiB each of leases, of leases that ran out, of fills, of revocations
+    /// and of the journal, should every key be as long as it may.
     pub const DEFAULT: Self = Self {
         max_value: 64 * 1024,
         max_namespaces: 4096,

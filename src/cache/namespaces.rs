@@ -23,6 +23,17 @@ pub(super) struct Namespace {
     pub(super) tally: Tally,
 }
 
+impl Namespace {
+    /// Nobody's: no namespace has an empty name.
+    pub(super) fn nobodys() -> Self {
+        Self {
+            id: u64::MAX,
+            name: "".into(),
+            tally: Tally::new(0),
+        }
+    }
+}
+
 pub(super) struct Namespaces {
     registry: RwLock<Registry>,
     /// What happened in namespaces without a record, and what those counted

@@ -9,17 +9,19 @@ use super::{
     contents::Contents,
     counters::Count,
     entry::{Entry, Parts},
-    flights::{Flights, Over, Wakers},
+    flights::Wakers,
     index::Departure,
     jitter::jitter,
-    lease::{LeaseLost, Token},
-    ledger::Evidence,
+    lease::LeaseLost,
+    ledger::{Current, Evidence, Revoked},
     name::{Name, NamespaceName},
     namespaces::Namespace,
     refresh,
     revision::Revision,
+    stored::Stored,
     tier_spec::TierId,
     time::{Deadline, Lifetime, Now, WallTime},
+    token::Token,
 };
 
 /// A credential to store.
@@ -53,17 +55,6 @@ pub enum Precondition {
     Version(Revision),
 }
 
-/// What was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The revision of the Put.
-    pub version: Revision,
-    /// Where it went.
-    pub tier: TierId,
-    /// When it ends: earlier than asked for if the tier is shorter.
-    pub expires_at: WallTime,
-}
-
 /// Why nothing was stored.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PutError {
@@ -88,9 +79,17 @@ pub enum PutError {
     TooManyNamespaces,
 }
 
+/// For how long the answer to a fill is remembered, for one who lost it: longer
+/// than a client goes on trying.
+const FILL_REMEMBERED: Duration = Duration::from_secs(60);
+
 impl Cache {
     /// Stores a credential in place of whatever its name held, in whichever
     /// tier that was. It may push others out, and is pushed out by others.
+    ///
+    /// The fill of a lease that was stored already stores nothing again, and is
+    /// answered the same, as long as that is remembered. A Put without a lease
+    /// ends the name's lease.
     ///
     /// # Errors
     /// Nothing is stored, and what the name held stays.
@@ -119,28 +118,50 @@ impl Cache {
             })?;
         let hash = self.hash(name);
         let mut stripe = self.stripe(hash).lock();
-        let current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
-        let live = current.as_ref().filter(|entry| {
-            !entry.deadline().passed(now) && self.tiers[entry.tier().index()].keeps(entry)
+        let filled = lease.and_then(|token| stripe.fills.of(hash, name, token, now.boot));
+        if let Some(stored) = filled {
+            return Ok(*stored);
+        }
+        let mut current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
+        let granted = lease.map(|token| {
+            let granted = stripe.flights.granted(hash, name, token, now.boot);
+            granted.ok_or(LeaseLost)
         });
-        let evidence = current_lease(&stripe.flights, hash, name, lease, now)
+        let evidence = granted
+            .transpose()
             .map(|granted| Evidence { granted, issued_at });
-        let checked = check(precondition, live)
-            .and(evidence.map_err(PutError::from))
-            .inspect_err(|_| namespace.tally.add(Count::PutsRefused));
+        let is_kept = |entry: &Entry| self.tiers[entry.tier().index()].keeps(entry);
+        let is_kept = current.as_ref().is_some_and(is_kept);
         // The version is taken under the stripe's lock: within a name, versions
         // are in the order of the Puts, and an invalidation with a higher
         // revision finds this entry in the index.
-        let entered = self.ledger.enter_put(name, &contents.tags, checked?);
-        let Ok(entered) = entered else {
-            namespace.tally.add(Count::PutsRefused);
-            let wakers = match lease {
-                Some(_) => self.give_up_lease(&mut stripe.flights, hash, name, now),
-                None => Wakers::default(),
-            };
-            drop(stripe);
-            wakers.wake();
-            return Err(PutError::Revoked);
+        let decided = self.ledger.enter_put(
+            name,
+            &contents.tags,
+            current.as_ref().map(|entry| Current::at(entry, now)),
+            |live| {
+                check(precondition, live.filter(|_| is_kept))?;
+                Ok(evidence?)
+            },
+        );
+        let covered = current.take_if(|_| decided.is_claimed);
+        if let Some(entry) = &covered {
+            self.take_out(&mut stripe, entry, now);
+        }
+        let entered = match decided.entered {
+            Ok(entered) => entered,
+            Err(error) => {
+                namespace.tally.add(Count::PutsRefused);
+                let wakers = match (error, lease) {
+                    (PutError::Revoked, Some(_)) => {
+                        self.give_up_lease(&mut stripe.flights, hash, name, now)
+                    }
+                    _ => Wakers::default(),
+                };
+                drop(stripe);
+                wakers.wake();
+                return Err(error);
+            }
         };
         let version = entered.revision();
         if let Some(current) = &current {
@@ -168,7 +189,7 @@ impl Cache {
             attributes,
         } = contents;
         let entry = Entry::new(Parts {
-            group: stripe.index.group(&namespace, tags),
+            group: stripe.index.group(&namespace, tags, tier.id),
             key: name.key,
             value,
             attributes,
@@ -180,10 +201,20 @@ impl Cache {
         stripe.index.insert(&entry);
         self.hints.set(hash, tier.id);
         let pushed_out = tier.insert(entry);
-        let flights = &mut stripe.flights;
+        let stored = Stored {
+            version,
+            tier: tier.id,
+            expires_at: deadline.wall(),
+        };
         let wakers = match lease {
-            Some(_) => flights.end(hash, name, Count::LeasesFilled, Over::Filled),
-            None => flights.tell(hash, name),
+            Some(token) => {
+                let full_name = (namespace.name.clone(), name.key.as_str().into());
+                let until = now.boot.after(FILL_REMEMBERED);
+                let fills = &mut stripe.fills;
+                fills.remember(hash, full_name, token, stored, until);
+                stripe.flights.fill(hash, name, &namespace.tally)
+            }
+            None => stripe.flights.supersede(hash, name),
         };
         drop(stripe);
         drop(entered);
@@ -195,11 +226,7 @@ impl Cache {
                 .index
                 .remove(&gone, Departure::Evicted);
         }
-        Ok(Stored {
-            version,
-            tier: tier.id,
-            expires_at: deadline.wall(),
-        })
+        Ok(stored)
     }
 
     /// The record of a namespace that is about to hold something. One that can't
@@ -226,6 +253,12 @@ impl Cache {
     }
 }
 
+impl From<Revoked> for PutError {
+    fn from(Revoked: Revoked) -> Self {
+        Self::Revoked
+    }
+}
+
 fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(), PutError> {
     match precondition {
         Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
@@ -235,24 +268,5 @@ fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(),
             Err(PutError::VersionDiffers)
         }
         _ => Ok(()),
-    }
-}
-
-/// The revision that the lease was granted at, if it is the key's current one.
-fn current_lease(
-    flights: &Flights,
-    hash: u64,
-    name: Name<'_>,
-    lease: Option<Token>,
-    now: Now,
-) -> Result<Option<u64>, LeaseLost> {
-    let Some(token) = lease else {
-        return Ok(None);
-    };
-    let current = flights.lease(hash, name).ok_or(LeaseLost)?;
-    if current.token == token && now.boot < current.due {
-        Ok(Some(current.granted))
-    } else {
-        Err(LeaseLost)
     }
 }

@@ -66,7 +66,7 @@ impl Reclaim<'_> {
                 index.due(now, budget)
             });
         let (removed, is_all) = due;
-        self.removed += removed.all;
+        self.removed += removed;
         is_all.then_some(self.removed)
     }
 }

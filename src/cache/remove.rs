@@ -5,17 +5,12 @@ use super::{
     Cache,
     entry::Entry,
     index::{Batch, Departure, Index},
-    stripe::Stripe,
+    ledger::Current,
+    name::Name,
+    stripe::{Parts, Stripe},
     time::{Deadline, Now},
     tree::Summary,
 };
-
-/// How many entries were removed, and how many of them were still live.
-#[derive(Default)]
-pub(super) struct Removed {
-    pub(super) all: u64,
-    pub(super) live: u64,
-}
 
 /// Where a search through all stripes goes on.
 #[derive(Default)]
@@ -46,29 +41,27 @@ const PLACE: usize = 4;
 const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MOST_ITEMS + PLACE);
 
 impl Search {
-    /// Removes what `select` finds, for the length of a step; whether that was
-    /// all. `select` is handed the entry that it goes on behind.
+    /// Removes what `select` finds, for the length of a step. Returns how many
+    /// entries that were, and whether it was all. `select` is handed the entry that it goes on behind.
     pub(super) fn step(
         &mut self,
         cache: &Cache,
         now: Now,
         budget: &mut Budget,
-        select: impl Fn(&mut Index, Option<&Entry>, &mut Budget) -> Batch,
-    ) -> (Removed, bool) {
-        let mut sum = Removed::default();
+        mut select: impl FnMut(&mut Index, Option<&Entry>, &mut Budget) -> Batch,
+    ) -> (u64, bool) {
+        let mut sum = 0;
         while !budget.is_spent()
             && let Some(stripe) = cache.stripes.get(self.stripe)
         {
             budget.find_place();
             // May be the last handle of one that went: dropped outside of the lock.
             let last = self.last.take();
-            let removed = cache.remove(stripe, now, |index| {
+            sum += cache.remove(stripe, now, |index| {
                 let batch = select(index, last.as_ref(), budget);
                 self.last = batch.last;
                 batch.entries
             });
-            sum.all += removed.all;
-            sum.live += removed.live;
             if self.last.is_none() {
                 self.stripe += 1;
             }
@@ -111,35 +104,57 @@ impl Budget {
 
 impl Cache {
     /// Removes what `select` finds under the stripe's lock, from index and
-    /// tiers. It is dropped, and its memory zeroed, after the lock is released.
+    /// tiers, and returns how many entries that were. They are dropped, and their memory zeroed, after the lock is released.
     pub(super) fn remove(
         &self,
         stripe: &Stripe,
         now: Now,
         select: impl FnOnce(&mut Index) -> Vec<Entry>,
-    ) -> Removed {
+    ) -> u64 {
         let mut stripe = stripe.lock();
         let selected = select(&mut stripe.index);
-        let mut live = 0;
         for entry in &selected {
-            let why = match entry.deadline().left(now) {
-                Some(_) => Departure::Invalidated,
-                None => Departure::Expired,
-            };
-            stripe.index.remove(entry, why);
-            self.tiers[entry.tier().index()].remove(entry);
-            if why == Departure::Invalidated {
-                stripe.revoked.remember(entry.hash(&self.hasher), entry);
-                live += 1;
-            }
+            self.take_out(&mut stripe, entry, now);
         }
         // A large removal takes the lock again soon: without it, whoever waits
         // for it would wait for several steps.
         stripe.give_way();
         drop(stripe);
-        Removed {
-            all: selected.len() as u64,
-            live,
+        selected.len() as u64
+    }
+
+    /// Removes an invalidated entry from index and tier. Returns whether it was
+    /// live. The caller keeps its handle until the stripe is unlocked.
+    pub(super) fn take_out(&self, stripe: &mut Parts, entry: &Entry, now: Now) -> bool {
+        let is_live = !entry.deadline().passed(now);
+        let why = if is_live {
+            Departure::Invalidated
+        } else {
+            Departure::Expired
+        };
+        stripe.index.remove(entry, why);
+        self.tiers[entry.tier().index()].remove(entry);
+        if is_live {
+            stripe.revoked.remember(entry.hash(&self.hasher), entry);
         }
+        is_live
+    }
+
+    /// Removes what a name holds if an invalidation under way covers it, for a
+    /// caller that is about to decide by it. Returns the entry, to be dropped
+    /// once the stripe is unlocked.
+    pub(super) fn take_out_covered(
+        &self,
+        stripe: &mut Parts,
+        name: Name<'_>,
+        now: Now,
+    ) -> Option<Entry> {
+        let namespace = self.namespaces.find(name.namespace)?;
+        let entry = stripe.index.named(namespace.id, name.key.as_str())?.clone();
+        if !self.ledger.claims(Current::at(&entry, now)) {
+            return None;
+        }
+        self.take_out(stripe, &entry, now);
+        Some(entry)
     }
 }

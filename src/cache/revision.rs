@@ -10,6 +10,9 @@ use super::sync::AtomicU64;
 pub struct Revision(u64);
 
 impl Revision {
+    /// Of nothing that was put.
+    pub(super) const NONE: Self = Self(0);
+
     /// As a caller states it; 0 was never given out.
     #[must_use]
     pub fn from_wire(number: u64) -> Option<Self> {

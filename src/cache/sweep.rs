@@ -29,8 +29,7 @@ pub struct Sweep<'a> {
 struct Rest<'a> {
     selection: Selection<'a>,
     search: Search,
-    /// Publishes it when it is dropped.
-    _entered: Entered<'a>,
+    entered: Entered<'a>,
 }
 
 /// What of the namespace with this id goes.
@@ -61,7 +60,7 @@ impl<'a> Sweep<'a> {
             rest: Some(Rest {
                 selection,
                 search: Search::default(),
-                _entered: entered,
+                entered,
             }),
         }
     }
@@ -80,23 +79,37 @@ impl<'a> Sweep<'a> {
     /// of it is done and published.
     pub fn step(&mut self) -> Option<Invalidated> {
         if let Some(rest) = &mut self.rest {
-            let (selection, before) = (rest.selection, self.invalidated.revision);
-            let (removed, is_all) = rest.search.step(
+            let Rest {
+                selection,
+                search,
+                entered,
+            } = rest;
+            let before = self.invalidated.revision;
+            let mut live = 0;
+            let (_, is_all) = search.step(
                 self.cache,
                 self.now,
                 &mut Budget::of_a_step(),
-                |index, last, budget| match selection {
-                    Selection::Prefix(namespace, prefix) => {
-                        index.with_prefix(namespace, prefix, before, last, budget)
-                    }
-                    Selection::Tag(namespace, tag) => index.tagged(namespace, tag, before, budget),
+                |index, last, budget| {
+                    let batch = match *selection {
+                        Selection::Prefix(namespace, prefix) => {
+                            index.with_prefix(namespace, prefix, before, last, budget)
+                        }
+                        Selection::Tag(namespace, tag) => {
+                            index.tagged(namespace, tag, before, budget)
+                        }
+                    };
+                    live += entered.count(&batch.entries, self.now);
+                    batch
                 },
             );
-            self.invalidated.removed += removed.live;
+            self.invalidated.removed += live;
             if !is_all {
                 return None;
             }
-            self.rest = None;
+        }
+        if let Some(rest) = self.rest.take() {
+            self.invalidated.removed += rest.entered.publish();
         }
         Some(self.invalidated)
     }

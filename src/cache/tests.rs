@@ -1,9 +1,13 @@
 //! What the parts of the core owe each other, seen from inside.
 
 mod leases;
+mod past;
+mod races;
 mod reading;
 mod revocation;
+mod sharing;
 mod steps;
+mod under_way;
 mod watching;
 
 use std::{
@@ -140,6 +144,7 @@ fn names_of_one_hash_stay_apart() {
         tier,
         largest_entry(LIMITS.max_value),
         AllAlike,
+        SharedBytes::new(1),
     );
     let namespaces = Namespaces::new(3, 1);
     // The same text divided in another way, and the same key of another
@@ -172,7 +177,7 @@ fn names_of_one_hash_stay_apart() {
             attributes,
         } = contents();
         let entry = Entry::new(Parts {
-            group: groups.of(&namespace, tags),
+            group: groups.of(&namespace, tags, tier.id),
             key: name.key,
             value,
             attributes,

@@ -1,29 +1,63 @@
 //! A tier: one lifetime class, kept in one size-bounded quick_cache.
 //!
 //! Knows nothing of deadlines or revocation: it maps names to entries, and
-//! hands back what it pushed out. Only this file names quick_cache.
+//! hands back what it evicted. Only this module names quick_cache.
+//!
+//! What entries share is no entry's: it may outlast any of them, and a weight
+//! can't change while quick_cache has it. So each shard sets its part of these
+//! bytes aside: a ballast lies in it that is never evicted, and weighs that much.
+
+mod ghosts;
+mod keys;
+#[cfg(test)]
+mod tests;
+mod weights;
 
 use std::{
-    cell::Cell,
-    hash::{BuildHasher, Hash, Hasher},
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
+use quick_cache::{OptionsBuilder, sync};
 
 use super::{
+    contents::Tags,
     entry::Entry,
+    group::{Groups, SharedBytes},
     name::Sought,
-    sync::HashState,
+    namespaces::Namespace,
+    sync::{AtomicUsize, Mutex},
     tier_spec::{TierId, TierSpec},
 };
+use ghosts::Ghosts;
+pub(super) use keys::NameHashes;
+use keys::{Hashed, Newest, Reading, Stored, This};
+use weights::{Ballast, ByWeight, Evicted, Evictions};
 
 /// How names are hashed is a parameter for tests of names that have one hash.
 pub(super) struct Tier<B = NameHashes> {
     pub(super) id: TierId,
     pub(super) spec: TierSpec,
     /// An entry is its own key, and is taken from there: a value beside it would
-    /// cost 8 bytes.
-    entries: sync::Cache<Stored, (), ByWeight, B, PushedOut>,
+    /// cost 8 bytes, but for the few that a ballast has.
+    entries: sync::Cache<Stored, Ballast, ByWeight, B, Evictions>,
+    /// How many they are.
+    count: AtomicUsize,
+    /// One for each of quick_cache's shards.
+    parts: Box<[Mutex<Part>]>,
+    /// Which of them sets its part aside next.
+    turn: AtomicUsize,
+    /// What the entries share.
+    shared_bytes: SharedBytes,
+    hashes: B,
+}
+
+/// What is known of a shard.
+struct Part {
+    ghosts: Ghosts,
+    ballast: Ballast,
+    /// What the ballast lies under.
+    place: Entry,
 }
 
 /// The most shards a tier is split into; more would not lessen contention on
@@ -31,13 +65,14 @@ pub(super) struct Tier<B = NameHashes> {
 const MAX_SHARDS: u64 = 64;
 /// How many of the largest entries each shard holds at least. quick_cache
 /// gives each shard an equal part of the capacity and refuses what doesn't fit
-/// into 97 % of one.
+/// into [`HOT`] of one.
 const LARGEST_PER_SHARD: u64 = 16;
-/// A guess at the typical entry. It bounds how many entries that were pushed
-/// out quick_cache remembers: half as many as there would be of these, each in
-/// a slot of its slab (32 bytes) and of its table, which `ENTRY_OVERHEAD`
-/// includes.
-const TYPICAL_WEIGHT: u64 = 1024;
+/// How much of a shard belongs to entries that were asked for again since they
+/// came; the rest is for new ones to show what they are worth. A new entry that
+/// is known as a ghost passes through the rest, where quick_cache would put it
+/// beside the others at once, so there must be little of it: with 0.97, as
+/// quick_cache has it for ghosts of its own, loops hit half a point less.
+const HOT: f64 = 0.99;
 
 /// The smallest capacity a tier can have if its largest entry has this weight.
 pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
@@ -46,7 +81,13 @@ pub(super) fn smallest_capacity(largest_entry: u64) -> u64 {
 
 impl<B: BuildHasher + Clone> Tier<B> {
     /// A tier of at least [`smallest_capacity`].
-    pub(super) fn new(id: TierId, spec: TierSpec, largest_entry: u64, hashes: B) -> Self {
+    pub(super) fn new(
+        id: TierId,
+        spec: TierSpec,
+        largest_entry: u64,
+        hashes: B,
+        shared_bytes: SharedBytes,
+    ) -> Self {
         // Rounded down to a power of two: quick_cache rounds up, which would
         // make the shards too small for the largest entry.
         let most = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
@@ -55,16 +96,35 @@ impl<B: BuildHasher + Clone> Tier<B> {
         options
             .shards(shards)
             .weight_capacity(spec.capacity)
-            .estimated_items_capacity(
-                usize::try_from(spec.capacity / TYPICAL_WEIGHT).unwrap_or(usize::MAX),
-            );
+            .hot_allocation(HOT)
+            // No ghosts but ours, and as many shards as asked for.
+            .ghost_allocation(0.0)
+            .estimated_items_capacity(usize::MAX);
         #[expect(
             clippy::expect_used,
             reason = "fails only where a capacity is unset; both are set above"
         )]
         let options = options.build().expect("both capacities are set");
-        let entries = sync::Cache::with_options(options, ByWeight, hashes, PushedOut);
-        Self { id, spec, entries }
+        let entries = sync::Cache::with_options(options, ByWeight, hashes.clone(), Evictions);
+        let group = Groups::default().of(&Arc::new(Namespace::nobodys()), Tags::default(), id);
+        let part = |shard| Part {
+            ghosts: Ghosts::default(),
+            ballast: Ballast::NONE,
+            place: Entry::nobodys(group.clone(), shard << (usize::BITS / 2)),
+        };
+        let shards = entries.num_shards();
+        Self {
+            id,
+            spec,
+            count: AtomicUsize::default(),
+            parts: (0..shards as u64)
+                .map(|shard| Mutex::new(part(shard)))
+                .collect(),
+            turn: AtomicUsize::default(),
+            shared_bytes,
+            hashes,
+            entries,
+        }
     }
 
     /// Hands the entry of a name to `read`, which must be short and not come back
@@ -76,14 +136,15 @@ impl<B: BuildHasher + Clone> Tier<B> {
         name: &Sought<'_>,
         read: &mut impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let reading = Reading {
-            hash,
-            name,
-            read: Cell::new(Some(read)),
-            result: Cell::new(None),
-        };
+        let reading = Reading::new(hash, name, read);
         self.entries.get(&reading)?;
-        reading.result.take()
+        reading.result()
+    }
+
+    /// How many bytes its entries share.
+    #[cfg(test)]
+    pub(super) fn shared_bytes(&self) -> u64 {
+        self.shared_bytes.of(self.id)
     }
 
     /// Whether this very entry is still kept.
@@ -91,136 +152,83 @@ impl<B: BuildHasher + Clone> Tier<B> {
         self.entries.peek(&This(entry)).is_some()
     }
 
-    /// Stores the entry in place of whatever has its name, and returns what was
-    /// pushed out for it (what it replaced among it), to be dropped by the
-    /// caller outside of all locks.
+    /// Stores the entry, which the index holds already, in place of whatever has
+    /// its name, and returns what was evicted for it (what it replaced among it),
+    /// to be dropped by the caller outside of all locks.
     pub(super) fn insert(&self, entry: Entry) -> Vec<Entry> {
-        let mut pushed_out = Vec::new();
+        let (hash, version) = (self.hash(&entry), entry.version());
+        let shard = self.shard(hash);
+        let mut evicted = Evicted::default();
+        let is_ghost = {
+            let mut part = self.parts[shard].lock();
+            self.set_aside(&mut part, &mut evicted);
+            part.ghosts.forget(hash)
+        };
+        self.count.fetch_add(1, Relaxed);
         self.entries
-            .insert_with_lifecycle(Stored(entry), (), &mut pushed_out);
-        pushed_out
+            .insert_with_lifecycle(Stored(entry), Ballast::NONE, &mut evicted);
+        if is_ghost {
+            // As if it had been asked for already.
+            self.entries.get(&Newest { hash, version });
+        }
+        // So none is behind by more than what came with as many Puts as there
+        // are shards.
+        let next = self.turn.fetch_add(1, Relaxed) % self.parts.len();
+        if next != shard {
+            self.set_aside(&mut self.parts[next].lock(), &mut evicted);
+        }
+
+        let Evicted { cold, mut hot } = evicted;
+        let count = self.count.fetch_sub(cold.len() + hot.len(), Relaxed);
+        for gone in &cold {
+            let gone = self.hash(gone);
+            // Its own is that of what it replaced.
+            if gone != hash {
+                let most = count / self.parts.len();
+                let mut part = self.parts[self.shard(gone)].lock();
+                part.ghosts.remember(gone, most);
+            }
+        }
+        hot.extend(cold);
+        hot
+    }
+
+    /// Sets aside a shard's part of the bytes that are shared. Under the part's
+    /// lock, so that the latest figure stays.
+    ///
+    /// It bounds the tier: after a Put, the entries of its shard and an equal part
+    /// of what was shared then take no more than the shard's part of the capacity.
+    /// What is shared grows by Puts alone, each by one record, and no shard waits
+    /// for more of them than there are shards. So entries and what they share
+    /// exceed the capacity by one record for each shard at the most, whoever of
+    /// those that share it goes.
+    fn set_aside(&self, part: &mut Part, evicted: &mut Evicted) {
+        let share = self
+            .shared_bytes
+            .of(self.id)
+            .div_ceil(self.parts.len() as u64);
+        let [now, then] = [Ballast::of(share), part.ballast].map(Ballast::kib);
+        // Not for each record that comes and goes.
+        if now > then || now + 1 < then {
+            part.ballast = Ballast::of(share);
+            let place = Stored(part.place.clone());
+            self.entries
+                .insert_with_lifecycle(place, part.ballast, evicted);
+        }
+    }
+
+    fn shard(&self, hash: u64) -> usize {
+        self.entries.shard_index(&Hashed(hash))
+    }
+
+    fn hash(&self, entry: &Entry) -> u64 {
+        self.hashes.hash_one(This(entry))
     }
 
     /// Removes this very entry, if it is still kept.
     pub(super) fn remove(&self, entry: &Entry) {
-        self.entries.remove_if(&This(entry), |()| true);
-    }
-}
-
-/// An entry as its own key: the name isn't kept twice.
-struct Stored(Entry);
-
-impl Hash for Stored {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        This(&self.0).hash(state);
-    }
-}
-
-impl PartialEq for Stored {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.has_name_of(&other.0)
-    }
-}
-
-impl Eq for Stored {}
-
-/// A name that is looked up, with its hash computed once for all tiers.
-struct Reading<'a, R, F> {
-    hash: u64,
-    /// Not copied: it was written just now, and in other words than a copy would
-    /// read, which the processor waits for.
-    name: &'a Sought<'a>,
-    /// Done while the shard's lock is held: quick_cache hands out values only, so
-    /// what is to be seen of an entry is seen when it is compared.
-    read: Cell<Option<&'a mut F>>,
-    result: Cell<Option<R>>,
-}
-
-impl<R, F> Hash for Reading<'_, R, F> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl<R, F: FnMut(&Entry) -> R> Equivalent<Stored> for Reading<'_, R, F> {
-    #[inline]
-    fn equivalent(&self, stored: &Stored) -> bool {
-        let is_it = stored.0.is_named(self.name);
-        if is_it && let Some(read) = self.read.take() {
-            self.result.set(Some(read(&stored.0)));
+        if self.entries.remove_if(&This(entry), |_| true).is_some() {
+            self.count.fetch_sub(1, Relaxed);
         }
-        is_it
-    }
-}
-
-/// One very entry, and no other of its name.
-struct This<'a>(&'a Entry);
-
-impl Hash for This<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash_into(state);
-    }
-}
-
-impl Equivalent<Stored> for This<'_> {
-    fn equivalent(&self, stored: &Stored) -> bool {
-        self.0.version() == stored.0.version()
-    }
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl Weighter<Stored, ()> for ByWeight {
-    fn weight(&self, stored: &Stored, (): &()) -> u64 {
-        stored.0.weight().into()
-    }
-}
-
-/// Collects what leaves the cache, so that it is dropped, and its memory
-/// zeroed, after the shard's lock is released.
-#[derive(Clone)]
-struct PushedOut;
-
-impl Lifecycle<Stored, ()> for PushedOut {
-    type RequestState = Vec<Entry>;
-
-    fn on_evict(&self, pushed_out: &mut Self::RequestState, stored: Stored, (): ()) {
-        pushed_out.push(stored.0);
-    }
-}
-
-/// Hashes names, and passes through the one `u64` of a name that was hashed
-/// already.
-#[derive(Clone)]
-pub(super) struct NameHashes(pub(super) HashState);
-
-pub(super) struct NameHasher {
-    of_name: <HashState as BuildHasher>::Hasher,
-    known: Option<u64>,
-}
-
-impl BuildHasher for NameHashes {
-    type Hasher = NameHasher;
-
-    fn build_hasher(&self) -> NameHasher {
-        NameHasher {
-            of_name: self.0.build_hasher(),
-            known: None,
-        }
-    }
-}
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.of_name.write(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.known = Some(hash);
-    }
-
-    fn finish(&self) -> u64 {
-        self.known.unwrap_or_else(|| self.of_name.finish())
     }
 }

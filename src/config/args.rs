@@ -22,6 +22,14 @@ pub struct ServeArgs {
     #[arg(long)]
     pub insecure: bool,
 
+    /// Let those of this mode connect to the Unix sockets, such as 0660
+    #[arg(long, value_name = "MODE")]
+    pub unix_mode: Option<String>,
+
+    /// Give the Unix sockets to this group, by name or number
+    #[arg(long, value_name = "GROUP")]
+    pub unix_group: Option<String>,
+
     /// Let in-flight calls finish for this long on SIGTERM, such as 10s
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
@@ -30,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 
-    /// Log from this level on, such as info or credcache=debug,warn
+    /// Log from this level on, such as info, or info,h2=debug for a library too
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
 }

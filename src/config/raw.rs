@@ -117,7 +117,7 @@ impl Raw {
                 setting: name.escape_debug().to_string(),
                 origin,
                 problem: problem.into(),
-                accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, CREDCACHE_WORKERS, \
+                accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, CREDCACHE_UNIX_…, CREDCACHE_WORKERS, \
                           CREDCACHE_LIMITS_…, CREDCACHE_LEASES_…, \
                           CREDCACHE_SHUTDOWN_…, CREDCACHE_LOG_…, in UTF-8",
             });
@@ -146,6 +146,8 @@ impl Raw {
                 &args.drain_timeout,
                 "--drain-timeout",
             ),
+            (Setting::UnixMode, &args.unix_mode, "--unix-mode"),
+            (Setting::UnixGroup, &args.unix_group, "--unix-group"),
             (Setting::LogFormat, &args.log_format, "--log-format"),
             (Setting::LogLevel, &args.log_level, "--log-level"),
         ];
@@ -176,7 +178,7 @@ fn belongs_to_others(name: &str) -> bool {
 }
 
 fn known_names() -> &'static str {
-    "listen, insecure, workers, [limits] max_value, max_namespaces, max_connections, max_streams, \
+    "listen, insecure, workers, [unix] mode, group, [limits] max_value, max_namespaces, max_connections, max_streams, \
      max_leases, max_waiters, max_revocations, max_watchers, max_journal, [leases] ttl, [shutdown] drain_timeout, [log] format, level, [[tier]] name, max_ttl, capacity"
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use toml::Value;
 
-use super::{Config, LogFormat};
+use super::{Config, Group, LogFormat};
 use crate::{cache::TierSpec, duration};
 
 impl Config {
@@ -23,6 +23,7 @@ impl fmt::Display for Rendered<'_> {
         let Config {
             listen,
             insecure,
+            unix,
             workers,
             tiers,
             limits,
@@ -33,6 +34,11 @@ impl fmt::Display for Rendered<'_> {
         writeln!(f, "listen = [{}]", listen.join(", "))?;
         writeln!(f, "insecure = {insecure}")?;
         writeln!(f, "workers = {workers}")?;
+        writeln!(f, "\n[unix]")?;
+        writeln!(f, "mode = {}", quoted(format!("{:04o}", unix.mode)))?;
+        if let Some(group) = &unix.group {
+            writeln!(f, "group = {}", quoted(group))?;
+        }
         writeln!(f, "\n[limits]")?;
         let cache = &limits.cache;
         writeln!(f, "max_value = {}", size(cache.max_value))?;
@@ -72,6 +78,15 @@ impl fmt::Display for LogFormat {
             Self::Text => "text",
             Self::Json => "json",
         })
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 pub(super) enum Setting {
     Listen,
     Insecure,
+    UnixMode,
+    UnixGroup,
     Workers,
     MaxValue,
     MaxNamespaces,
@@ -23,9 +25,11 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Listen,
         Self::Insecure,
+        Self::UnixMode,
+        Self::UnixGroup,
         Self::Workers,
         Self::MaxValue,
         Self::MaxNamespaces,
@@ -47,6 +51,8 @@ impl Setting {
         match self {
             Self::Listen => "listen",
             Self::Insecure => "insecure",
+            Self::UnixMode => "unix.mode",
+            Self::UnixGroup => "unix.group",
             Self::Workers => "workers",
             Self::MaxValue => "limits.max_value",
             Self::MaxNamespaces => "limits.max_namespaces",
@@ -77,6 +83,11 @@ impl Setting {
         match self {
             Self::Listen => "a list of host:port (port 0 = any) or unix:PATH",
             Self::Insecure => "true or false",
+            Self::UnixMode => {
+                "a mode in octal, as text, such as \"0660\": 6 for the owner, and for group and \
+                 others 0, or a right that includes writing, which connecting takes"
+            }
+            Self::UnixGroup => "the name of a group of this host, or its number",
             Self::Workers => "a number from 1 to 1024",
             Self::MaxValue => "a size from 1B to 1MiB, such as \"64KiB\"",
             Self::MaxNamespaces => "a number from 1 to 65536",

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use proptest::{prelude::*, sample::select};
 
-use super::{Config, ConfigErrors, ListenAddr, LogFormat, ServeArgs, setting::Setting};
+use super::{Config, ConfigErrors, Group, ListenAddr, LogFormat, ServeArgs, setting::Setting};
 
 mod malformed;
 
@@ -73,6 +73,7 @@ fn nothing_typed_gives_the_documented_defaults() {
     assert_eq!(config.limits.cache.max_value, 64 << 10);
     assert_eq!(config.drain_timeout, Duration::from_secs(10));
     assert!(!config.insecure);
+    assert_eq!((config.unix.mode, config.unix.group), (0o600, None));
     let processors = std::thread::available_parallelism().unwrap().get();
     assert_eq!(config.workers as usize, processors.min(1024));
 }
@@ -84,14 +85,20 @@ fn flag_beats_variable_beats_file() {
         ("CREDCACHE_LISTEN", "127.0.0.1:2, unix:/run/c.sock"),
         ("CREDCACHE_LOG_FORMAT", "text"),
     ];
+    let file = &format!("{file}\n[unix]\nmode = '0660'\ngroup = 'wheel'");
     let args = ServeArgs {
         listen: vec!["127.0.0.1:3".into()],
+        unix_group: Some("7".into()),
         ..ServeArgs::default()
     };
     let config = load_with(file, &environment, &args).unwrap();
     assert_eq!(config.listen, ["127.0.0.1:3".parse().unwrap()]);
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.log.level, "warn");
+    assert_eq!(
+        (config.unix.mode, config.unix.group),
+        (0o660, Some(Group::Id(7)))
+    );
     let config = load(file, &environment).unwrap();
     assert_eq!(config.listen[0], "127.0.0.1:2".parse().unwrap());
     assert_eq!(config.listen[1], ListenAddr::Unix("/run/c.sock".into()));

@@ -6,7 +6,7 @@ use std::{num::NonZero, ops::RangeInclusive, thread, time::Duration};
 use toml::{Table, Value};
 
 use super::{
-    Config, Limits, ListenAddr, LogConfig, LogFormat,
+    Config, Limits, ListenAddr, LogConfig, LogFormat, UnixAccess,
     error::{Origin, SettingError},
     raw::Raw,
     setting::Setting,
@@ -18,6 +18,7 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const HOUR: Duration = Duration::from_secs(3600);
 
+const OWNER_ONLY: u32 = 0o600;
 const WORKER_BOUNDS: RangeInclusive<u32> = 1..=1024;
 const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
 /// Stats sums over all of them.
@@ -50,6 +51,10 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
     let mut reader = Reader { raw, errors };
     let listen = reader.read(Setting::Listen, value::addresses, default_listen);
     let insecure = reader.read(Setting::Insecure, value::boolean, || false);
+    let unix = UnixAccess {
+        mode: reader.read(Setting::UnixMode, value::socket_mode, || OWNER_ONLY),
+        group: reader.read(Setting::UnixGroup, value::group, || None),
+    };
     let workers = reader.read(
         Setting::Workers,
         |typed| value::number(typed, &WORKER_BOUNDS),
@@ -70,6 +75,7 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
         },
         listen,
         insecure,
+        unix,
         workers,
     };
     if !config.insecure {

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 
-use super::{ListenAddr, LogFormat};
+use super::{Group, ListenAddr, LogFormat};
 use crate::duration;
 
 /// Why a value won't do; without the setting's name.
@@ -72,6 +72,54 @@ pub(super) fn addresses(value: &Value) -> Result<Vec<ListenAddr>, Problem> {
         return Err("the list is empty".into());
     }
     Ok(addresses)
+}
+
+/// Text alone: as a number, 660 would be 01224 in octal.
+pub(super) fn socket_mode(value: &Value) -> Result<u32, Problem> {
+    let text = value
+        .as_str()
+        .ok_or_else(|| format!("{} isn't text", shown(value)))?;
+    let is_octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| is_octal && *mode <= 0o777)
+        .ok_or_else(|| format!("{} isn't a mode from 0600 to 0777", shown(value)))?;
+    if mode & 0o600 != 0o600 {
+        return Err(format!("{} keeps the owner out", shown(value)));
+    }
+    let cannot_connect = |rights: u32| rights & 0o7 != 0 && rights & 0o2 == 0;
+    if cannot_connect(mode >> 3) || cannot_connect(mode) {
+        return Err(format!(
+            "{} gives rights with which nobody can connect",
+            shown(value)
+        ));
+    }
+    Ok(mode)
+}
+
+pub(super) fn group(value: &Value) -> Result<Option<Group>, Problem> {
+    let refused = || format!("{} isn't a group", shown(value));
+    let text = match value {
+        Value::Integer(number) => &number.to_string(),
+        Value::String(text) => text,
+        _ => return Err(refused()),
+    };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        // The highest number stands for "as it is".
+        let id = text.parse().ok().filter(|id| *id != u32::MAX);
+        return id.map(|id| Some(Group::Id(id))).ok_or_else(refused);
+    }
+    // A directory service's group may be called `DOMAIN\domain users`.
+    let is_name = (1..=256).contains(&text.len())
+        && text.trim() == text
+        && !text.starts_with(['-', '+'])
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || " ._-@$+\\".contains(c));
+    is_name
+        .then(|| Some(Group::Name(text.clone())))
+        .ok_or_else(refused)
 }
 
 pub(super) fn log_format(value: &Value) -> Result<LogFormat, Problem> {

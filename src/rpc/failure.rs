@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::error;
 
-use crate::cache::{LeaseError, LeaseLost, PutError, TooManyWatchers};
+use crate::cache::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatchers};
 
 /// The `domain` of every ErrorInfo.
 pub(crate) const DOMAIN: &str = "credcache";
@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Put(#[from] PutError),
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Extend(#[from] ExtendError),
     #[error(transparent)]
     Abandon(#[from] LeaseLost),
     #[error(transparent)]
@@ -74,10 +76,12 @@ impl From<Failure> for Status {
             Failure::Put(PutError::NoLifetime) => (Code::InvalidArgument, "INVALID_FIELD"),
             Failure::Put(PutError::Exists) => (Code::AlreadyExists, "KEY_LIVE"),
             Failure::Put(PutError::VersionDiffers) => (Code::Aborted, "VERSION_DIFFERS"),
-            Failure::Put(PutError::LeaseLost(LeaseLost)) | Failure::Abandon(LeaseLost) => {
-                (Code::Aborted, "LEASE_LOST")
+            Failure::Put(PutError::LeaseLost(LeaseLost))
+            | Failure::Extend(ExtendError::LeaseLost(LeaseLost))
+            | Failure::Abandon(LeaseLost) => (Code::Aborted, "LEASE_LOST"),
+            Failure::Put(PutError::Revoked) | Failure::Extend(ExtendError::Revoked) => {
+                (Code::Aborted, "REVOKED")
             }
-            Failure::Put(PutError::Revoked) => (Code::Aborted, "REVOKED"),
             Failure::Put(PutError::TooManyNamespaces)
             | Failure::Lease(LeaseError::TooManyNamespaces) => {
                 (Code::ResourceExhausted, "TOO_MANY_NAMESPACES")
@@ -108,6 +112,7 @@ impl From<Failure> for Status {
             Failure::SingleUse
             | Failure::Put(_)
             | Failure::Lease(_)
+            | Failure::Extend(_)
             | Failure::Abandon(_)
             | Failure::Watch(_)
             | Failure::DeadlineExceeded

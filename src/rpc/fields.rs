@@ -1,7 +1,7 @@
 //! The fields of requests, each parsed by its rule, and what breaks one
 //! collected, so that a refusal names all of it.
 
-use std::{collections::HashMap, fmt::Display, time::Duration};
+use std::{collections::HashMap, fmt::Display, ops::RangeInclusive, time::Duration};
 
 use super::{
     failure::{Failure, Violation},
@@ -13,9 +13,11 @@ use crate::cache::{
 };
 
 /// The seconds a Timestamp may hold: the years 1 to 9999.
-const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+const TIMESTAMP_SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// The most seconds a Duration may hold: ten thousand years.
 const DURATION_SECONDS: i64 = 315_576_000_000;
+/// How long a lease may be asked to last.
+const LEASE_TTLS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
 /// Collects what breaks a rule. Each method answers `None` where it noted
 /// something.
@@ -58,7 +60,11 @@ impl Fields {
         request: &proto::PutRequest,
         cache: &Cache,
     ) -> Option<Contents> {
-        let value: Option<Secret> = self.check("value", cache.limits().value(&request.value));
+        let value: Option<Secret> = match &request.value[..] {
+            // What asks for a credential and gets nothing would go on with that.
+            [] => self.refuse("value", "must not be empty"),
+            value => self.check("value", cache.limits().value(value)),
+        };
         let tags = self.tags(&request.tags);
         let attributes = self.attributes(&request.attributes);
         Some(Contents {
@@ -141,25 +147,53 @@ impl Fields {
         value: Option<prost_types::Timestamp>,
         now: Now,
     ) -> Option<Option<WallTime>> {
-        match self.optional_timestamp("issued_before", value)? {
+        self.not_far_ahead("issued_before", value, now)
+    }
+
+    /// One that is further ahead would clear every fence there will be until
+    /// then.
+    pub(super) fn issued_at(
+        &mut self,
+        value: Option<prost_types::Timestamp>,
+        now: Now,
+    ) -> Option<Option<WallTime>> {
+        self.not_far_ahead("issued_at", value, now)
+    }
+
+    fn not_far_ahead(
+        &mut self,
+        field: &'static str,
+        value: Option<prost_types::Timestamp>,
+        now: Now,
+    ) -> Option<Option<WallTime>> {
+        match self.optional_timestamp(field, value)? {
             Some(at) if at.since_unix() > now.wall.since_unix() + LONGEST_AHEAD => {
-                self.refuse("issued_before", "must be at most 5 minutes ahead")
+                self.refuse(field, "must be at most 5 minutes ahead")
             }
-            issued_before => Some(issued_before),
+            at => Some(at),
         }
     }
 
-    pub(super) fn token(&mut self, token: &[u8]) -> Option<Token> {
+    pub(super) fn lease_ttl(
+        &mut self,
+        value: Option<prost_types::Duration>,
+    ) -> Option<Option<Duration>> {
+        value.map_or(Some(None), |value| {
+            self.check("lease_ttl", lease_ttl(value)).map(Some)
+        })
+    }
+
+    pub(super) fn token(&mut self, field: &str, token: &[u8]) -> Option<Token> {
         match token.try_into() {
             Ok(bits) => Some(Token::from_bytes(bits)),
-            Err(_) => self.refuse("lease", "must be the 16 bytes of a lease's token"),
+            Err(_) => self.refuse(field, "must be the 16 bytes of a lease's token"),
         }
     }
 
     pub(super) fn optional_token(&mut self, token: &[u8]) -> Option<Option<Token>> {
         match token {
             [] => Some(None),
-            token => self.token(token).map(Some),
+            token => self.token("lease", token).map(Some),
         }
     }
 
@@ -233,6 +267,14 @@ pub(super) fn duration(duration: prost_types::Duration) -> Result<Duration, &'st
         }
         _ => Err("is no valid duration"),
     }
+}
+
+pub(super) fn lease_ttl(value: prost_types::Duration) -> Result<Duration, &'static str> {
+    let ttl = duration(value)?;
+    let is_allowed = LEASE_TTLS.contains(&ttl);
+    is_allowed
+        .then_some(ttl)
+        .ok_or("must be 1 second to 5 minutes")
 }
 
 /// Instants before 1970 become 1970: past all the same.

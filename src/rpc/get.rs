@@ -4,10 +4,13 @@
 use std::{pin::pin, time::Duration};
 
 use http::HeaderMap;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use crate::cache::{Answer, Ask, Lease, Lookup, Token, Woken};
+use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Waiting, Woken};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -29,6 +32,7 @@ impl Service {
             name,
             min_ttl,
             acquire_lease,
+            lease_ttl,
             wait,
         } = get;
         let now = || self.clock.now();
@@ -37,18 +41,18 @@ impl Service {
         }
         let mut ask = Ask {
             min_ttl,
-            lease: acquire_lease.then(random_token).transpose()?,
+            lease: acquire_lease.then(|| request(lease_ttl)).transpose()?,
             wait: !wait.is_zero(),
         };
         let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
         loop {
-            let mut waiting = match self.cache.get_or_lease(name, ask, now)? {
+            let waiting = match self.cache.get_or_lease(name, ask, now)? {
                 Answer::Now(lookup, lease) => return Ok((lookup, lease)),
-                Answer::Later(waiting) => pin!(waiting),
+                Answer::Later(waiting) => waiting,
             };
             let woken = tokio::select! {
                 biased;
-                woken = &mut waiting => Some(woken),
+                () = until_told(&waiting) => waiting.told(),
                 () = self.ending.cancelled() => return Err(Failure::Ending),
                 () = &mut over => waiting.told(),
             };
@@ -64,6 +68,18 @@ impl Service {
     }
 }
 
+/// Waits until it is told something.
+///
+/// Nothing that is ready is taken by a caller who has gone away: before a lease
+/// is, what has come on the caller's connection by then is read (the first
+/// yield), and the connection drops the call if that is its end (the second).
+async fn until_told(waiting: &Waiting<'_>) {
+    if let Woken::Granted(_) = waiting.until_told().await {
+        yield_now().await;
+        yield_now().await;
+    }
+}
+
 fn last_moment(wait: Duration, timeout: Option<Duration>) -> Instant {
     let wait = wait.min(LONGEST_WAIT);
     let wait = timeout.map_or(wait, |timeout| {
@@ -72,9 +88,10 @@ fn last_moment(wait: Duration, timeout: Option<Duration>) -> Instant {
     Instant::now() + wait
 }
 
-fn random_token() -> Result<Token, Failure> {
+fn request(ttl: Option<Duration>) -> Result<LeaseRequest, Failure> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits)
         .map_err(|_| Failure::broken("the system gives no random bytes for a lease"))?;
-    Ok(Token::from_bytes(bits))
+    let token = Token::from_bytes(bits);
+    Ok(LeaseRequest { token, ttl })
 }

@@ -10,8 +10,16 @@ pub(super) struct Get<'a> {
     pub(super) name: Name<'a>,
     pub(super) min_ttl: Duration,
     pub(super) acquire_lease: bool,
+    pub(super) lease_ttl: Option<Duration>,
     /// Zero for one that doesn't wait.
     pub(super) wait: Duration,
+}
+
+/// What an ExtendLease asks.
+pub(super) struct ExtendLease<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) token: Token,
+    pub(super) lease_ttl: Option<Duration>,
 }
 
 /// What an AbandonLease asks.
@@ -32,11 +40,13 @@ pub(super) fn get(request: &proto::GetRequest) -> Result<Get<'_>, Failure> {
     let name = fields.name(&request.namespace, &request.key);
     let min_ttl = fields.optional_duration("min_ttl", request.min_ttl);
     let wait = fields.optional_duration("wait", request.wait);
-    match (name, min_ttl, wait) {
-        (Some(name), Some(min_ttl), Some(wait)) => Ok(Get {
+    let lease_ttl = fields.lease_ttl(request.lease_ttl);
+    match (name, min_ttl, wait, lease_ttl) {
+        (Some(name), Some(min_ttl), Some(wait), Some(lease_ttl)) => Ok(Get {
             name,
             min_ttl: min_ttl.unwrap_or_default(),
             acquire_lease: request.acquire_lease,
+            lease_ttl,
             wait: wait.unwrap_or_default(),
         }),
         _ => Err(fields.into()),
@@ -55,7 +65,7 @@ pub(super) fn put<'a>(
     let refresh_before = fields.optional_duration("refresh_before", request.refresh_before);
     let tier = fields.tier(&request.tier, cache);
     let precondition = fields.precondition(request.precondition.as_ref());
-    let issued_at = fields.optional_timestamp("issued_at", request.issued_at);
+    let issued_at = fields.issued_at(request.issued_at, now);
     let lease = fields.optional_token(&request.lease);
     match (
         name,
@@ -113,12 +123,29 @@ pub(super) fn invalidate(
     }
 }
 
+pub(super) fn extend_lease(
+    request: &proto::ExtendLeaseRequest,
+) -> Result<ExtendLease<'_>, Failure> {
+    let mut fields = Fields::default();
+    let name = fields.name(&request.namespace, &request.key);
+    let token = fields.token("lease_token", &request.lease_token);
+    let lease_ttl = fields.lease_ttl(request.lease_ttl);
+    match (name, token, lease_ttl) {
+        (Some(name), Some(token), Some(lease_ttl)) => Ok(ExtendLease {
+            name,
+            token,
+            lease_ttl,
+        }),
+        _ => Err(fields.into()),
+    }
+}
+
 pub(super) fn abandon_lease(
     request: &proto::AbandonLeaseRequest,
 ) -> Result<AbandonLease<'_>, Failure> {
     let mut fields = Fields::default();
     let name = fields.name(&request.namespace, &request.key);
-    let token = fields.token(&request.lease);
+    let token = fields.token("lease", &request.lease);
     let retry_after = fields.optional_duration("retry_after", request.retry_after);
     match (name, token, retry_after) {
         (Some(name), Some(token), Some(retry_after)) => Ok(AbandonLease {

@@ -22,6 +22,12 @@ pub(super) fn get(cache: &Cache, lookup: Lookup, granted: Option<Lease>) -> prot
     }
 }
 
+pub(super) fn extend_lease(left: Duration) -> proto::ExtendLeaseResponse {
+    proto::ExtendLeaseResponse {
+        ttl: Some(duration(left)),
+    }
+}
+
 fn lease(lease: Lease) -> proto::Lease {
     proto::Lease {
         token: Bytes::copy_from_slice(lease.token.as_bytes()),
@@ -150,6 +156,8 @@ pub(super) fn stats(cache: &Cache, counts: &Counts, instance: &Instance) -> prot
             abandoned: counts.of(Count::LeasesAbandoned),
             expired: counts.of(Count::LeasesExpired),
             revoked: counts.of(Count::LeasesRevoked),
+            superseded: counts.of(Count::LeasesSuperseded),
+            extended: counts.of(Count::LeasesExtended),
             waits: counts.of(Count::Waits),
             waiting: counts.of(Count::Waiting),
         }),

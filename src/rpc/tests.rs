@@ -1,4 +1,4 @@
-//! Calls beside a wide invalidation, on one thread.
+//! Calls beside a wide invalidation, or that wait for a lease, on one thread.
 
 use std::{
     future::poll_fn,
@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tonic::Request;
 
 use super::{Instance, Service, proto};
@@ -41,6 +42,7 @@ fn put(service: &Service, key: &str) {
     let request = proto::PutRequest {
         namespace: "aws".into(),
         key: key.into(),
+        value: Bytes::from_static(b"token"),
         lifetime: Some(Lifetime::Ttl(hour)),
         ..Default::default()
     };
@@ -144,4 +146,55 @@ fn wide_invalidation_that_began_is_through_when_the_runtime_ends() {
     assert!(held(&service) > 0 && !call.is_finished());
     drop(runtime);
     assert_eq!(held(&service), 0);
+}
+
+/// A Get that waits for the key's lease, polled once.
+async fn waiting(service: &Service) -> BoxedGet {
+    let service = service.clone();
+    let mut call: BoxedGet = Box::pin(async move {
+        let request = proto::GetRequest {
+            namespace: "aws".into(),
+            key: "key".into(),
+            acquire_lease: true,
+            wait: Some(prost_types::Duration {
+                seconds: 60,
+                nanos: 0,
+            }),
+            ..Default::default()
+        };
+        let answer = service.get(Request::new(request)).await;
+        answer.unwrap().into_inner().lease.is_some()
+    });
+    assert!(now(call.as_mut()).is_none(), "it waits");
+    call
+}
+
+type BoxedGet = std::pin::Pin<Box<dyn Future<Output = bool>>>;
+
+#[tokio::test]
+async fn lease_is_taken_only_once_it_is_known_that_the_caller_is_there() {
+    let service = service();
+    let request = proto::GetRequest {
+        namespace: "aws".into(),
+        key: "key".into(),
+        acquire_lease: true,
+        ..Default::default()
+    };
+    let holder = service.get(Request::new(request)).await.unwrap();
+    assert!(holder.into_inner().lease.is_some());
+    let mut leaving = waiting(&service).await;
+    let mut staying = waiting(&service).await;
+    let later = Now {
+        boot: crate::cache::BootTime::from_boot(Duration::from_secs(10)),
+        ..Now::default()
+    };
+    service.cache.reclaim(later);
+    // Woken by the lease; and then by what comes on its connection.
+    for _ in 0..2 {
+        assert!(now(leaving.as_mut()).is_none(), "it is known too early");
+    }
+    drop(leaving);
+    service.cache.reclaim(later);
+    let answered = tokio::time::timeout(Duration::from_secs(30), staying.as_mut());
+    assert!(answered.await.unwrap(), "the lease is the next one's");
 }

@@ -3,14 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep},
-};
+use tokio::{sync::Semaphore, time::sleep};
 use tracing::warn;
 
 use super::{
     listener::Listener,
+    stranger::Strangers,
+    trouble::Trouble,
     workers::{Lost, Workers},
 };
 
@@ -28,8 +27,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// `slots` has one permit for each connection there may be.
 pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<Workers>) {
-    let mut failed = Trouble::default();
-    let mut full = Trouble::default();
+    let mut failed = Trouble::told_every(LOG_INTERVAL);
+    let mut full = Trouble::told_every(LOG_INTERVAL);
+    let strangers = Arc::new(Strangers::new(listener.address().clone()));
     loop {
         let socket = match listener.accept().await {
             Ok(socket) => socket,
@@ -49,7 +49,7 @@ pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<
             }
             continue;
         };
-        if let Err(Lost) = workers.hand_over(socket, slot).await {
+        if let Err(Lost) = workers.hand_over(socket, slot, strangers.clone()).await {
             return;
         }
     }
@@ -63,24 +63,4 @@ fn is_exhaustion(error: &std::io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionReset | Interrupted
     )
-}
-
-/// Counts what happens, to be told at most once a second.
-#[derive(Default)]
-struct Trouble {
-    told: Option<Instant>,
-    count: u64,
-}
-
-impl Trouble {
-    /// Counts one more; how many there were since the last time, if it is time
-    /// to tell.
-    fn tell(&mut self) -> Option<u64> {
-        self.count += 1;
-        if self.told.is_some_and(|told| told.elapsed() < LOG_INTERVAL) {
-            return None;
-        }
-        self.told = Some(Instant::now());
-        Some(std::mem::take(&mut self.count))
-    }
 }

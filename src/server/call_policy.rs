@@ -1,6 +1,7 @@
-//! What holds for every call, whatever its method: it is gRPC, the caller's
-//! deadline is kept, its message comes whole within a time, nothing begins once
-//! the drain has, and transport errors carry the codes of the contract.
+//! What holds for every call, whatever its method: it is gRPC, by the letter of
+//! its headers, the caller's deadline is kept, its one message comes whole within
+//! a time, nothing begins once the drain has, and transport errors carry the
+//! codes of the contract.
 //!
 //! A deadline covers the call until its response begins; a response stream has
 //! to keep it itself.
@@ -12,14 +13,30 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
-use super::{drain::Draining, refusal::Refusal, request_body::timely};
-use crate::rpc::{self, proto::credential_cache_service_server::SERVICE_NAME};
+use super::{drain::Draining, one_message::only_one, refusal::Refusal, request_body::timely};
+use crate::rpc::{self, MalformedTimeout, proto::credential_cache_service_server::SERVICE_NAME};
+
+/// What the headers of a call may take, in bytes: tokens and trace contexts fit,
+/// and no call can hold more than that.
+const MAX_HEADERS: usize = 16 * 1024;
+/// What a field takes beside its name and its value, as HTTP/2 counts.
+const FIELD: usize = 32;
+/// The method, the scheme, and the names of the path and the authority.
+const PSEUDO_HEADERS: usize = ":methodPOST:schemehttp:path:authority".len() + 4 * FIELD;
+const GRPC: &[u8] = b"application/grpc";
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const IDENTITY: &str = "identity";
+/// The only methods that take more than one message.
+const REFLECTION: &str = "/grpc.reflection.";
 
 /// The service that holds `calls` to it.
 #[derive(Clone, Debug)]
@@ -40,18 +57,28 @@ impl<S> CallPolicy<S> {
 
     /// Whether a request would be handed on.
     pub(super) fn admits<B>(&self, request: &Request<B>) -> bool {
-        speaks_grpc(request).is_ok() && !self.is_too_late(request)
+        self.judge(request).is_ok()
     }
 
-    /// The answer to a call that isn't to be handed on.
-    fn refuse(&self, request: &Request<Body>) -> Option<Response<Body>> {
-        if let Err(status) = speaks_grpc(request) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = status;
-            return Some(response);
+    /// The deadline of a call that is to be handed on.
+    fn judge<B>(&self, request: &Request<B>) -> Result<Option<Duration>, Unfit> {
+        speaks_grpc(request)?;
+        if size_of_headers(request) > MAX_HEADERS {
+            return Err(Refusal::HeadersTooLarge.into());
         }
-        self.is_too_late(request)
-            .then(|| respond(Refusal::Draining))
+        let headers = request.headers();
+        let timeout =
+            rpc::parse_timeout(headers).map_err(|MalformedTimeout| Refusal::TimeoutMalformed)?;
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(Refusal::DeadlineExceeded.into());
+        }
+        if headers.get(GRPC_ENCODING).is_some_and(|it| it != IDENTITY) {
+            return Err(Refusal::EncodingUnsupported.into());
+        }
+        if self.is_too_late(request) {
+            return Err(Refusal::Draining.into());
+        }
+        Ok(timeout)
     }
 
     fn is_too_late<B>(&self, request: &Request<B>) -> bool {
@@ -72,13 +99,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if let Some(response) = self.refuse(&request) {
-            return Call::Refused {
-                response: Some(response),
-            };
-        }
-        let timeout = rpc::timeout(request.headers());
-        let request = request.map(|body| timely(body, self.request_timeout));
+        let timeout = match self.judge(&request) {
+            Ok(timeout) => timeout,
+            Err(unfit) => {
+                return Call::Refused {
+                    response: Some(unfit.into()),
+                };
+            }
+        };
+        let takes_one = !request.uri().path().starts_with(REFLECTION);
+        let request = request.map(|body| {
+            let body = timely(body, self.request_timeout);
+            if takes_one { only_one(body) } else { body }
+        });
         Call::Running {
             call: self.calls.call(request),
             deadline: timeout.map(tokio::time::sleep),
@@ -133,17 +166,50 @@ where
 /// What tonic says of a message it didn't hand on, in the contract's words.
 ///
 /// It answers OUT_OF_RANGE for an oversize message, which nothing else in the
-/// server does; and INTERNAL, without the details that every status of ours
-/// has, for one that is broken off, badly framed or no protobuf.
+/// server does; and, without the details that every status of ours has,
+/// INTERNAL for one that is broken off or no protobuf, and UNIMPLEMENTED,
+/// without a word, for a path that it doesn't know.
 fn with_contract_code(response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
     let code = headers.get(Status::GRPC_STATUS);
     match code.map(|code| Code::from_bytes(code.as_bytes())) {
         Some(Code::OutOfRange) => respond(Refusal::MessageTooLarge),
-        Some(Code::Internal) if !headers.contains_key(Status::GRPC_STATUS_DETAILS) => {
-            respond(Refusal::MessageMalformed)
-        }
+        Some(code) if !headers.contains_key(Status::GRPC_STATUS_DETAILS) => match code {
+            Code::Internal => respond(Refusal::MessageMalformed),
+            Code::Unimplemented => respond(Refusal::MethodUnknown),
+            _ => response,
+        },
         _ => response,
+    }
+}
+
+/// Why a request isn't handed on.
+#[derive(Debug)]
+enum Unfit {
+    Method,
+    ContentType,
+    Call(Refusal),
+}
+
+impl From<Refusal> for Unfit {
+    fn from(refusal: Refusal) -> Self {
+        Self::Call(refusal)
+    }
+}
+
+impl From<Unfit> for Response<Body> {
+    fn from(unfit: Unfit) -> Self {
+        let mut response = Self::new(Body::empty());
+        match unfit {
+            Unfit::Method => {
+                *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                let allowed = HeaderValue::from_static("POST");
+                response.headers_mut().insert(ALLOW, allowed);
+            }
+            Unfit::ContentType => *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Unfit::Call(refusal) => return respond(refusal),
+        }
+        response
     }
 }
 
@@ -153,16 +219,26 @@ fn respond(refusal: Refusal) -> Response<Body> {
 
 /// Asked here because tonic doesn't: it would carry out what a browser can be
 /// made to send.
-fn speaks_grpc<B>(request: &Request<B>) -> Result<(), StatusCode> {
+fn speaks_grpc<B>(request: &Request<B>) -> Result<(), Unfit> {
     if request.method() != Method::POST {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
+        return Err(Unfit::Method);
     }
     let content_type = request.headers().get(CONTENT_TYPE);
-    match content_type.and_then(|text| text.as_bytes().strip_prefix(b"application/grpc")) {
+    match content_type.and_then(|text| text.as_bytes().split_at_checked(GRPC.len())) {
         // Not `application/grpc-web`, which is framed in another way.
-        Some([] | [b'+' | b';', ..]) => Ok(()),
-        _ => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        Some((grpc, [] | [b'+' | b';', ..])) if grpc.eq_ignore_ascii_case(GRPC) => Ok(()),
+        _ => Err(Unfit::ContentType),
     }
+}
+
+/// What the headers of a call take, in bytes, as HTTP/2 counts them.
+fn size_of_headers<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let authority = uri.authority().map_or(0, |name| name.as_str().len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    PSEUDO_HEADERS + path + authority + fields.sum::<usize>()
 }
 
 /// Whether the path names a method of the cache.

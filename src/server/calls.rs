@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, header::HeaderName};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tonic::{body::Body, service::Routes};
@@ -24,8 +24,6 @@ use self::{
 };
 use super::call_policy::{Call, CallPolicy};
 use crate::rpc::{self, lean::Method};
-
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Answers calls; shared by all connections.
 #[derive(Clone, Debug)]
@@ -64,8 +62,7 @@ impl Calls {
     /// The method, if a request for it may go the short way.
     fn lean_method(&self, request: &Request<Incoming>) -> Option<Method> {
         let method = Method::at(request.uri().path())?;
-        let plain = !request.headers().contains_key(GRPC_ENCODING);
-        (plain && self.0.generated.admits(request)).then_some(method)
+        self.0.generated.admits(request).then_some(method)
     }
 
     fn answer(&self, method: Method, arrival: &Arrival) -> Option<Response<Answer>> {

@@ -1,6 +1,6 @@
 //! An accepted connection, as HTTP/2 reads and writes it: holds its place among
 //! the connections there may be, and ends when its peer stays silent at the
-//! start, takes nothing of what it is sent, or the server cuts it.
+//! start, speaks HTTP/1, takes nothing of what it is sent, or the server cuts it.
 //!
 //! What is written is gathered until HTTP/2 has nothing more to do for the
 //! moment. h2 flushes after every response that isn't tiny; ten responses in
@@ -19,19 +19,26 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
-    time::{Sleep, sleep},
+    time::{Sleep, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{patience::Patience, workers::Place};
+use super::{
+    authority::Authorities,
+    patience::Patience,
+    stranger::{Protocol, match_preface, preface_len},
+    workers::Place,
+};
 
-/// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
-const PREFACE_LEN: usize = 24;
 /// How much is gathered before it is sent, in bytes: a few answers to batches of
 /// a hundred credentials.
 const GATHERED: usize = 64 * 1024;
+/// How long, and for how many bytes, a client that is parted with is listened to:
+/// what isn't read makes the kernel take back what was sent.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 * 1024;
 
 thread_local! {
     /// The buffer that the last connection to send something has done with: an
@@ -64,12 +71,15 @@ pub(super) struct Connection(
 #[derive(Debug)]
 struct Inner {
     io: Io,
+    authorities: Authorities,
     /// Written, and not sent yet.
     outgoing: Vec<u8>,
     /// How much of that is sent.
     sent: usize,
-    /// Until the preface is there: how much of it is missing, and the time-out.
+    /// Until the preface is there: how much of it is, and the time-out.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    /// What came in place of the preface.
+    stranger: Option<Protocol>,
     /// While the peer takes nothing: the time-out.
     stall: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
@@ -93,9 +103,11 @@ impl Connection {
                 Socket::Tcp(socket) => Io::Tcp(TcpStream::from_std(socket)?),
                 Socket::Unix(socket) => Io::Unix(UnixStream::from_std(socket)?),
             },
+            authorities: Authorities::new(),
             outgoing: Vec::new(),
             sent: 0,
-            preface: Some((PREFACE_LEN, Box::pin(sleep(patience.preface)))),
+            preface: Some((0, Box::pin(sleep(patience.preface)))),
+            stranger: None,
             stall: None,
             write_timeout: patience.write,
             cut: Box::pin(cut.cancelled_owned()),
@@ -107,10 +119,41 @@ impl Connection {
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_send(cx)
     }
+
+    /// What the peer speaks, where that isn't HTTP/2.
+    pub(super) fn stranger(&self) -> Option<Protocol> {
+        self.0.lock().stranger
+    }
+
+    /// Sends this in place of what HTTP/2 wrote, and closes the connection when
+    /// the peer has had the time to read it.
+    pub(super) async fn part_with(mut self, answer: &[u8]) {
+        {
+            let mut inner = self.0.lock();
+            inner.outgoing.clear();
+            // From here on it is sent and read as it comes.
+            inner.preface = None;
+            inner.stranger = None;
+        }
+        let parting = async {
+            self.write_all(answer).await?;
+            self.shutdown().await?;
+            let mut ignored = (&mut self).take(LINGER_BYTES as u64);
+            tokio::io::copy(&mut ignored, &mut tokio::io::sink()).await
+        };
+        // It ends with the connection either way.
+        let _ = timeout(LINGER, parting).await;
+    }
 }
 
 impl Inner {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let may_be_answered_in_http1 = matches!(self.stranger, None | Some(Protocol::Http1));
+        if self.preface.is_some() && may_be_answered_in_http1 {
+            // Nothing before it is known that the peer speaks HTTP/2, which it
+            // says first. A client of HTTP/1 gets an answer that it can read.
+            return Poll::Ready(Ok(()));
+        }
         while self.sent < self.outgoing.len() {
             let unsent = &self.outgoing[self.sent..];
             let polled = match &mut self.io {
@@ -128,7 +171,10 @@ impl Inner {
         if self.outgoing.capacity() > 0 {
             let mut spare = mem::take(&mut self.outgoing);
             spare.clear();
-            SPARE.set(spare);
+            // What waited for the preface is small.
+            if spare.capacity() >= GATHERED {
+                SPARE.set(spare);
+            }
         }
         self.sent = 0;
         Poll::Ready(Ok(()))
@@ -144,7 +190,8 @@ impl Inner {
         if self.stall.is_some() || self.outgoing.len() >= GATHERED {
             ready!(self.poll_send(cx))?;
         }
-        if self.outgoing.capacity() == 0 {
+        // Before the preface it waits, and is little.
+        if self.outgoing.capacity() == 0 && self.preface.is_none() {
             self.outgoing = SPARE.take();
             self.outgoing.reserve_exact(GATHERED);
         }
@@ -192,26 +239,35 @@ impl Inner {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = match &mut self.io {
+        let io = &mut self.io;
+        let receive = |cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>| match io {
             Io::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
             Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
         };
+        let polled = self.authorities.poll_read(cx, buffer, receive);
         if polled.is_pending() {
             let timeout = self.preface.as_mut().map(|(_, timeout)| timeout);
             return Self::poll_end(&mut self.cut, timeout, cx).map(Err);
         }
-        if self.preface.is_some() {
-            self.count_preface(buffer.filled().len() - before);
+        if self.preface.is_some() && self.stranger.is_none() {
+            self.read_preface(&buffer.filled()[before..]);
         }
-        polled
+        match self.stranger {
+            // HTTP/2 would answer it in HTTP/2.
+            Some(Protocol::Http1) => Poll::Ready(Err(ErrorKind::InvalidData.into())),
+            _ => polled,
+        }
     }
 
-    fn count_preface(&mut self, read: usize) {
-        self.preface = self
-            .preface
-            .take()
-            .and_then(|(missing, timeout)| Some((missing.checked_sub(read)?, timeout)))
-            .filter(|(missing, _)| *missing > 0);
+    fn read_preface(&mut self, read: &[u8]) {
+        let Some((matched, _)) = &mut self.preface else {
+            return;
+        };
+        match match_preface(*matched, read) {
+            Ok(all) if all == preface_len() => self.preface = None,
+            Ok(part) => *matched = part,
+            Err(protocol) => self.stranger = Some(protocol),
+        }
     }
 }
 

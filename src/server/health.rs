@@ -30,8 +30,10 @@ impl Health for Service {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        know(request.get_ref())?;
-        Ok(Response::new(answer(self.draining.has_begun())))
+        if !is_known(request.get_ref()) {
+            return Err(Status::not_found("the server has no such service"));
+        }
+        Ok(Response::new(answer(serving(self.draining.has_begun()))))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
@@ -40,26 +42,32 @@ impl Health for Service {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        know(request.get_ref())?;
-        let answers = self.draining.changes().map(|begun| Ok(answer(begun)));
-        Ok(Response::new(Box::pin(answers)))
+        let changes = self.draining.changes();
+        Ok(Response::new(if is_known(request.get_ref()) {
+            Box::pin(changes.map(|begun| Ok(answer(serving(begun)))))
+        } else {
+            // Stays open, as any other: a client may know of the service before
+            // the server does. This server will never, but ends.
+            let unknown = tokio_stream::once(Ok(answer(ServingStatus::ServiceUnknown)));
+            Box::pin(unknown.chain(changes.filter_map(|_| None)))
+        }))
     }
 }
 
-/// Refuses names other than the server's, which is "", and the service's.
-fn know(request: &HealthCheckRequest) -> Result<(), Status> {
-    match request.service.as_str() {
-        "" | SERVICE_NAME => Ok(()),
-        _ => Err(Status::not_found("no such service")),
-    }
+/// Names other than the server's, which is "", and the service's aren't.
+fn is_known(request: &HealthCheckRequest) -> bool {
+    matches!(request.service.as_str(), "" | SERVICE_NAME)
 }
 
-fn answer(draining: bool) -> HealthCheckResponse {
-    let status = if draining {
+fn serving(draining: bool) -> ServingStatus {
+    if draining {
         ServingStatus::NotServing
     } else {
         ServingStatus::Serving
-    };
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse {
         status: status.into(),
     }

@@ -9,7 +9,7 @@ use super::{
     connection::Socket as Accepted,
     unix_socket::{self, SocketFile},
 };
-use crate::config::{ListenAddr, is_loopback};
+use crate::config::{Config, ListenAddr, is_loopback};
 
 /// When the kernel begins to probe an idle peer. HTTP/2 pings find most dead
 /// peers earlier; this one also holds before the preface.
@@ -44,13 +44,13 @@ pub enum BoundAddr {
 impl Listener {
     /// Binds `address`. A name may stand for several: the first that can be
     /// bound is taken.
-    pub(super) async fn bind(address: &ListenAddr, insecure: bool) -> io::Result<Self> {
+    pub(super) async fn bind(address: &ListenAddr, config: &Config) -> io::Result<Self> {
         match address {
             ListenAddr::Ip(address) => Self::tcp(TcpListener::bind(address).await?),
             ListenAddr::Host { name, port } => {
                 let addresses: Vec<_> = lookup_host((name.as_str(), *port)).await?.collect();
                 // What the name stands for is known only now.
-                if !insecure && !addresses.iter().copied().all(is_loopback) {
+                if !config.insecure && !addresses.iter().copied().all(is_loopback) {
                     return Err(io::Error::new(
                         io::ErrorKind::PermissionDenied,
                         "other hosts could read the plaintext; --insecure allows it",
@@ -59,7 +59,7 @@ impl Listener {
                 Self::tcp(TcpListener::bind(addresses.as_slice()).await?)
             }
             ListenAddr::Unix(path) => {
-                let (listener, file) = unix_socket::listen(path).await?;
+                let (listener, file) = unix_socket::listen(path, &config.unix).await?;
                 Ok(Self {
                     socket: Socket::Unix {
                         _file: file,

@@ -8,8 +8,10 @@ pub struct Patience {
     /// From the connection to the end of the HTTP/2 preface: over a mesh it
     /// takes one round trip.
     pub preface: Duration,
-    /// For the peer to take any of what is to be written. Pings don't find a
-    /// peer that sends and never reads: they are behind what it doesn't read.
+    /// For the peer to take any of what is to be written, once the kernel's
+    /// buffers are full. A peer that fills none, and reads nothing, is found by
+    /// pings; one that sends and never reads isn't, for they are behind what it
+    /// doesn't read.
     pub write: Duration,
     /// From a request's headers to the end of its body, whatever deadline the
     /// caller set. How long the answer takes is not meant.

@@ -16,6 +16,7 @@ use crate::{
     cache::Cache,
     clock::Clock,
     pace::{Eighths, Pace},
+    telemetry,
 };
 
 /// How often it looks for what is over. With the quarter of a second or so that
@@ -59,6 +60,7 @@ impl Reclaimer {
 fn or_abort<T>(step: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
         error!("nothing takes back expired credentials any more: aborting");
+        telemetry::flush();
         process::abort()
     })
 }

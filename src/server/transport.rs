@@ -12,6 +12,7 @@ use super::{
     calls::Calls,
     connection::{Connection, Socket},
     patience::Patience,
+    stranger::{HTTP1_ANSWER, Protocol, Strangers},
     workers::Place,
 };
 
@@ -19,9 +20,11 @@ use super::{
 /// the peer counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the headers of one call may take, in bytes: tokens and trace contexts
-/// fit, and a stream can't hold more memory than that before its call begins.
-const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// What the headers of one call may take before HTTP/2 answers by itself, in
+/// bytes: with 431, which tells a gRPC client next to nothing, and above four
+/// times as much with the end of the connection. A quarter of it is what a call
+/// may have; one in between is told so, and its headers are gone with that.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// After this many streams reset for a client's errors its connection ends.
 const MAX_ERROR_RESETS: usize = 1024;
 /// What one stream may have waiting to be sent, in bytes, however large a window
@@ -88,7 +91,7 @@ impl Transport {
     }
 
     /// Serves one connection to its end. Needs the runtime it is to stay on.
-    pub(super) async fn serve(&self, socket: Socket, place: Place) {
+    pub(super) async fn serve(&self, socket: Socket, place: Place, strangers: &Strangers) {
         let connection = match Connection::new(socket, place, self.patience, self.cut.clone()) {
             Ok(connection) => connection,
             Err(error) => return debug!(%error, "a connection can't be served"),
@@ -116,7 +119,12 @@ impl Transport {
             }
         });
         let outcome = outcome.await;
-        if let Err(error) = outcome {
+        if let Some(protocol) = connection.stranger() {
+            strangers.met(protocol);
+            if protocol == Protocol::Http1 {
+                connection.part_with(HTTP1_ANSWER).await;
+            }
+        } else if let Err(error) = outcome {
             debug!(%error, "a connection failed");
         }
     }

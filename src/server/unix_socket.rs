@@ -1,18 +1,26 @@
-//! A Unix socket's file: made so that only its owner may connect, taken over
-//! from the dead but not from the living, and removed at the end.
+//! A Unix socket's file: made so that nobody may connect who isn't meant to,
+//! taken over from the dead but not from the living, and removed at the end.
+
+mod lock;
 
 use std::{
-    fs::{self, File, Permissions, TryLockError},
+    fs::{self, File, Permissions},
     io::{self, ErrorKind},
     os::{
         fd::OwnedFd,
-        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown},
     },
     path::{Path, PathBuf},
 };
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    task::spawn_blocking,
+};
+
+use self::lock::{lock, taken};
+use crate::config::{Group, UnixAccess};
 
 /// Pending connections; the kernel cuts it to its own bound.
 const BACKLOG: i32 = 1024;
@@ -27,50 +35,70 @@ pub(super) struct SocketFile {
     _lock: File,
 }
 
-/// Listens on `path`.
+/// Listens on `path`, for those that `access` lets connect.
 ///
 /// # Errors
-/// When somebody listens there already, or something else than a socket has
-/// the name.
-pub(super) async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+/// When somebody listens there already, something else than a socket has the
+/// name, or the group isn't there or can't be given.
+pub(super) async fn listen(
+    path: &Path,
+    access: &UnixAccess,
+) -> io::Result<(UnixListener, SocketFile)> {
+    let group = match access.group.clone() {
+        Some(group) => Some(group_id(group).await?),
+        None => None,
+    };
     let lock = lock(path)?;
     remove_stale(path).await?;
     let socket = with_owner_only(Socket::new(Domain::UNIX, Type::STREAM, None)?);
     socket.bind(&SockAddr::unix(path)?)?;
-    fs::set_permissions(path, Permissions::from_mode(OWNER_ONLY))?;
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path)?,
         _lock: lock,
     };
+    // Before it is listened on, and the group before its rights: at no moment
+    // may one connect who isn't meant to.
+    if let Some(group) = group {
+        give_to(path, group)?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(access.mode))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let listener = UnixListener::from_std(OwnedFd::from(socket).into())?;
     Ok((listener, file))
 }
 
-/// Locks `PATH.lock` for as long as the file is open: of two servers that start
-/// on one stale socket only one may remove it, or the second would remove the
-/// first one's. The lock's file stays, for who removes it can't know whether
-/// somebody else is about to lock it.
-fn lock(path: &Path) -> io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(OWNER_ONLY)
-        .open(name)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(taken()),
-        Err(TryLockError::Error(error)) => Err(error),
+/// The number of a group. Looked up where nobody else waits: a directory service
+/// may be asked for it.
+async fn group_id(group: Group) -> io::Result<u32> {
+    let name = match group {
+        Group::Id(id) => return Ok(id),
+        Group::Name(name) => name,
+    };
+    let shown = name.clone();
+    let found = spawn_blocking(move || nix::unistd::Group::from_name(&name)).await?;
+    match found {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(io::Error::new(
+            ErrorKind::NotFound,
+            format!("unix.group: this host has no group {shown:?}"),
+        )),
+        Err(error) => Err(io::Error::new(
+            io::Error::from(error).kind(),
+            format!("unix.group: group {shown:?} can't be looked up: {error}"),
+        )),
     }
 }
 
-fn taken() -> io::Error {
-    io::Error::new(ErrorKind::AddrInUse, "another process listens there")
+fn give_to(path: &Path, group: u32) -> io::Result<()> {
+    lchown(path, None, Some(group)).map_err(|error| {
+        let why = format!(
+            "unix.group: the socket can't be given to group {group}, of which the server's user \
+             has to be a member: {error}"
+        );
+        io::Error::new(error.kind(), why)
+    })
 }
 
 /// Linux gives the file the mode of the socket it is bound to, so that there's

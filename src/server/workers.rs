@@ -24,7 +24,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{connection::Socket, reclaimer::Reclaimer, transport::Transport};
+use super::{connection::Socket, reclaimer::Reclaimer, stranger::Strangers, transport::Transport};
 
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
@@ -47,6 +47,8 @@ struct Worker {
 struct Accepted {
     socket: Socket,
     place: Place,
+    /// Of the address that it came to.
+    strangers: Arc<Strangers>,
 }
 
 /// A connection's place among those there may be, and among its worker's.
@@ -119,12 +121,17 @@ impl Workers {
         &self,
         socket: Socket,
         slot: OwnedSemaphorePermit,
+        strangers: Arc<Strangers>,
     ) -> Result<(), Lost> {
         let worker = self.least_loaded();
         let open = worker.open.clone();
         open.fetch_add(1, Relaxed);
         let place = Place { _slot: slot, open };
-        let accepted = Accepted { socket, place };
+        let accepted = Accepted {
+            socket,
+            place,
+            strangers,
+        };
         worker.sockets.send(accepted).await.map_err(|_| Lost)
     }
 
@@ -178,11 +185,13 @@ fn work(
         loop {
             tokio::select! {
                 accepted = sockets.recv() => {
-                    let Some(Accepted { socket, place }) = accepted else {
+                    let Some(Accepted { socket, place, strangers }) = accepted else {
                         break;
                     };
                     let transport = transport.clone();
-                    connections.spawn(async move { transport.serve(socket, place).await });
+                    connections.spawn(async move {
+                        transport.serve(socket, place, &strangers).await;
+                    });
                 }
                 Some(_) = connections.join_next() => {}
             }
@@ -205,6 +214,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::server::BoundAddr;
 
     fn worker() -> (Worker, mpsc::Receiver<Accepted>) {
         let (sockets, handed) = mpsc::channel(BACKLOG);
@@ -220,10 +230,14 @@ mod tests {
             turn: AtomicUsize::default(),
         };
         let slots = Arc::new(Semaphore::new(100));
+        let address = BoundAddr::Unix("c.sock".into());
+        let strangers = Arc::new(Strangers::new(address));
         let hand_over = async || {
             let (socket, _) = UnixStream::pair().unwrap();
             let slot = slots.clone().try_acquire_owned().unwrap();
-            workers.hand_over(Socket::Unix(socket), slot).await.unwrap();
+            let strangers = strangers.clone();
+            let handed_over = workers.hand_over(Socket::Unix(socket), slot, strangers);
+            handed_over.await.unwrap();
         };
         let open = || {
             let counts = workers.workers.iter();

@@ -35,7 +35,7 @@ check_reflection() {
 
   ask describe "$service"
   answered 'describe the service' 'rpc Get \(' 'rpc Put \(' 'rpc Invalidate \(' 'rpc Stats \(' \
-    'rpc BatchGet \(' 'rpc BatchPut \(' 'rpc AbandonLease \(' 'rpc Watch \('
+    'rpc BatchGet \(' 'rpc BatchPut \(' 'rpc ExtendLease \(' 'rpc AbandonLease \(' 'rpc Watch \('
 
   ask describe credcache.v1.PutRequest
   answered 'describe PutRequest' 'oneof lifetime \{' 'google\.protobuf\.Duration ttl' 'bytes value' \
@@ -195,7 +195,7 @@ check_batches() {
 }
 
 check_leases() {
-  local token
+  local token version
   call Get '{"namespace": "leased", "key": "k", "acquire_lease": true}'
   answered 'a miss grants the lease' MISS_REASON_NOT_FOUND '"token": ".{24}"' '"ttl": "10s"'
   token=$(field token)
@@ -203,8 +203,20 @@ check_leases() {
   answered 'nobody else gets it' MISS_REASON_PENDING '"retryAfter": "[0-9.]+s"'
   call Put '{"namespace": "leased", "key": "k", "value": "eA==", "ttl": "60s", "lease": "AAAAAAAAAAAAAAAAAAAAAA=="}'
   refused 'Put under another lease' Aborted '"reason": "LEASE_LOST"'
+  call ExtendLease "{\"namespace\": \"leased\", \"key\": \"k\", \"lease_token\": \"$token\", \"lease_ttl\": \"30s\"}"
+  answered 'ExtendLease' '"ttl": "30s"'
+  call ExtendLease '{"namespace": "leased", "key": "k", "lease_token": "AAAAAAAAAAAAAAAAAAAAAA=="}'
+  refused 'ExtendLease of another lease' Aborted '"reason": "LEASE_LOST"'
+  call ExtendLease "{\"namespace\": \"leased\", \"key\": \"k\", \"lease_token\": \"$token\", \"lease_ttl\": \"301s\"}"
+  refused 'ExtendLease for too long' InvalidArgument '"field": "lease_ttl"'
   call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease\": \"$token\"}"
-  answered 'Put under the lease' '"version"'
+  answered 'Put under the lease' '"version": "[0-9]+"'
+  version=$(field version)
+  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease\": \"$token\"}"
+  answered 'Put under the lease once more' "\"version\": \"$version\""
+
+  call Get '{"namespace": "leased", "key": "short", "acquire_lease": true, "lease_ttl": "3s"}'
+  answered 'a lease lasts as long as was asked' '"token"' '"ttl": "3s"'
 
   call Get '{"namespace": "leased", "key": "stale", "acquire_lease": true}'
   token=$(field token)

@@ -5,6 +5,7 @@ mod binary;
 mod deaf_client;
 mod manual_time;
 mod raw_client;
+mod raw_peer;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub(crate) use self::{
     deaf_client::DeafClient,
     manual_time::{ManualTime, START},
     raw_client::{CHECK, EMPTY_MESSAGE, RawClient, framed, serving_status, until_served},
+    raw_peer::RawPeer,
 };
 
 /// The generated client.

@@ -1,7 +1,9 @@
 //! What the binary logs at its most talkative: never a key, a value, a tag, an
 //! attribute or a caller's header.
 
-use std::time::Duration;
+mod lost;
+
+use std::{net::SocketAddr, time::Duration};
 
 use credcache_client::proto::{
     GetRequest, InvalidateRequest, PutRequest,
@@ -10,9 +12,13 @@ use credcache_client::proto::{
     put_request::{Lifetime, Precondition},
 };
 use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::{Code, Request, transport::Endpoint};
 
-use crate::fixture::{Server, Stub, within};
+use crate::fixture::{RawPeer, Server, Stub, within};
 
 /// Stands in whatever a caller sends.
 const MARK: &str = "qzqz";
@@ -140,4 +146,73 @@ async fn most_talkative_log_holds_nothing_that_callers_sent() {
             }
         }
     }
+}
+
+/// What the log holds when the server has ended.
+async fn log_at_the_end(mut server: Server) -> String {
+    let log = server.collect_log();
+    server.signal(Signal::TERM);
+    let log = tokio::task::spawn_blocking(|| log.join().unwrap());
+    let log = within(log).await.unwrap();
+    assert_eq!(server.exit_code(), Some(0));
+    log
+}
+
+// A peer that sends 17 bytes must not make the server write 150.
+#[tokio::test]
+async fn stray_frames_are_not_logged_one_by_one() {
+    const ACK: &[u8] = &[0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    const FRAMES: usize = 10_000;
+    for (level, most) in [("info", 0), ("warn", 0), ("info,h2=warn", 20)] {
+        let mut server = Server::start(&["--log-level", level]);
+        let address: SocketAddr = server.listening_on().parse().unwrap();
+        let mut peer = RawPeer::connect(address).await;
+        peer.send(&ACK.repeat(FRAMES)).await;
+        peer.await_answer().await;
+        let log = log_at_the_end(server).await;
+        let lines = log.lines().filter(|line| line.contains("PING ack")).count();
+        assert_eq!(lines, most, "{level}: {log}");
+        if most > 0 {
+            let left_out = format!("times={} said_by=\"h2::proto::ping_pong\"", FRAMES - most);
+            assert!(log.contains(&left_out), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_of_another_protocol_is_told_of_once_and_by_its_name_alone() {
+    let openings: [(&[u8], &str); 4] = [
+        (
+            b"GET /qzqz HTTP/1.1\r\nauthorization: qzqz\r\n\r\n",
+            "speaks HTTP/1",
+        ),
+        (b"\x16\x03\x01\x00\x80\x01qzqz", "speaks TLS"),
+        (b"PROXY TCP4 qzqz", "PROXY header"),
+        (b"SSH-2.0-qzqz\r\n", "something unknown"),
+    ];
+    let mut server = Server::start(&["--log-level", "trace"]);
+    let address = server.listening_on();
+    let log = server.collect_log();
+    for (opening, _) in openings.repeat(5) {
+        let mut stream = within(TcpStream::connect(&address)).await.unwrap();
+        stream.write_all(opening).await.unwrap();
+        // Closed, however: what wasn't read may have reset it.
+        let _ = within(stream.read_to_end(&mut Vec::new())).await;
+    }
+    server.signal(Signal::TERM);
+    let log = within(tokio::task::spawn_blocking(|| log.join().unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(server.exit_code(), Some(0));
+    for (_, text) in openings {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
+        assert_eq!(lines.len(), 1, "{text}: {log}");
+        assert!(lines[0].contains(" WARN "), "{}", lines[0]);
+        assert!(
+            lines[0].contains(&format!("address={address}")),
+            "{}",
+            lines[0]
+        );
+    }
+    assert!(!log.contains(MARK), "{log}");
 }

@@ -8,6 +8,7 @@
     reason = "clippy knows #[test] functions, but not what they share"
 )]
 
+mod authorities;
 mod batches;
 mod calls;
 mod command_line;
@@ -23,6 +24,7 @@ mod logs;
 mod malformed;
 mod messages;
 mod process;
+mod protocol;
 mod races;
 mod revocation;
 mod status_codes;

@@ -16,7 +16,7 @@ use crate::fixture::{RawClient, Running, TWO_TIERS, config, framed, within};
 const ROUNDS: usize = 250;
 
 /// Sends a whole request; the answer with its body's trailers, if it has any.
-async fn answer(
+pub(crate) async fn answer(
     client: &mut RawClient,
     request: Request<()>,
     body: Vec<u8>,
@@ -32,7 +32,7 @@ async fn answer(
     Ok((Response::from_parts(parts, ()), trailers))
 }
 
-fn post(path: &str) -> http::request::Builder {
+pub(crate) fn post(path: &str) -> http::request::Builder {
     Request::post(format!("http://credcache{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -49,9 +49,15 @@ pub(crate) async fn status(client: &mut RawClient, path: &str, body: Vec<u8>) ->
 }
 
 fn assert_invalid(status: &Status, reason: &str, about: &str) {
-    assert_eq!(status.code(), Code::InvalidArgument, "{about}: {status:?}");
+    assert_refused(status, Code::InvalidArgument, reason, about);
+}
+
+/// Fails unless that is the code and the reason.
+pub(crate) fn assert_refused(status: &Status, code: Code, reason: &str, about: &str) {
+    assert_eq!(status.code(), code, "{about}: {status:?}");
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!((&*info.domain, &*info.reason), ("credcache", reason));
+    assert!(!status.message().is_empty(), "{about}: not a word");
 }
 
 /// Runs `malformed` on one connection, which has to outlive it.
@@ -101,25 +107,40 @@ async fn message_with_one_broken_field_is_invalid() {
 }
 
 #[tokio::test]
-async fn badly_framed_message_is_invalid() {
+async fn badly_framed_message_is_refused() {
     survive(async |client, rng| {
         for round in 0..ROUNDS {
             let mut body = framed(&messages::put());
             let length = body.len();
-            match round % 5 {
+            let (code, reason) = match round % 5 {
                 // Compressed, though no encoding was agreed on; or no flag at all.
-                0 => body[0] = rng.u8(1..),
+                0 => {
+                    body[0] = rng.u8(1..);
+                    (Code::Internal, "INVALID_COMPRESSED_FLAG")
+                }
                 // Shorter than its head says, down to a part of the head.
-                1 => body.truncate(rng.usize(1..length)),
+                1 => {
+                    body.truncate(rng.usize(1..length));
+                    (Code::InvalidArgument, "MALFORMED_MESSAGE")
+                }
                 // Longer than what follows.
-                2 => body[3] = rng.u8(1..),
+                2 => {
+                    body[3] = rng.u8(1..);
+                    (Code::InvalidArgument, "MALFORMED_MESSAGE")
+                }
                 // Nothing.
-                3 => body.clear(),
-                // No room for the last field, which is the lifetime.
-                _ => body[4] -= rng.u8(1..=2),
-            }
+                3 => {
+                    body.clear();
+                    (Code::Unimplemented, "WRONG_MESSAGE_COUNT")
+                }
+                // More than it says: what follows would be another.
+                _ => {
+                    body[4] -= rng.u8(1..=2);
+                    (Code::Unimplemented, "WRONG_MESSAGE_COUNT")
+                }
+            };
             let status = status(client, &Method::Put.path(), body.clone()).await;
-            assert_invalid(&status, "MALFORMED_MESSAGE", &format!("{body:?}"));
+            assert_refused(&status, code, reason, &format!("{body:?}"));
         }
     })
     .await;
@@ -136,7 +157,7 @@ async fn call_of_nothing_that_there_is_is_unimplemented() {
                 _ => format!("/{word}"),
             };
             let status = status(client, &path, framed(&messages::put())).await;
-            assert_eq!(status.code(), Code::Unimplemented);
+            assert_refused(&status, Code::Unimplemented, "UNKNOWN_METHOD", &path);
         }
     })
     .await;
@@ -148,8 +169,10 @@ async fn encoding_that_was_not_agreed_on_is_unimplemented() {
         let request = post(&Method::Put.path()).header("grpc-encoding", messages::word(rng));
         let body = framed(&messages::put());
         let sent = answer(client, request.body(()).unwrap(), body).await;
-        let status = Status::from_header_map(sent.unwrap().0.headers());
-        assert_eq!(status.unwrap().code(), Code::Unimplemented);
+        let sent = sent.unwrap().0;
+        let status = Status::from_header_map(sent.headers()).unwrap();
+        assert_refused(&status, Code::Unimplemented, "UNSUPPORTED_ENCODING", "");
+        assert_eq!(sent.headers()["grpc-accept-encoding"], "identity");
     })
     .await;
 }
@@ -178,6 +201,11 @@ async fn request_that_is_no_grpc_is_refused_as_http() {
             let body = framed(&messages::put());
             let (response, _) = answer(client, request, body).await.unwrap();
             assert_eq!(response.status(), expected);
+            let allowed = response.headers().get("allow");
+            assert_eq!(
+                allowed.map(|it| it == "POST"),
+                (expected == 405).then_some(true)
+            );
         }
     })
     .await;
@@ -187,7 +215,11 @@ async fn request_that_is_no_grpc_is_refused_as_http() {
 async fn content_type_may_name_the_codec() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let mut client = RawClient::connect(server.address).await;
-    for content_type in ["application/grpc+proto", "application/grpc;charset=utf-8"] {
+    for content_type in [
+        "application/grpc+proto",
+        "application/grpc;charset=utf-8",
+        "Application/GRPC",
+    ] {
         let mut request = post(&Method::Put.path()).body(()).unwrap();
         let value = content_type.parse().unwrap();
         request.headers_mut().insert("content-type", value);

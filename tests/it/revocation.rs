@@ -12,8 +12,8 @@ use credcache_client::proto::{
 use crate::{
     fixture::{Running, Stub, TWO_TIERS, config, within},
     messages::{
-        SECOND, aborted, asking, before_start, fill, get, got, hit, invalidate, invalidated,
-        leased, miss, outcome, park, put, stats, stored, waiting,
+        SECOND, aborted, asking, before_start, duration, fill, get, got, hit, invalidate,
+        invalidated, leased, miss, outcome, park, put, stats, stored, waiting,
     },
 };
 
@@ -129,6 +129,14 @@ async fn revoked_key_says_so_until_it_is_filled_and_all_of_it_is_counted() {
     assert_eq!((stats.puts, stats.puts_refused), (2, 0));
 }
 
+/// The Put of what should be refreshed at once: its lease is granted on a hit.
+pub(super) fn due(request: PutRequest) -> PutRequest {
+    PutRequest {
+        refresh_before: Some(duration(3600 * SECOND)),
+        ..request
+    }
+}
+
 /// Invalidates just this version; how many it removed.
 async fn invalidated_version(stub: &mut Stub, version: u64) -> u64 {
     let request = InvalidateRequest {
@@ -146,23 +154,23 @@ async fn invalidated_version(stub: &mut Stub, version: u64) -> u64 {
 async fn version_that_is_no_longer_there_revokes_nothing() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let mut stub = server.stub().await;
-    let lease = leased(&mut stub, KEY).await;
     let old = stored(&mut stub, put(KEY)).await;
-    let new = stored(&mut stub, put(KEY)).await;
+    let new = stored(&mut stub, due(put(KEY))).await;
+    let lease = leased(&mut stub, KEY).await;
     for version in [old, new + 1, u64::MAX] {
         assert_eq!(invalidated_version(&mut stub, version).await, 0);
     }
     hit(got(&mut stub, get(KEY)).await);
-    stored(&mut stub, issued(before_start(SECOND))).await;
     stored(&mut stub, fill(KEY, &lease)).await;
+    stored(&mut stub, issued(before_start(SECOND))).await;
 }
 
 #[tokio::test]
 async fn version_that_is_there_is_revoked_like_its_key() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let mut stub = server.stub().await;
+    let version = stored(&mut stub, due(put(KEY))).await;
     let lease = leased(&mut stub, KEY).await;
-    let version = stored(&mut stub, put(KEY)).await;
     assert_eq!(invalidated_version(&mut stub, version).await, 1);
     assert_eq!(aborted(&mut stub, fill(KEY, &lease)).await, "REVOKED");
     let late = issued(before_start(Duration::ZERO));

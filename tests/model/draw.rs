@@ -1,9 +1,12 @@
 //! What a step is made of, drawn at random.
 
-use credcache::cache::Token;
+use std::time::Duration;
+
+use credcache::cache::{LeaseRequest, Token};
 use fastrand::Rng;
 
 use crate::{
+    clocks::SECOND,
     names::{self, KEYS, NAMESPACES, Name, TAGS},
     reference::Selection,
 };
@@ -67,6 +70,14 @@ impl Draw {
         Token::from_bytes(self.tokens.to_be_bytes())
     }
 
+    /// A lease to ask for.
+    pub(crate) fn lease_request(&mut self) -> LeaseRequest {
+        LeaseRequest {
+            token: self.token(),
+            ttl: self.lease_ttl(),
+        }
+    }
+
     pub(crate) fn selection(&mut self, key: usize) -> Selection {
         match self.rng.u8(0..80) {
             0..36 => Selection::Key(key),
@@ -102,6 +113,22 @@ impl Draw {
         }
         let most = 1_u64 << self.rng.u32(30..44);
         self.rng.u64(1..=most)
+    }
+
+    /// One of these, if there is any.
+    pub(crate) fn one_of<'a>(
+        &mut self,
+        mut names: impl ExactSizeIterator<Item = &'a Name>,
+    ) -> Option<Name> {
+        let place = self.place(names.len())?;
+        names.nth(place).copied()
+    }
+
+    /// How long a lease is asked to last, if that is said.
+    pub(crate) fn lease_ttl(&mut self) -> Option<Duration> {
+        let most = [10, 300][self.rng.usize(0..2)] * SECOND;
+        let ttl = Duration::from_nanos(self.rng.u64(SECOND..=most));
+        self.rng.bool().then_some(ttl)
     }
 
     /// One of so many, if there is any.

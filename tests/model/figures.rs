@@ -15,7 +15,7 @@ pub(crate) struct Figures {
 #[derive(Default)]
 pub(crate) struct Counted([u64; COUNTS.len()]);
 
-const COUNTS: [Count; 16] = [
+const COUNTS: [Count; 18] = [
     Count::NotFound,
     Count::Expired,
     Count::Revoked,
@@ -30,6 +30,8 @@ const COUNTS: [Count; 16] = [
     Count::LeasesAbandoned,
     Count::LeasesExpired,
     Count::LeasesRevoked,
+    Count::LeasesSuperseded,
+    Count::LeasesExtended,
     Count::Waits,
     Count::Waiting,
 ];

@@ -3,6 +3,7 @@
 mod fences;
 mod flights;
 mod journals;
+mod past;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) use fences::{Evidence, Fences, Judgement, Revocation};
 pub(crate) use flights::{Asked, Flights, Grant, Joined, Over};
 pub(crate) use journals::{Believed, Journals};
+pub(crate) use past::Known;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -28,6 +30,9 @@ pub(crate) struct Held {
     pub(crate) boot_end: u64,
     /// How long before the end it is due to be refreshed: at least and at most.
     pub(crate) lead: (u64, u64),
+    /// An invalidation under way covers it, and hasn't reached it yet: a plain
+    /// Get may hit it, and whatever decides by it takes it for gone.
+    pub(crate) covered: bool,
 }
 
 pub(crate) struct Reference {
@@ -103,7 +108,7 @@ impl Reference {
             held: BTreeMap::new(),
             revision: 0,
             fences: Fences::new(shape.revocations()),
-            flights: Flights::new(shape.limits),
+            flights: Flights::new(shape.limits, shape.past()),
             journals: Journals::new(shape.journal()),
             counted: Counted::default(),
             hits: 0,
@@ -150,27 +155,37 @@ impl Reference {
         self.held.insert(name, held)
     }
 
-    /// Removes what matches; how many were live, and how many not.
-    pub(crate) fn remove(
-        &mut self,
-        namespace: usize,
-        selection: &Selection,
-        clocks: Clocks,
-    ) -> (u64, u64) {
+    /// What matches is covered from now on.
+    pub(crate) fn cover(&mut self, namespace: usize, selection: &Selection) {
+        for (name, held) in &mut self.held {
+            held.covered |= name.namespace == namespace && selection.matches(name.key, &held.tags);
+        }
+    }
+
+    /// Removes what is covered; how many were live, and how many not.
+    pub(crate) fn remove_covered(&mut self, clocks: Clocks) -> (u64, u64) {
         let (mut live, mut ended) = (0, 0);
         let before = self.revoked_so_far;
         self.held.retain(|name, held| {
-            let matches = name.namespace == namespace && selection.matches(name.key, &held.tags);
-            if matches && held.is_live(clocks) {
+            if held.covered && held.is_live(clocks) {
                 live += 1;
                 self.revoked.insert(*name, before);
-            } else if matches {
+            } else if held.covered {
                 ended += 1;
             }
-            !matches
+            !held.covered
         });
         self.revoked_so_far += live;
         (live, ended)
+    }
+
+    /// Removes a name's credential for the invalidation that covers it.
+    pub(crate) fn remove_claimed(&mut self, name: Name, is_live: bool) {
+        self.held.remove(&name);
+        if is_live {
+            self.revoked.insert(name, self.revoked_so_far);
+            self.revoked_so_far += 1;
+        }
     }
 
     pub(crate) fn says_revoked(&self, name: Name) -> SaysRevoked {

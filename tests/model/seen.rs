@@ -19,9 +19,11 @@ events! {
     Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, Gated,
     // Storing.
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
-    RefusedByGrant, RefusedByIssue, RefusedTooMuch, AcceptedAsForgotten,
+    RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,
     // Leases.
-    Granted, GrantedOnHit, TooManyLeases, Filled, Abandoned, AbandonRefused,
+    Granted, GrantedOnHit, TooManyLeases, Filled, FilledLate, FilledAgain, Superseded,
+    Abandoned, AbandonRefused, Extended, ExtendedToTheEnd, LastsLonger, TakenUp,
+    ExtensionRefused, ExtensionRevoked, ExtendedTooLate, LapsedForgotten, FillForgotten,
     RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, GateOpened,
     // Those who wait.
     Waits, NoRoomToWait, Promoted, ToldAgain, Woken, CancelledBefore,
@@ -30,7 +32,7 @@ events! {
     WatchedFromNow, TooManyWatchers, Told, Gap, Drained, WatcherWoken, Resumed,
     ResumedWithGap, Elsewhere, JournalForgotten,
     // The rest.
-    Invalidated, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
+    Invalidated, Claimed, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
 }
 
 pub(crate) struct Seen(Vec<u64>);

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use credcache::cache::{Cache, Limits, TierSpec, smallest_capacity};
+use credcache::cache::{Cache, Limits, SHORTEST_MEMORY, TierSpec, smallest_capacity};
 use fastrand::Rng;
 
 use crate::clocks::{SECOND, nanos};
@@ -18,6 +18,9 @@ pub(crate) const MAX_VALUE: usize = 256;
 /// How many parts the namespaces fall to, each with its share of the memory of
 /// invalidations and of the journal.
 const PARTS: u32 = 8;
+/// How many parts the names are divided into, each with its share of the memory
+/// of leases that are over.
+const NAME_PARTS: u32 = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
@@ -48,7 +51,11 @@ impl Shape {
         let limits = Limits {
             max_value: MAX_VALUE as u64,
             max_namespaces: 3,
-            max_leases: few_or(rng, 6),
+            max_leases: match rng.u8(0..4) {
+                0..2 => rng.u32(1..=6),
+                2 => rng.u32(6..=3 * NAME_PARTS),
+                _ => Limits::DEFAULT.max_leases,
+            },
             max_waiters: few_or(rng, 4),
             max_waiters_per_key: few_or(rng, 3),
             max_watchers: few_or(rng, 4).min(8),
@@ -91,14 +98,21 @@ impl Shape {
     }
 
     /// For how long an invalidation is remembered: as long as what was issued
-    /// before it can live, or a lease that was granted before it.
+    /// before it can live, or a lease that was granted before it; and not less
+    /// than the shortest memory.
     pub(crate) fn retention(&self) -> u64 {
-        self.longest_tier().max(nanos(self.limits.lease_ttl))
+        self.longest_tier().max(nanos(SHORTEST_MEMORY))
     }
 
     /// How many invalidations the part of a namespace has room for.
     pub(crate) fn revocations(&self) -> usize {
         (self.limits.max_revocations / PARTS).max(1) as usize
+    }
+
+    /// How many leases that ran out a part of the names has room for, and how
+    /// many fills.
+    pub(crate) fn past(&self) -> usize {
+        (self.limits.max_leases / NAME_PARTS).max(1) as usize
     }
 
     /// How many bytes of changes the part of a namespace has room for.

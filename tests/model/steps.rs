@@ -44,6 +44,8 @@ struct Episode<'a> {
     figures: Figures,
     /// Pushed out by the cache, and found to be so.
     noticed: u64,
+    /// Removed by others on behalf of the invalidation under way.
+    claimed: u64,
     /// Tokens of leases that are over, or soon will be.
     tokens: Vec<(Name, Token)>,
     /// By what the reference calls them.
@@ -83,6 +85,7 @@ pub(crate) fn run(seed: u64, steps: u64, seen: &mut Seen) {
         draw: Draw::new(rng, shape.roomy),
         figures: Figures::of(cache),
         noticed: 0,
+        claimed: 0,
         tokens: Vec::new(),
         parked: BTreeMap::new(),
         watching: Vec::new(),
@@ -105,10 +108,11 @@ impl Episode<'_> {
             94..104 => self.hit(),
             104..108 => self.get_as_holder(),
             108..150 => self.ask(),
-            150..153 => self.abandon(),
-            153..159 if self.draw.once_in(self.shape.revoking) => self.invalidate(),
-            153..159 => self.put(),
-            159..167 => self.meet_waiter(),
+            150..152 => self.abandon(),
+            152..158 => self.extend(),
+            158..163 if self.draw.once_in(self.shape.revoking) => self.invalidate(),
+            158..163 => self.put(),
+            163..167 => self.meet_waiter(),
             167..174 => self.meet_watcher(),
             174..196 => self.pass_time(),
             _ if self.shape.fine_steps => self.get(),
@@ -117,6 +121,12 @@ impl Episode<'_> {
     }
 
     fn check(&mut self) {
+        self.check_figures();
+        self.check_watchers_are_woken();
+    }
+
+    /// What holds while an invalidation is under way, too.
+    fn check_figures(&mut self) {
         let figures = Figures::of(self.cache);
         let missing = self.reference.held.len() as u64 - figures.entries;
         assert_eq!(missing, figures.evictions - self.noticed, "missing");
@@ -128,7 +138,6 @@ impl Episode<'_> {
             "pushed out of a roomy cache"
         );
         self.figures = figures;
-        self.check_watchers_are_woken();
     }
 
     /// Nothing is left behind by those who go away.
@@ -160,24 +169,32 @@ impl Episode<'_> {
 
     /// What a lease that is granted now is like.
     fn grant(&self) -> Grant {
-        let ttl = self.shape.limits.lease_ttl;
         Grant {
             granted: self.reference.revision,
-            due: self.clocks.boot + crate::clocks::nanos(ttl),
-            ttl,
+            boot: self.clocks.boot,
+            ttl: self.shape.limits.lease_ttl,
         }
     }
 
     /// A name, most often one with a lease or a gate.
     fn leased_name(&mut self) -> Name {
-        let leased = self.reference.flights.by_name.len();
-        match self.draw.place(leased) {
-            Some(place) if !self.draw.once_in(4) => {
-                let mut names = self.reference.flights.by_name.keys();
-                *names.nth(place).expect("there are more")
-            }
+        let flights = &self.reference.flights;
+        match self.draw.one_of(flights.by_name.keys()) {
+            Some(name) if !self.draw.once_in(4) => name,
             _ => self.draw.name(),
         }
+    }
+
+    /// A name, most often one with a lease, or of which one is remembered that is
+    /// over.
+    fn held_name(&mut self) -> Name {
+        let flights = &self.reference.flights;
+        let name = match self.draw.rng.u8(0..8) {
+            0..2 => self.draw.one_of(flights.lapsed.by_name.keys()),
+            2 => self.draw.one_of(flights.fills.by_name.keys()),
+            _ => None,
+        };
+        name.unwrap_or_else(|| self.leased_name())
     }
 }
 

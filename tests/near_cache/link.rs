@@ -1,10 +1,12 @@
-//! A TCP proxy: a link that can be cut, that refuses, and that holds back what is
-//! under way to the client. What the client sends goes through: so the server
-//! answers at once, and its answers grow old.
+//! A TCP proxy: a link that can be cut, that refuses, that is slow in both
+//! directions, and that holds back what is under way to the client. What the
+//! client sends goes through then: so the server answers at once, and its answers
+//! grow old.
 
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use tokio::{
@@ -16,6 +18,7 @@ use tokio::{
     select,
     sync::watch,
     task::JoinHandle,
+    time::sleep,
 };
 
 /// Of the connections over a link.
@@ -42,6 +45,8 @@ struct State {
     target: SocketAddr,
     stalled: Option<Which>,
     refuses: bool,
+    /// How long every piece is under way, in either direction.
+    delay: Duration,
     /// How many cuts there were, and what the last one was of.
     cuts: u64,
     cut: Which,
@@ -61,6 +66,7 @@ impl Link {
             target,
             stalled: None,
             refuses: false,
+            delay: Duration::ZERO,
             cuts: 0,
             cut: Which::All,
         });
@@ -77,6 +83,11 @@ impl Link {
 
     pub(crate) fn refuse(&self, refuses: bool) {
         self.state.send_modify(|state| state.refuses = refuses);
+    }
+
+    #[allow(dead_code, reason = "what is slow has no bound to be late for")]
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.state.send_modify(|state| state.delay = delay);
     }
 
     pub(crate) fn cut(&self, which: Which) {
@@ -126,8 +137,8 @@ async fn carry(near: TcpStream, number: u64, state: watch::Receiver<State>) {
     let mut watched = state.clone();
     let cut = watched.wait_for(|state| state.cuts > cuts && state.cut.has(number));
     select! {
-        () = pump(near_read, far_write, None) => (),
-        () = pump(far_read, near_write, Some((number, state.clone()))) => (),
+        () = pump(near_read, far_write, None, state.clone()) => (),
+        () = pump(far_read, near_write, Some(number), state.clone()) => (),
         _ = cut => (),
     }
 }
@@ -135,12 +146,17 @@ async fn carry(near: TcpStream, number: u64, state: watch::Receiver<State>) {
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut stalls: Option<(u64, watch::Receiver<State>)>,
+    stalls: Option<u64>,
+    mut state: watch::Receiver<State>,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if let Some((number, state)) = &mut stalls {
-            let clear = |state: &State| state.stalled.is_none_or(|which| !which.has(*number));
+        let delay = state.borrow().delay;
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        if let Some(number) = stalls {
+            let clear = |state: &State| state.stalled.is_none_or(|which| !which.has(number));
             if state.wait_for(clear).await.is_err() {
                 return;
             }

@@ -117,7 +117,8 @@ impl Caller {
                     Fetched::new(value, LIFETIME).tag(tag),
                 ))
             };
-            let options = FetchOptions::default().timeout(Duration::from_secs(2));
+            // Longer than the lease of a holder whose link is down.
+            let options = FetchOptions::default().timeout(Duration::from_secs(5));
             let was_down = self.weather.is_down.load(Ordering::SeqCst);
             let begun = now();
             let near = &self.near;

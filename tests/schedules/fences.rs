@@ -123,3 +123,30 @@ fn fence_that_is_made_coarser_lets_nothing_through() {
         ],
     );
 }
+
+#[test]
+fn lease_beside_a_hit_never_outlives_the_invalidation_of_what_was_hit() {
+    explore(
+        || Stage::roomy().after(|stage| stage.put_due(KEY, HOUR)),
+        [
+            actor(|stage| {
+                if let Some(lease) = stage.ask(KEY, 0, 1) {
+                    stage.get(KEY);
+                    stage.fill(KEY, HOUR, lease.token);
+                }
+            }),
+            actor(|stage| {
+                stage.invalidate(KEY.0, Target::All);
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                // Of what is live, but not for long enough.
+                if let Some(lease) = stage.ask(KEY, 2 * HOUR, 2) {
+                    stage.get(KEY);
+                    stage.fill(KEY, HOUR, lease.token);
+                }
+                stage.get(KEY);
+            }),
+        ],
+    );
+}

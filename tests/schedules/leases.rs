@@ -152,3 +152,103 @@ fn lease_that_is_over_needs_nobody_to_end_it() {
         filled_at_most_once,
     );
 }
+
+#[test]
+fn lease_is_either_extended_or_the_next_ones() {
+    explore_until(
+        leased,
+        [
+            actor(|stage| {
+                stage.extend(KEY, token(1), LEASE);
+                stage.extend(KEY, token(1), LEASE);
+                stage.fill(KEY, HOUR, token(1));
+            }),
+            actor(|stage| {
+                stage.pass(LEASE);
+                stage.reclaim();
+                stage.get(KEY);
+            }),
+            actor(|stage| fetch(stage, 2)),
+        ],
+        filled_at_most_once,
+    );
+}
+
+/// Its time is over, and nobody was granted the next.
+fn ran_out() -> Stage {
+    leased().after(|stage| {
+        stage.pass(LEASE);
+        stage.reclaim();
+    })
+}
+
+#[test]
+fn late_fill_and_the_next_holder_never_both_get_through() {
+    explore_until(
+        ran_out,
+        [
+            actor(|stage| stage.fill(KEY, HOUR, token(1))),
+            actor(|stage| fetch(stage, 2)),
+            actor(|stage| {
+                stage.extend(KEY, token(1), LEASE);
+                stage.get(KEY);
+            }),
+        ],
+        filled_at_most_once,
+    );
+}
+
+#[test]
+fn late_fill_meets_the_fence_of_an_invalidation() {
+    explore(
+        ran_out,
+        [
+            actor(|stage| stage.fill(KEY, HOUR, token(1))),
+            actor(|stage| {
+                stage.invalidate(KEY.0, Target::All);
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                stage.extend(KEY, token(1), LEASE);
+                stage.get(KEY);
+            }),
+        ],
+    );
+}
+
+#[test]
+fn fill_that_is_repeated_is_stored_once() {
+    explore_until(
+        leased,
+        [
+            actor(|stage| stage.fill(KEY, HOUR, token(1))),
+            actor(|stage| {
+                stage.fill(KEY, HOUR, token(1));
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                stage.put(KEY, HOUR);
+                stage.fill(KEY, HOUR, token(1));
+                stage.get(KEY);
+            }),
+            actor(|stage| stage.invalidate(KEY.0, Target::All)),
+        ],
+        filled_at_most_once,
+    );
+}
+
+#[test]
+fn fill_never_replaces_what_was_put_without_the_lease() {
+    explore_until(
+        leased,
+        [
+            actor(|stage| stage.fill(KEY, HOUR, token(1))),
+            actor(|stage| {
+                stage.put(KEY, HOUR);
+                stage.get(KEY);
+            }),
+            actor(|stage| fetch(stage, 2)),
+        ],
+        filled_at_most_once,
+    );
+}

@@ -1,10 +1,10 @@
 //! Conditional Puts against each other and against Invalidate.
 
-use credcache::cache::{Key, Precondition, Target};
+use credcache::cache::{Key, KeyPrefix, Precondition, Tag, Target};
 
 use crate::{
     explore::{actor, explore},
-    stage::{At, HOUR, MINUTE, Stage, version},
+    stage::{At, HOUR, MINUTE, Stage, TAG, version},
 };
 
 const KEY: At = ("ns", "key");
@@ -44,6 +44,77 @@ fn refresh_of_a_version_never_replaces_another() {
                 let if_version = None;
                 stage.invalidate(KEY.0, Target::Key { key, if_version });
                 stage.put(KEY, HOUR);
+                stage.get(KEY);
+            }),
+        ],
+    );
+}
+
+/// One who replaces a version by the next, while that is invalidated.
+fn chain(target: Target<'static>) {
+    explore(
+        || Stage::roomy().after(|stage| stage.put(KEY, MINUTE)),
+        [
+            actor(|stage| {
+                let mut last = Some(1);
+                while let Some(found) = last.filter(|found| *found < 8) {
+                    last = stage.put_if(KEY, HOUR, Some(Precondition::Version(version(found))));
+                }
+                stage.get(KEY);
+            }),
+            actor(move |stage| {
+                stage.invalidate(KEY.0, target);
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                stage.put_if(KEY, MINUTE, Some(Precondition::Absent));
+                stage.get(KEY);
+            }),
+        ],
+    );
+}
+
+#[test]
+fn no_chain_of_versions_survives_the_invalidation_of_its_key() {
+    let key = Key::parse(KEY.1).unwrap();
+    let if_version = None;
+    chain(Target::Key { key, if_version });
+}
+
+#[test]
+fn no_chain_of_versions_survives_the_invalidation_of_a_prefix() {
+    chain(Target::Prefix(KeyPrefix::parse("k").unwrap()));
+}
+
+#[test]
+fn no_chain_of_versions_survives_the_invalidation_of_a_tag() {
+    chain(Target::Tag(Tag::parse(TAG).unwrap()));
+}
+
+#[test]
+fn no_chain_of_versions_survives_the_invalidation_of_all() {
+    chain(Target::All);
+}
+
+#[test]
+fn version_is_invalidated_once_by_those_who_name_it_and_those_who_do_not() {
+    explore(
+        || Stage::roomy().after(|stage| stage.put(KEY, MINUTE)),
+        [
+            actor(|stage| {
+                let key = Key::parse(KEY.1).unwrap();
+                let if_version = Some(version(1));
+                stage.invalidate(KEY.0, Target::Key { key, if_version });
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                stage.invalidate(KEY.0, Target::All);
+                stage.get(KEY);
+            }),
+            actor(|stage| {
+                let key = Key::parse(KEY.1).unwrap();
+                let if_version = None;
+                stage.invalidate(KEY.0, Target::Key { key, if_version });
                 stage.get(KEY);
             }),
         ],

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Address, Client, Error,
     connections::{ConnectionSettings, Connections},
+    metrics::{Metrics, Recorder},
     retry::Retry,
 };
 
 /// Settings of a [`Client`], each with a default that suits a service.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     connections: ConnectionSettings,
     timeout: Duration,
     retry: Retry,
+    metrics: Recorder,
 }
 
 impl Default for Builder {
@@ -25,6 +27,7 @@ impl Default for Builder {
             },
             timeout: Duration::from_secs(5),
             retry: Retry { attempts: 4 },
+            metrics: Recorder::default(),
         }
     }
 }
@@ -55,10 +58,17 @@ impl Builder {
 
     /// How often a call is tried in all while the server is unavailable or
     /// can't be reached. Default: 4; zero counts as 1, which means no retries.
-    /// A Put whose outcome isn't known is never tried again.
+    /// A Put whose outcome isn't known is tried again only under a lease.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.retry.attempts = attempts.max(1);
+        self
+    }
+
+    /// Tells `metrics` what the client, its clones and its near caches do.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Recorder::new(metrics);
         self
     }
 
@@ -81,7 +91,9 @@ impl Builder {
             connections: Arc::new(connections),
             timeout: self.timeout,
             retry: self.retry,
-            flights: Arc::default(),
+            fetches: Arc::default(),
+            server_clock: Arc::default(),
+            metrics: self.metrics,
         }
     }
 }

@@ -3,19 +3,22 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
-    Answer, Error, GetOptions, Health, InvalidateOptions, Invalidated, Lease, Lookup, Put, Stats,
-    Stored, Target,
+    Answer, Credential, Error, GetOptions, Health, InvalidateOptions, Invalidated, Lease,
+    LeaseToken, Lookup, Stats, Target,
     builder::{Builder, LONGEST_TIMEOUT},
     clock::BootInstant,
     connections::Connections,
-    fetch::Flights,
+    fetch::Fetches,
     health,
+    judged::Unjudged,
+    metrics::{Measured, Recorder},
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
-    put,
     retry::{Delivery, Retry},
+    server_clock::ServerClock,
     wire,
 };
 
@@ -32,7 +35,9 @@ pub struct Client {
     pub(crate) connections: Arc<Connections>,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
-    pub(crate) flights: Arc<Flights>,
+    pub(crate) fetches: Arc<Fetches>,
+    pub(crate) server_clock: Arc<ServerClock>,
+    pub(crate) metrics: Recorder,
 }
 
 impl Client {
@@ -61,6 +66,9 @@ impl Client {
     }
 
     /// The live credential of a key, or why there is none. A miss is no error.
+    ///
+    /// A hit is live when it is returned: one that ended while its answer was
+    /// under way is asked for once more, and then is a miss.
     pub async fn get(
         &self,
         namespace: impl Into<String>,
@@ -94,13 +102,44 @@ impl Client {
         key: impl Into<String>,
         options: GetOptions,
     ) -> Result<Answer, Error> {
+        let (namespace, key) = (namespace.into(), key.into());
+        let least_left = options.min_ttl.unwrap_or_default();
+        let wait = options.wait.unwrap_or_default().min(LONGEST_WAIT);
+        let deadline = Instant::now() + self.timeout.saturating_add(wait);
+        let mut answer = self.ask(&namespace, &key, options).await?;
+        // It ended on its way here, and by now the server may have the next one.
+        // If there is no better answer, that is a miss.
+        if answer.lookup.is_late(least_left)
+            && answer.lease.is_none()
+            && let Ok(client) = self.until(deadline)
+        {
+            let options = GetOptions {
+                wait: None,
+                ..options
+            };
+            answer = client
+                .ask(&namespace, &key, options)
+                .await
+                .unwrap_or(answer);
+        }
+        Ok(answer.judge(least_left))
+    }
+
+    /// One Get, whose answer may have grown old on its way.
+    pub(crate) async fn ask(
+        &self,
+        namespace: &str,
+        key: &str,
+        options: GetOptions,
+    ) -> Result<Answer<Unjudged>, Error> {
         let wait = options.wait.map(|wait| wait.min(LONGEST_WAIT));
         let request = proto::GetRequest {
-            namespace: namespace.into(),
-            key: key.into(),
+            namespace: namespace.to_owned(),
+            key: key.to_owned(),
             min_ttl: options.min_ttl.map(wire::span),
             acquire_lease: options.acquire_lease,
             wait: None,
+            lease_ttl: options.lease_ttl.map(wire::span),
         };
         let called = BootInstant::now();
         // What earlier attempts waited isn't waited again.
@@ -115,33 +154,31 @@ impl Client {
         let timeout = self.timeout.saturating_add(wait.unwrap_or_default());
         let (response, sent) = self
             .with_timeout(timeout)
-            .call(
-                Delivery::AtLeastOnce,
-                message,
-                |channel, request| async move { Stub::new(channel).get(request).await },
-            )
+            .call(Delivery::Read, message, |channel, request| async move {
+                Stub::new(channel).get(request).await
+            })
             .await?;
-        Answer::parse(response, sent)
+        let answer = Answer::parse(response, sent)?;
+        self.count(&answer.lookup);
+        if let Lookup::Hit(credential) = &answer.lookup {
+            self.server_clock_shown_by(credential.seen(), sent);
+        }
+        Ok(answer)
     }
 
-    /// Stores a credential in place of whatever the key held.
-    ///
-    /// Carried out once at most: retried only if the server certainly hasn't
-    /// stored it, lest a second attempt bring back what was revoked or replaced
-    /// since the first. Every attempt asks for what is left of a relative
-    /// lifetime; [`Error::LifetimeEnded`] if that is nothing.
-    pub async fn put(&self, put: Put) -> Result<Stored, Error> {
-        let called = BootInstant::now();
-        let ttl = put.ttl();
-        let request = put.into_request();
-        let (response, _) = self
-            .call(
-                Delivery::AtMostOnce,
-                || put::aged(request.clone(), ttl, BootInstant::now().since(called)),
-                |channel, request| async move { Stub::new(channel).put(request).await },
-            )
-            .await?;
-        Stored::parse(response)
+    pub(crate) fn count<C>(&self, lookup: &Lookup<C>) {
+        self.metrics.record(match lookup {
+            Lookup::Hit(_) => Measured::Hit,
+            Lookup::Miss(miss) => Measured::Miss(miss.reason),
+        });
+    }
+
+    /// A credential was answered just now to what was sent then.
+    pub(crate) fn server_clock_shown_by(&self, credential: &Credential, sent: BootInstant) {
+        let ttl = credential.deadline.since(sent);
+        if let Some(shown) = credential.expires_at.checked_sub(ttl) {
+            self.server_clock.showed(shown, sent, BootInstant::now());
+        }
     }
 
     /// Revokes credentials. Once this has returned, the server answers no Get
@@ -166,7 +203,10 @@ impl Client {
         target: Target,
         options: InvalidateOptions,
     ) -> Result<Invalidated, Error> {
-        let request = target.into_request(namespace.into(), options);
+        let namespace = namespace.into();
+        // Whatever comes of the call: this process knows better than to use it.
+        self.fetches.kept.revoke(&namespace, &target);
+        let request = target.into_request(namespace, options);
         let (response, _) = self
             .call(
                 Delivery::AtLeastOnce,
@@ -175,6 +215,37 @@ impl Client {
             )
             .await?;
         Ok(response.into())
+    }
+
+    /// Tells the server that the lease's holder is still fetching, and answers
+    /// with how long the lease lasts from now: `ttl`, 1 second to 5 minutes, or
+    /// less where the 10 minutes from its grant are nearly over. `None` asks for
+    /// the server's own `leases.ttl`.
+    ///
+    /// `Aborted` with the reason `LEASE_LOST` if the lease isn't the key's
+    /// current one any more, with `REVOKED` if what is being fetched under it
+    /// would be refused.
+    pub async fn extend_lease(
+        &self,
+        namespace: impl Into<String>,
+        key: impl Into<String>,
+        token: &LeaseToken,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<Duration, Error> {
+        let request = proto::ExtendLeaseRequest {
+            namespace: namespace.into(),
+            key: key.into(),
+            lease_token: token.clone().into_bytes(),
+            lease_ttl: ttl.into().map(wire::span),
+        };
+        let (response, _) = self
+            .call(
+                Delivery::AtLeastOnce,
+                || Ok(request.clone()),
+                |channel, request| async move { Stub::new(channel).extend_lease(request).await },
+            )
+            .await?;
+        wire::parse_span(response.ttl, "lease ttl")
     }
 
     /// Gives a lease back unused, so that those who wait for it needn't wait for
@@ -212,7 +283,7 @@ impl Client {
         };
         let (response, _) = self
             .call(
-                Delivery::AtLeastOnce,
+                Delivery::Read,
                 || Ok(request.clone()),
                 |channel, request| async move { Stub::new(channel).stats(request).await },
             )
@@ -224,7 +295,7 @@ impl Client {
     pub async fn health(&self) -> Result<Health, Error> {
         let (response, _) = self
             .call(
-                Delivery::AtLeastOnce,
+                Delivery::Read,
                 || Ok(health::HealthCheckRequest::default()),
                 health::check,
             )

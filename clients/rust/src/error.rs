@@ -32,8 +32,9 @@ pub enum Error {
     /// was retrying. It wasn't stored.
     #[error("the credential's lifetime ended before it could be stored")]
     LifetimeEnded,
-    /// The server refused the call, and didn't carry it out. `Unavailable`
-    /// without a reason is the exception: a proxy said so in the server's place.
+    /// The server refused the call, and didn't carry it out. There are two
+    /// exceptions: `Unavailable` without a reason, which a proxy said in the
+    /// server's place, and [`Refusal::earlier_attempt_lost`].
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
     /// The server's answer breaks the contract: versions that don't fit
@@ -73,9 +74,24 @@ impl Error {
         }
     }
 
-    /// Whether the cache is at fault, and not the call: who can do without the
-    /// cache had better do so.
-    pub(crate) fn is_outage(&self) -> bool {
+    /// The server was away a moment ago, and isn't asked.
+    pub(crate) fn away() -> Self {
+        Self::Unreachable("it was away a moment ago".into())
+    }
+
+    /// Whether no server was met that could answer: the next call will fare no
+    /// better.
+    pub(crate) fn met_no_server(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Disconnected(_) | Self::DeadlineExceeded => true,
+            Self::Refused(refusal) => refusal.code == Code::Unavailable,
+            Self::Address(_) | Self::LifetimeEnded | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Whether the cache is at fault, and not the call: a caller that can do
+    /// without the cache had better do so.
+    pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable(_)
             | Self::Disconnected(_)
@@ -95,11 +111,20 @@ impl Error {
     }
 
     /// How long the server asks to be left alone.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
             _ => None,
         }
+    }
+
+    /// The same error, of a call of which an earlier attempt may have been
+    /// carried out.
+    pub(crate) fn after_a_lost_attempt(mut self) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.earlier_attempt_lost = true;
+        }
+        self
     }
 }
 
@@ -114,7 +139,7 @@ pub(crate) enum Fate {
 
 /// A status with which the server refused a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message} ({code:?})")]
+#[error("{message} ({code:?}){}", lost(*.earlier_attempt_lost))]
 #[non_exhaustive]
 pub struct Refusal {
     /// The gRPC code.
@@ -127,6 +152,19 @@ pub struct Refusal {
     pub violations: Vec<FieldViolation>,
     /// How long to wait before trying again, where waiting helps.
     pub retry_after: Option<Duration>,
+    /// The connection broke during an earlier attempt of the same call. The
+    /// refusal is of the last attempt alone: the earlier one may have been
+    /// carried out. Never set for a call that changes nothing, nor for a Put
+    /// without a lease.
+    pub earlier_attempt_lost: bool,
+}
+
+fn lost(earlier_attempt: bool) -> &'static str {
+    if earlier_attempt {
+        "; an earlier attempt broke off, and may have been carried out"
+    } else {
+        ""
+    }
 }
 
 /// A field of the request that breaks a rule.
@@ -173,6 +211,7 @@ impl From<Status> for Error {
                 })
                 .collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
+            earlier_attempt_lost: false,
         }))
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Credential, Error, Lookup, clock::BootInstant, proto, wire};
+use crate::{Credential, Error, Lookup, clock::BootInstant, judged::Unjudged, proto, wire};
 
 /// What a Get answers to one who asks for the lease too.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl<C> Answer<C> {
     }
 }
 
-impl Answer {
+impl Answer<Unjudged> {
     pub(crate) fn parse(
         mut response: proto::GetResponse,
         sent: BootInstant,
@@ -43,8 +43,10 @@ impl Answer {
 /// is held, nobody else is told to.
 ///
 /// It is used up by a [`Put`](crate::Put) or given back by
-/// [`abandon_lease`](crate::Client::abandon_lease). One that is merely dropped
-/// runs out, and keeps those who wait for it waiting until then.
+/// [`abandon_lease`](crate::Client::abandon_lease), and
+/// [`extend_lease`](crate::Client::extend_lease) makes it last while the fetch
+/// takes longer. One that is merely dropped runs out, and keeps those who wait
+/// for it waiting until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
     use proto::get_response::Outcome;
 
-    fn answer(lease: Option<proto::Lease>) -> Result<Answer, Error> {
+    fn answer(lease: Option<proto::Lease>) -> Result<Answer<Unjudged>, Error> {
         let response = proto::GetResponse {
             outcome: Some(Outcome::Miss(proto::Miss::default())),
             lease,

@@ -54,17 +54,24 @@
 //!
 //! What holds for every call:
 //! - A miss is a value; an [`Error`] means that there is no answer.
+//! - A credential is live at the instant at which it is returned, however long
+//!   its answer, or the Put of what was fetched, was under way. What ended
+//!   meanwhile is asked for or fetched again, a few times at most; in the end it
+//!   is a miss, or an error that says so.
 //! - A lifetime is never lengthened: [`Credential::remaining`] counts from
 //!   before the request was sent, on a clock that goes on during suspend, and
-//!   every attempt of a Put asks for what is left. One thing this crate can't
-//!   take off a [`Lifetime::Ttl`]: what the last attempt needs to connect and to
-//!   cross the network. [`Lifetime::ExpiresAt`] has no such gap.
+//!   every attempt of a Put asks for what is left. As soon as the server has
+//!   answered once, its clock is known, and a relative lifetime is sent as an
+//!   end: it doesn't grow on the way. [`Lifetime::Ttl`] says what is left to say.
 //! - A call ends at its timeout, which the server is told. Until then, and only
 //!   while the server is unavailable or can't be reached, it is retried, with
-//!   exponential pauses and full jitter. A Put, and a batch of them, is retried only if the
-//!   server certainly hasn't carried it out; the other calls also after a connection
-//!   broke.
+//!   exponential pauses and full jitter. A Put without a lease, and a batch of them, is
+//!   retried only if the server certainly hasn't carried it out; the other calls also
+//!   after a connection broke.
 //! - A value is a [`Secret`]: not printed, not serialized, zeroed when dropped.
+//!
+//! The feature `testing` adds the module `testing`: credentials made by hand, and
+//! a server in the test's own process.
 
 mod address;
 mod batch;
@@ -72,18 +79,24 @@ mod builder;
 mod client;
 mod clock;
 mod connections;
+mod environment;
 mod error;
 mod fetch;
 mod health;
 mod invalidate;
+mod judged;
 mod lease;
 mod lookup;
+mod metrics;
 mod near;
 pub mod proto;
 mod put;
 mod retry;
 mod secret;
+mod server_clock;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod watch;
 mod wire;
 
@@ -91,11 +104,12 @@ pub use address::{Address, AddressError};
 pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, FieldViolation, Refusal};
-pub use fetch::{FetchError, FetchOptions, Fetched, GetOrFetchError, OnOutage};
+pub use fetch::{FetchError, FetchFailure, FetchOptions, Fetched, GetOrFetchError, OnOutage};
 pub use health::Health;
 pub use invalidate::{InvalidateOptions, Invalidated, Target};
 pub use lease::{Answer, Lease, LeaseToken};
 pub use lookup::{Credential, GetOptions, Lookup, Miss, MissReason};
+pub use metrics::{Measured, Metrics};
 pub use near::{NearBuilder, NearCache, NearStats};
 pub use put::{Lifetime, Put, Stored};
 pub use secret::Secret;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Secret, Stored, clock::BootInstant, proto, wire};
+use crate::{Error, Secret, Stored, clock::BootInstant, judged::Unjudged, proto, wire};
 
 /// What is good enough for a Get, and what to do if there is nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +17,7 @@ pub struct GetOptions {
     pub(crate) min_ttl: Option<Duration>,
     pub(crate) acquire_lease: bool,
     pub(crate) wait: Option<Duration>,
+    pub(crate) lease_ttl: Option<Duration>,
 }
 
 impl GetOptions {
@@ -42,6 +43,15 @@ impl GetOptions {
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
+        self
+    }
+
+    /// How long the lease that is asked for is to last, 1 second to 5 minutes;
+    /// the server's `leases.ttl` unless set. One who extends it does best with 3
+    /// seconds: see [`Client::extend_lease`](crate::Client::extend_lease).
+    #[must_use]
+    pub fn lease_ttl(mut self, lease_ttl: Duration) -> Self {
+        self.lease_ttl = Some(lease_ttl);
         self
     }
 }
@@ -72,12 +82,13 @@ impl<C> Lookup<C> {
     }
 }
 
-impl Lookup {
+impl Lookup<Unjudged> {
     pub(crate) fn parse(response: proto::GetResponse, sent: BootInstant) -> Result<Self, Error> {
         use proto::get_response::Outcome;
         match response.outcome {
             Some(Outcome::Credential(credential)) => {
-                Credential::parse(credential, sent).map(Self::Hit)
+                let credential = Credential::parse(credential, sent)?;
+                Ok(Self::Hit(Unjudged::new(credential)))
             }
             Some(Outcome::Miss(miss)) => Miss::parse(miss).map(Self::Miss),
             None => Err(Error::Malformed("outcome is unset")),
@@ -85,7 +96,7 @@ impl Lookup {
     }
 }
 
-/// A credential that was live when the server answered.
+/// A credential that was live when it was returned.
 ///
 /// `Debug` doesn't print the value, and of the attributes only how many.
 #[derive(Clone)]
@@ -117,6 +128,24 @@ impl Credential {
     /// server would say: the time the network took counts as passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.since(BootInstant::now())
+    }
+
+    /// One that ends at `deadline`, with nothing more than a value.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn until(value: Secret, deadline: BootInstant) -> Self {
+        // Read in this order: what passes in between shortens the lifetime.
+        let boot = BootInstant::now();
+        let wall = crate::clock::wall_now();
+        let expires_at = wall.checked_add(deadline.since(boot)).unwrap_or(wall);
+        Self {
+            value,
+            expires_at,
+            refresh_at: expires_at,
+            version: 0,
+            tier: String::new(),
+            attributes: BTreeMap::new(),
+            deadline,
+        }
     }
 
     /// From when on somebody should fetch the next one, whatever this machine's
@@ -259,7 +288,7 @@ mod tests {
     fn lifetime_counts_from_before_the_request_was_sent() {
         let received = BootInstant::now();
         let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), received).unwrap();
-        let credential = lookup.hit().unwrap();
+        let credential = lookup.judge(Duration::ZERO).hit().unwrap();
         assert_eq!(credential.deadline, received.after(MINUTE));
         assert!(credential.remaining() <= MINUTE);
         assert!(!credential.remaining().is_zero());
@@ -274,6 +303,7 @@ mod tests {
             .unwrap()
             .hit()
             .unwrap();
+        let credential = credential.seen();
         while BootInstant::now() <= credential.deadline {}
         assert_eq!(credential.remaining(), Duration::ZERO);
     }
@@ -281,7 +311,7 @@ mod tests {
     #[test]
     fn debug_of_a_hit_shows_neither_value_nor_attributes() {
         let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), BootInstant::now()).unwrap();
-        let debug = format!("{lookup:?}");
+        let debug = format!("{:?}", lookup.judge(Duration::ZERO));
         for hidden in ["token", "116, 111", "region", "eu-west-1"] {
             assert!(!debug.contains(hidden), "{debug}");
         }
@@ -296,7 +326,7 @@ mod tests {
         };
         for ttl in [None, Some(negative), Some(wire::span(Duration::ZERO))] {
             let parsed = Lookup::parse(answer(ttl), BootInstant::now());
-            assert!(matches!(parsed, Err(Error::Malformed(_))), "{ttl:?}");
+            assert!(matches!(parsed, Err(Error::Malformed(_))));
         }
         let empty = proto::GetResponse {
             outcome: None,

@@ -11,8 +11,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::task::AbortHandle;
 
 use crate::{
-    Client, Credential, Error, FetchError, FetchOptions, Fetched, GetOptions, GetOrFetchError,
-    Lookup, OnOutage, clock::BootInstant, fetch::Call,
+    Client, Credential, Error, FetchFailure, FetchOptions, Fetched, GetOptions, GetOrFetchError,
+    Lookup, Measured, OnOutage,
+    clock::BootInstant,
+    fetch::{Call, Flight, Place},
 };
 use follow::Follower;
 pub(crate) use space::Space;
@@ -37,6 +39,12 @@ pub(crate) use space::Space;
 ///   so a revocation reaches it at once, and at the latest, with the connection
 ///   broken, after that time;
 /// - until the credential's end, by a clock that goes on during suspend.
+///
+/// What the server told counts from when it arrives. Where the network's delay
+/// grows all the time, each heartbeat comes later after it was sent than the one
+/// before, and a revocation behind them is late by as much: by the delay, that is,
+/// on top of the bound. A delay that is longer than 2 seconds, or than the bound if
+/// that is longer, shows as silence, and ends the connection.
 ///
 /// Else it asks the server; and whatever the server answered while something
 /// that matches it was being revoked is handed out, but not kept. A revocation by
@@ -80,6 +88,7 @@ impl NearCache {
     pub fn cached(&self, namespace: &str, key: &str) -> Option<Arc<Credential>> {
         let space = self.space(namespace)?;
         let hit = space.lookup(key, Duration::ZERO, BootInstant::now)?;
+        self.0.client.metrics.record(Measured::NearHit);
         Some(hit.credential)
     }
 
@@ -105,6 +114,7 @@ impl NearCache {
             .space(namespace)
             .and_then(|space| space.lookup(key, least_left, BootInstant::now));
         if let Some(hit) = hit {
+            self.0.client.metrics.record(Measured::NearHit);
             return Ok(Lookup::Hit(hit.credential));
         }
         self.ask(namespace, key, options).await
@@ -127,36 +137,42 @@ impl NearCache {
         Ok(lookup)
     }
 
-    /// [`Client::get_or_fetch`], which see, from here where that can be. One that
-    /// is due is handed out too; once a second at most it is seen to that
-    /// somebody fetches the next one.
-    pub async fn get_or_fetch<F, Fut, E>(
+    /// Like [`Client::get_or_fetch`], but answers from this cache when it can. A
+    /// credential that is due is handed out too; a fetch of the next one is
+    /// started for it in the background, at most once a second.
+    ///
+    /// In an outage of the server it hands out what was fetched, as
+    /// [`FetchOptions::keep_in_outage`](crate::FetchOptions::keep_in_outage) says:
+    /// the bound of the near cache doesn't hold for that.
+    pub async fn get_or_fetch<F, Fut, X>(
         &self,
         namespace: &str,
         key: &str,
         fetch: F,
-    ) -> Result<Arc<Credential>, GetOrFetchError<E>>
+    ) -> Result<Arc<Credential>, GetOrFetchError<X::Error>>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Fetched, FetchError<E>>> + Send + 'static,
-        E: Send + 'static,
+        Fut: Future<Output = Result<Fetched, X>> + Send + 'static,
+        X: FetchFailure + 'static,
+        X::Error: Send + 'static,
     {
         let options = FetchOptions::default();
         self.get_or_fetch_with(namespace, key, options, fetch).await
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch), with other settings.
-    pub async fn get_or_fetch_with<F, Fut, E>(
+    pub async fn get_or_fetch_with<F, Fut, X>(
         &self,
         namespace: &str,
         key: &str,
         options: FetchOptions,
         fetch: F,
-    ) -> Result<Arc<Credential>, GetOrFetchError<E>>
+    ) -> Result<Arc<Credential>, GetOrFetchError<X::Error>>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Fetched, FetchError<E>>> + Send + 'static,
-        E: Send + 'static,
+        Fut: Future<Output = Result<Fetched, X>> + Send + 'static,
+        X: FetchFailure + 'static,
+        X::Error: Send + 'static,
     {
         let client = &self.0.client;
         let space = self.space(namespace);
@@ -167,15 +183,18 @@ impl NearCache {
         });
         let Some((credential, renew)) = hit else {
             let space = space.map(|space| &**space);
-            let call = Call::new(client, namespace, key, options, fetch, space);
+            let begin = (Place::OwnTask, Flight::spawn as fn(_) -> _);
+            let call = Call::new(client, (namespace, key), options, fetch, begin, space);
             return call.run().await;
         };
+        client.metrics.record(Measured::NearHit);
         if renew {
             let (client, namespace, key) = (client.clone(), namespace.to_owned(), key.to_owned());
             // What is kept is still good: an outage is no reason to fetch.
             let options = options.on_outage(OnOutage::Fail);
             tokio::spawn(async move {
-                let call = Call::new(&client, &namespace, &key, options, fetch, None);
+                let begin = (Place::OwnTask, Flight::spawn as fn(_) -> _);
+                let call = Call::new(&client, (&namespace, &key), options, fetch, begin, None);
                 let _ = call.run().await;
             });
         }
@@ -236,7 +255,9 @@ impl NearBuilder {
     }
 
     /// How many bytes to keep of each namespace, with what an entry takes beside
-    /// its own. Default: 16 MiB.
+    /// its own. Default: 16 MiB. A credential of the largest size that a server
+    /// may be set to store takes 1.1 MB: with less capacity than that, such a
+    /// credential is asked for each time.
     #[must_use]
     pub fn capacity(mut self, bytes: u64) -> Self {
         self.capacity = bytes;

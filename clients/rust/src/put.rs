@@ -1,7 +1,6 @@
 //! What a Put stores, and what it answers.
-//!
-//! Guarantees that no attempt lengthens a lifetime by the time that has passed
-//! since the Put was called: a relative one shrinks by as much.
+
+pub(crate) mod sending;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Lease, LeaseToken, Secret, proto, wire};
+use crate::{Error, Lease, LeaseToken, Secret, clock::BootInstant, proto, wire};
 
 /// A credential to store, under a key of a namespace.
 ///
@@ -29,15 +28,27 @@ pub struct Put {
     lease: Option<LeaseToken>,
     precondition: Option<Precondition>,
     single_use: bool,
+    /// Of a relative lifetime that began before the Put was made.
+    deadline: Option<BootInstant>,
 }
 
 /// How long a credential lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Relative to the call of `put`: every attempt asks for what is left by
-    /// then. The server counts that from the instant it reads the request, so
-    /// what the last attempt takes to get there comes on top: the time on the
-    /// network, and, where the connection has to be made first, its connect time.
+    /// Relative to the call of `put`. The client knows the server's wall clock
+    /// from what the server answered within the last minute (a hit, or an
+    /// earlier Put), and states the end by that clock: however long the Put is
+    /// under way, the lifetime doesn't grow.
+    ///
+    /// Two gaps are left. A client that has had no such answer sends what is
+    /// left of the lifetime, which the server counts from the instant at which
+    /// it reads the request: the time of that attempt's way comes on top, and is
+    /// no longer than the client's timeout unless the network holds the request
+    /// back beyond that. If the answer shows that it may have been more than 100
+    /// milliseconds, the Put is put right at once, under a new version. And a
+    /// server whose clock is set back within that minute keeps the credential
+    /// for longer by as much. [`ExpiresAt`](Self::ExpiresAt) has the second gap
+    /// alone.
     Ttl(Duration),
     /// Absolute, against the server's wall clock: the better choice whenever
     /// the issuer states it.
@@ -71,6 +82,7 @@ impl Put {
             lease: None,
             precondition: None,
             single_use: false,
+            deadline: None,
         }
     }
 
@@ -145,11 +157,11 @@ impl Put {
         self
     }
 
-    /// The same under another name, and for what is left of its lifetime.
-    pub(crate) fn with_place(mut self, namespace: &str, key: &str, lifetime: Lifetime) -> Self {
+    /// The same under another name; a relative lifetime ends at `deadline`.
+    pub(crate) fn with_place(mut self, namespace: &str, key: &str, deadline: BootInstant) -> Self {
         namespace.clone_into(&mut self.namespace);
         key.clone_into(&mut self.key);
-        self.lifetime = lifetime;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -177,10 +189,10 @@ impl Put {
         }
     }
 
-    /// The relative lifetime, which shrinks until it is sent.
-    pub(crate) fn ttl(&self) -> Option<Duration> {
+    /// When a relative lifetime ends, for a Put that was called at `called`.
+    pub(crate) fn ends(&self, called: BootInstant) -> Option<BootInstant> {
         match self.lifetime {
-            Lifetime::Ttl(ttl) => Some(ttl),
+            Lifetime::Ttl(ttl) => Some(self.deadline.unwrap_or_else(|| called.after(ttl))),
             Lifetime::ExpiresAt(_) => None,
         }
     }
@@ -202,22 +214,6 @@ impl fmt::Debug for Put {
             .field("single_use", &self.single_use)
             .finish_non_exhaustive()
     }
-}
-
-/// The request as it is sent `passed` after the Put was called.
-pub(crate) fn aged(
-    mut request: proto::PutRequest,
-    ttl: Option<Duration>,
-    passed: Duration,
-) -> Result<proto::PutRequest, Error> {
-    if let Some(ttl) = ttl {
-        let left = ttl.saturating_sub(passed);
-        if left.is_zero() {
-            return Err(Error::LifetimeEnded);
-        }
-        request.lifetime = Some(proto::put_request::Lifetime::Ttl(wire::span(left)));
-    }
-    Ok(request)
 }
 
 /// What was stored.
@@ -252,34 +248,6 @@ mod tests {
 
     fn put(lifetime: Lifetime) -> Put {
         Put::new("aws", "role/reader", Secret::new("token"), lifetime)
-    }
-
-    fn sent_after(lifetime: Lifetime, passed: Duration) -> Result<Option<Wire>, Error> {
-        let put = put(lifetime);
-        let ttl = put.ttl();
-        aged(put.into_request(), ttl, passed).map(|request| request.lifetime)
-    }
-
-    #[test]
-    fn relative_lifetime_shrinks_by_the_time_that_passed() {
-        let second = Duration::from_secs(1);
-        let lifetime = sent_after(Lifetime::Ttl(HOUR), second).unwrap();
-        assert!(lifetime == Some(Wire::Ttl(wire::span(HOUR - second))));
-    }
-
-    #[test]
-    fn lifetime_that_ended_is_not_sent() {
-        for passed in [HOUR, HOUR * 2] {
-            let ended = sent_after(Lifetime::Ttl(HOUR), passed);
-            assert!(matches!(ended, Err(Error::LifetimeEnded)));
-        }
-    }
-
-    #[test]
-    fn absolute_lifetime_is_left_alone() {
-        let at = SystemTime::UNIX_EPOCH + HOUR;
-        let lifetime = sent_after(Lifetime::ExpiresAt(at), HOUR).unwrap();
-        assert!(lifetime == Some(Wire::ExpiresAt(at.into())));
     }
 
     #[test]

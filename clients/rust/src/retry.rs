@@ -20,6 +20,8 @@ pub(crate) struct Retry {
 /// How often the server may carry one call out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
+    /// As often as it takes: it changes nothing.
+    Read,
     /// Once or more: twice comes to the same.
     AtLeastOnce,
     /// Once or not at all: what others did meanwhile must not be undone.
@@ -30,7 +32,7 @@ impl Delivery {
     fn allows_another_after(self, error: &Error) -> bool {
         match error.unavailable() {
             Some(Fate::NotCarriedOut) => true,
-            Some(Fate::Unknown) => self == Self::AtLeastOnce,
+            Some(Fate::Unknown) => self != Self::AtMostOnce,
             None => false,
         }
     }
@@ -52,7 +54,7 @@ impl Retry {
     /// attempt, or the end of `timeout`. An attempt is told what is left of that.
     ///
     /// An error that is answered never claims that nothing was carried out if
-    /// that isn't known of one of the attempts.
+    /// that isn't known of one of the attempts: a refusal says so then.
     pub(crate) async fn run<T, Try: Future<Output = Result<T, Error>>>(
         self,
         delivery: Delivery,
@@ -77,7 +79,11 @@ impl Retry {
                 Err(_) => Error::DeadlineExceeded,
             };
             if !delivery.allows_another_after(&error) {
-                return Err(error);
+                let lost = failure.unavailable() == Some(Fate::Unknown);
+                return Err(match delivery {
+                    Delivery::AtLeastOnce if lost => error.after_a_lost_attempt(),
+                    _ => error,
+                });
             }
             asked_for = error.retry_after();
             if failure.unavailable() != Some(Fate::Unknown) {
@@ -174,7 +180,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn attempt_of_unknown_fate_is_repeated_only_where_twice_is_as_good_as_once() {
-        for (delivery, attempts) in [(Delivery::AtLeastOnce, 3), (Delivery::AtMostOnce, 1)] {
+        for (delivery, attempts) in [
+            (Delivery::Read, 3),
+            (Delivery::AtLeastOnce, 3),
+            (Delivery::AtMostOnce, 1),
+        ] {
             let mut calls = 0;
             let failed = Retry { attempts: 3 }
                 .run(delivery, SECOND * 60, |_| {
@@ -257,5 +267,36 @@ mod tests {
             .await;
         assert!(matches!(failed, Err(Error::Disconnected(_))));
         assert_eq!(calls, 2);
+    }
+
+    // Found when a revocation whose answer was lost, and whose next attempt was
+    // refused, was said not to have been carried out.
+    #[tokio::test(start_paused = true)]
+    async fn refusal_after_an_attempt_of_unknown_fate_does_not_claim_that_nothing_happened() {
+        for (delivery, told) in [(Delivery::AtLeastOnce, true), (Delivery::Read, false)] {
+            let mut calls = 0;
+            let failed = Retry { attempts: 3 }
+                .run(delivery, SECOND * 60, |_| {
+                    calls += 1;
+                    ready(Err::<(), _>(match calls {
+                        1 => disconnected(),
+                        2 => unavailable(),
+                        _ => Status::resource_exhausted("too many").into(),
+                    }))
+                })
+                .await;
+            let Err(Error::Refused(refusal)) = failed else {
+                panic!("{failed:?}")
+            };
+            assert_eq!(refusal.earlier_attempt_lost, told, "{delivery:?}");
+            assert_eq!(refusal.to_string().contains("may have been"), told);
+        }
+        let refused = Retry { attempts: 3 }.run(Delivery::AtLeastOnce, SECOND, |_| {
+            ready(Err::<(), _>(Status::aborted("the version differs").into()))
+        });
+        let Err(Error::Refused(refusal)) = refused.await else {
+            panic!("it is refused")
+        };
+        assert!(!refusal.earlier_attempt_lost);
     }
 }

@@ -39,6 +39,11 @@ impl Secret {
         &self.0
     }
 
+    /// The value as text; `None` if it isn't UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        str::from_utf8(&self.0).ok()
+    }
+
     /// The value for a message, without a copy: its memory is zeroed once the
     /// last handle to it is dropped.
     pub(crate) fn into_bytes(self) -> Bytes {
@@ -62,6 +67,12 @@ mod tests {
     fn debug_shows_neither_value_nor_length() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(..)");
         assert_eq!(format!("{:#?}", Secret::new("")), "Secret(..)");
+    }
+
+    #[test]
+    fn value_is_text_if_it_can_be() {
+        assert_eq!(Secret::new("hunter2").as_str(), Some("hunter2"));
+        assert_eq!(Secret::new(vec![0xff, 0xfe]).as_str(), None);
     }
 
     #[test]

@@ -67,6 +67,8 @@ impl Stats {
                 abandoned: leases.abandoned,
                 expired: leases.expired,
                 revoked: leases.revoked,
+                superseded: leases.superseded,
+                extended: leases.extended,
                 waits: leases.waits,
                 waiting: leases.waiting,
             },
@@ -131,10 +133,14 @@ pub struct Leases {
     pub filled: u64,
     /// Leases given back.
     pub abandoned: u64,
-    /// Leases that ran out.
+    /// Leases that ran out. One that is filled or extended afterwards counts too.
     pub expired: u64,
     /// Leases lost to an invalidation.
     pub revoked: u64,
+    /// Leases that ended because their key was put without them.
+    pub superseded: u64,
+    /// Extensions of leases.
+    pub extended: u64,
     /// Gets that waited.
     pub waits: u64,
     /// Gets that wait now.
@@ -150,7 +156,8 @@ pub struct Tier {
     pub max_ttl: Duration,
     /// Its size bound, overhead included.
     pub capacity_bytes: u64,
-    /// How much of it is taken, counted the same way.
+    /// How much of it is taken, counted the same way. It may exceed the capacity
+    /// by what is being put at that moment.
     pub used_bytes: u64,
     /// Credentials it holds.
     pub entries: u64,
@@ -200,6 +207,8 @@ mod tests {
                 waits: 5,
                 waiting: 6,
                 revoked: 7,
+                superseded: 8,
+                extended: 9,
             }),
             tiers: vec![proto::TierStats {
                 max_ttl: Some(wire::span(Duration::from_secs(60))),
@@ -220,6 +229,8 @@ mod tests {
             waits: 5,
             waiting: 6,
             revoked: 7,
+            superseded: 8,
+            extended: 9,
         };
         assert_eq!(leases, expected);
     }

@@ -47,9 +47,7 @@ impl Client {
             let events = stub.watch(request.clone()).await?;
             Ok(Watch::new(events.into_inner(), asked))
         };
-        self.retry
-            .run(Delivery::AtLeastOnce, self.timeout, attempt)
-            .await
+        self.retry.run(Delivery::Read, self.timeout, attempt).await
     }
 }
 

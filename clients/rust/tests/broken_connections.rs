@@ -6,7 +6,9 @@
 
 use std::{io, time::Duration};
 
-use credcache_client::{Address, Client, Error, Lifetime, Put, Secret, Target, proto};
+use credcache_client::{
+    Address, Client, Error, Lease, LeaseToken, Lifetime, Put, Secret, Target, proto,
+};
 use prost::Message;
 use tokio::{
     io::AsyncReadExt,
@@ -29,6 +31,18 @@ async fn put_that_may_have_been_stored_is_not_sent_again() {
     let (answer, requests) = server.requests_during(client.put(put())).await;
     assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
     assert_eq!(requests.len(), 1);
+}
+
+// The server answers the second one what it answered the first.
+#[tokio::test]
+async fn put_under_a_lease_is_sent_again() {
+    let server = HangUp::bind().await;
+    let client = server.client();
+    let lease = Lease::new(LeaseToken::new(&b"0123456789abcdef"[..]), MINUTE);
+    let put = client.put(put().lease(&lease));
+    let (answer, requests) = server.requests_during(put).await;
+    assert!(matches!(answer, Err(Error::Disconnected(_))), "{answer:?}");
+    assert_eq!(requests.len(), ATTEMPTS);
 }
 
 #[tokio::test]

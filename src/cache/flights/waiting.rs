@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -10,10 +11,10 @@ use std::{
 use crate::cache::{
     Cache,
     counters::Count,
-    lease::{Lease, Token},
     namespaces::Namespace,
     places::Place,
     sync::Mutex,
+    token::{Lease, LeaseRequest},
 };
 
 /// What one who waited is told.
@@ -33,8 +34,8 @@ pub(in crate::cache) struct Waiter {
     /// The number of what it waits for.
     pub(super) flight: u64,
     namespace: Arc<Namespace>,
-    /// The token of the lease it would take.
-    pub(super) token: Option<Token>,
+    /// The lease it would take.
+    pub(super) request: Option<LeaseRequest>,
     told: Mutex<Told>,
     _place: Place,
 }
@@ -69,7 +70,7 @@ impl Waiter {
         number: u64,
         flight: u64,
         namespace: Arc<Namespace>,
-        token: Option<Token>,
+        request: Option<LeaseRequest>,
         place: Place,
     ) -> Self {
         namespace.tally.add(Count::Waits);
@@ -79,7 +80,7 @@ impl Waiter {
             number,
             flight,
             namespace,
-            token,
+            request,
             told: Mutex::default(),
             _place: place,
         }
@@ -116,6 +117,18 @@ impl Waiter {
         None
     }
 
+    /// What it was told and hasn't taken.
+    fn peek(&self, waker: &Waker) -> Option<Woken> {
+        let mut told = self.told.lock();
+        match &mut *told {
+            Told::Woken(woken) => return Some(*woken),
+            Told::Polled(old) => old.clone_from(waker),
+            Told::Nothing => *told = Told::Polled(waker.clone()),
+            Told::Taken => {}
+        }
+        None
+    }
+
     fn is_taken(&self) -> bool {
         matches!(*self.told.lock(), Told::Taken)
     }
@@ -130,6 +143,16 @@ impl Drop for Waiter {
 impl<'a> Waiting<'a> {
     pub(in crate::cache) fn new(cache: &'a Cache, waiter: Arc<Waiter>) -> Self {
         Self { cache, waiter }
+    }
+
+    /// Waits until it is told, and answers with what, without taking it: a lease
+    /// is no more its own than before.
+    pub async fn until_told(&self) -> Woken {
+        poll_fn(|cx| match self.waiter.peek(cx.waker()) {
+            Some(woken) => Poll::Ready(woken),
+            None => Poll::Pending,
+        })
+        .await
     }
 
     /// What it was told by now, for one who can't wait any longer.

@@ -9,13 +9,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    ops::Bound,
     sync::Arc,
 };
 
-use super::{Evidence, Revocation};
+use super::{
+    Evidence, Revocation,
+    targets::{Part, Targets},
+};
 use crate::cache::{
-    invalidate::Target,
     name::{Key, NamespaceName},
     remove::Budget,
     revision::Revision,
@@ -29,18 +30,17 @@ pub(super) struct Fences {
     by_end: BTreeMap<End, Arc<str>>,
     /// Around every namespace.
     floor: Option<Fence>,
+    /// The latest `issued_before` of the fences that were forgotten by age. It
+    /// stands for all of them, and is never forgotten.
+    issued_floor: Option<WallTime>,
     capacity: usize,
 }
 
 /// The fences of one namespace; at least one.
 #[derive(Default)]
 struct Namespace {
-    keys: HashMap<Arc<str>, Fence>,
-    prefixes: BTreeMap<Arc<str>, Fence>,
-    tags: HashMap<Arc<str>, Fence>,
-    /// Around the whole namespace.
-    floor: Option<Fence>,
-    by_end: BTreeMap<End, Around>,
+    fences: Targets<Fence>,
+    by_end: BTreeMap<End, Part>,
 }
 
 /// What is refused: fills under a lease granted before `revision`, and
@@ -55,14 +55,6 @@ struct Fence {
 /// When a fence may be forgotten; its revision makes it unique.
 type End = (BootTime, u64);
 
-#[derive(Clone)]
-enum Around {
-    Key(Arc<str>),
-    Prefix(Arc<str>),
-    Tag(Arc<str>),
-    Namespace,
-}
-
 impl Fences {
     /// Remembers up to this many, but always one.
     pub(super) fn new(capacity: usize) -> Self {
@@ -71,6 +63,7 @@ impl Fences {
             by_size: BTreeSet::new(),
             by_end: BTreeMap::new(),
             floor: None,
+            issued_floor: None,
             capacity: capacity.max(1),
         }
     }
@@ -78,22 +71,16 @@ impl Fences {
     pub(super) fn raise(
         &mut self,
         namespace: NamespaceName<'_>,
-        target: Target<'_>,
+        part: Part,
         revision: Revision,
         revocation: Revocation,
     ) {
-        let around = match target {
-            Target::Key { key, .. } => Around::Key(key.as_str().into()),
-            Target::Prefix(prefix) => Around::Prefix(prefix.as_str().into()),
-            Target::Tag(tag) => Around::Tag(tag.as_str().into()),
-            Target::All => Around::Namespace,
-        };
         let fence = Fence {
             revision: revision.number(),
             issued_before: revocation.issued_before,
             until: revocation.until,
         };
-        self.insert(namespace.as_str().into(), around, fence);
+        self.insert(namespace.as_str().into(), part, fence);
         while self.by_end.len() > self.capacity {
             self.coarsen();
         }
@@ -111,18 +98,20 @@ impl Fences {
         if evidence.granted.is_none() && evidence.issued_at.is_none() {
             return false;
         }
+        if evidence
+            .issued_at
+            .is_some_and(|issued_at| Some(issued_at) <= self.issued_floor)
+        {
+            return true;
+        }
         let refuses = |fence: &Fence| fence.refuses(evidence);
         if self.floor.iter().any(refuses) {
             return true;
         }
-        let Some(fences) = self.namespaces.get(namespace.as_str()) else {
+        let Some(namespace) = self.namespaces.get(namespace.as_str()) else {
             return false;
         };
-        fences.floor.iter().any(refuses)
-            || fences.keys.get(key.as_str()).is_some_and(refuses)
-            || fences.around_prefixes_of(key.as_str()).any(refuses)
-            || (!fences.tags.is_empty()
-                && tags().any(|tag| fences.tags.get(tag).is_some_and(refuses)))
+        namespace.fences.around(key, tags).any(refuses)
     }
 
     /// Forgets those whose time is over, as many as the budget allows.
@@ -133,17 +122,23 @@ impl Fences {
         {
             budget.remove_other();
             let end = *end;
-            self.remove(end);
+            if let Some((_, _, fence)) = self.remove(end) {
+                self.forgot(fence);
+            }
         }
-        if self.floor.is_some_and(|floor| floor.until <= now) {
-            self.floor = None;
+        if let Some(floor) = self.floor.take_if(|floor| floor.until <= now) {
+            self.forgot(floor);
         }
     }
 
-    fn insert(&mut self, name: Arc<str>, around: Around, fence: Fence) {
+    fn forgot(&mut self, fence: Fence) {
+        self.issued_floor = self.issued_floor.max(Some(fence.issued_before));
+    }
+
+    fn insert(&mut self, name: Arc<str>, part: Part, fence: Fence) {
         let fences = self.namespaces.entry(name.clone()).or_default();
         let size = fences.by_end.len();
-        let (old, new) = fences.insert(around, fence);
+        let (old, new) = fences.insert(part, fence);
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
@@ -152,7 +147,7 @@ impl Fences {
         self.resized(name, size, now);
     }
 
-    fn remove(&mut self, end: End) -> Option<(Arc<str>, Around, Fence)> {
+    fn remove(&mut self, end: End) -> Option<(Arc<str>, Part, Fence)> {
         let name = self.by_end.remove(&end)?;
         let fences = self.namespaces.get_mut(&name)?;
         let size = fences.by_end.len();
@@ -162,7 +157,7 @@ impl Fences {
             self.namespaces.remove(&name);
         }
         self.resized(name.clone(), size, now);
-        removed.map(|(around, fence)| (name, around, fence))
+        removed.map(|(part, fence)| (name, part, fence))
     }
 
     fn resized(&mut self, name: Arc<str>, from: usize, to: usize) {
@@ -180,14 +175,14 @@ impl Fences {
         let oldest = largest
             .and_then(|(_, name)| self.namespaces.get(name))
             .and_then(Namespace::oldest);
-        let Some((name, around, fence)) = oldest.and_then(|end| self.remove(end)) else {
+        let Some((name, part, fence)) = oldest.and_then(|end| self.remove(end)) else {
             return;
         };
-        match around {
-            Around::Key(_) | Around::Prefix(_) | Around::Tag(_)
+        match part {
+            Part::Key(_) | Part::Prefix(_) | Part::Tag(_)
                 if self.namespaces.contains_key(&name) =>
             {
-                self.insert(name, Around::Namespace, fence);
+                self.insert(name, Part::All, fence);
             }
             // The namespace's only one: there is nothing coarser but the floor.
             _ => match &mut self.floor {
@@ -200,79 +195,38 @@ impl Fences {
 
 impl Namespace {
     /// Raises what is there already; answers with the ends before and after.
-    fn insert(&mut self, around: Around, fence: Fence) -> (Option<End>, End) {
-        let place = match &around {
-            Around::Key(key) => self.keys.get_mut(key),
-            Around::Prefix(prefix) => self.prefixes.get_mut(prefix),
-            Around::Tag(tag) => self.tags.get_mut(tag),
-            Around::Namespace => self.floor.as_mut(),
-        };
-        let (old, new) = match place {
+    fn insert(&mut self, part: Part, fence: Fence) -> (Option<End>, End) {
+        let (old, new) = match self.fences.get_mut(&part) {
             Some(there) => {
                 let old = there.end();
                 there.raise(fence);
                 (Some(old), there.end())
             }
             None => {
-                match around.clone() {
-                    Around::Key(key) => drop(self.keys.insert(key, fence)),
-                    Around::Prefix(prefix) => drop(self.prefixes.insert(prefix, fence)),
-                    Around::Tag(tag) => drop(self.tags.insert(tag, fence)),
-                    Around::Namespace => self.floor = Some(fence),
-                }
+                self.fences.insert(part.clone(), fence);
                 (None, fence.end())
             }
         };
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
-        self.by_end.insert(new, around);
+        self.by_end.insert(new, part);
         (old, new)
     }
 
-    fn remove(&mut self, end: End) -> Option<(Around, Fence)> {
-        let around = self.by_end.remove(&end)?;
-        let fence = match &around {
-            Around::Key(key) => self.keys.remove(key),
-            Around::Prefix(prefix) => self.prefixes.remove(prefix),
-            Around::Tag(tag) => self.tags.remove(tag),
-            Around::Namespace => self.floor.take(),
-        };
-        fence.map(|fence| (around, fence))
+    fn remove(&mut self, end: End) -> Option<(Part, Fence)> {
+        let part = self.by_end.remove(&end)?;
+        let fence = self.fences.remove(&part);
+        fence.map(|fence| (part, fence))
     }
 
-    /// The one to give up first: the floor only when there is no other.
+    /// The one to give up first: that around the whole namespace only when
+    /// there is no other.
     fn oldest(&self) -> Option<End> {
         let mut ends = self.by_end.iter();
-        let finer = ends.find(|(_, around)| !matches!(around, Around::Namespace));
+        let finer = ends.find(|(_, part)| !matches!(part, Part::All));
         finer.or(self.by_end.first_key_value()).map(|(end, _)| *end)
     }
-
-    /// The fences around prefixes of this key, longest first. Each step finds
-    /// one or rules out all that don't share more with the key.
-    fn around_prefixes_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Fence> {
-        let mut bound = Bound::Included(key);
-        std::iter::from_fn(move || {
-            loop {
-                let below = (Bound::Unbounded, bound);
-                let (prefix, fence) = self.prefixes.range::<str, _>(below).next_back()?;
-                let shared = shared(prefix, key);
-                if shared.len() == prefix.len() {
-                    bound = Bound::Excluded(shared);
-                    return Some(fence);
-                }
-                bound = Bound::Included(shared);
-            }
-        })
-    }
-}
-
-/// What both texts begin with, taken from the second.
-fn shared<'a>(one: &str, other: &'a str) -> &'a str {
-    let pairs = one.chars().zip(other.char_indices());
-    let differing = pairs.into_iter().find(|(a, (_, b))| a != b);
-    let len = differing.map_or(one.len().min(other.len()), |(_, (place, _))| place);
-    &other[..len]
 }
 
 impl Fence {

@@ -15,7 +15,7 @@ fn at(secs: u64) -> Now {
 fn lease(cache: &Cache, key: &str, number: u8, now: Now) {
     let ask = Ask {
         min_ttl: Duration::ZERO,
-        lease: Some(Token::from_bytes([number; 16])),
+        lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     let answer = cache.get_or_lease(name("a", key), ask, || now);
@@ -102,8 +102,8 @@ fn invalidation_of_something_else_refuses_nothing() {
         let cache = cache();
         lease(&cache, "key/1", 1, at(0));
         invalidate(&cache, target, None, at(1));
-        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
         fill(&cache, "key/1", 1, at(2)).expect("not revoked");
+        issued(&cache, "key/1", at(0), at(2)).expect("not revoked");
     }
     let cache = cache();
     lease(&cache, "key/1", 1, at(0));
@@ -150,20 +150,43 @@ fn issued_before_counts_instead_of_the_instant() {
 }
 
 #[test]
-fn revocation_is_remembered_for_as_long_as_the_longest_tier() {
+fn revocation_that_is_forgotten_by_age_leaves_its_time_of_issue() {
+    let memory = SHORTEST_MEMORY.as_secs();
     for ahead in [0, 100] {
         let cache = cache();
-        invalidate(&cache, Target::All, Some(at(10 + ahead)), at(10));
-        let last = at(10 + ahead + 60 - 1);
+        invalidate(&cache, every_target()[0], Some(at(10 + ahead)), at(10));
+        let last = at(10 + ahead + memory - 1);
         cache.reclaim(last);
-        assert_eq!(
-            issued(&cache, "key/1", at(10 + ahead), last),
-            Err(PutError::Revoked)
-        );
-        let end = at(10 + ahead + 60);
-        cache.reclaim(end);
-        issued(&cache, "key/1", at(10 + ahead), end).expect("forgotten");
+        let refused = |key, now| {
+            assert_eq!(
+                issued(&cache, key, at(10 + ahead), now),
+                Err(PutError::Revoked)
+            );
+        };
+        refused("key/1", last);
+        issued(&cache, "key/2", at(10 + ahead), last).expect("another key");
+        // From then on nothing else of it is known, so it stands for every key.
+        for end in [at(10 + ahead + memory), at(10 + ahead + 9 * memory)] {
+            cache.reclaim(end);
+            refused("key/1", end);
+            refused("key/2", end);
+            issued(&cache, "key/1", at(11 + ahead), end).expect("issued after");
+            lease(&cache, "key/3", 1, end);
+            fill(&cache, "key/3", 1, end).expect("granted after");
+        }
     }
+}
+
+#[test]
+fn time_of_issue_that_is_left_never_goes_back() {
+    let memory = SHORTEST_MEMORY.as_secs();
+    let cache = cache();
+    invalidate(&cache, every_target()[0], Some(at(50)), at(50));
+    invalidate(&cache, every_target()[2], Some(at(20)), at(60));
+    let end = at(60 + memory);
+    cache.reclaim(end);
+    assert_eq!(issued(&cache, "key/1", at(50), end), Err(PutError::Revoked));
+    issued(&cache, "key/1", at(51), end).expect("issued after both");
 }
 
 #[test]
@@ -231,6 +254,11 @@ fn full_memory_revokes_too_much_and_never_too_little() {
         "it can't be told apart any more"
     );
     issued(&cache, "key/0", at(15), at(20)).expect("issued after all of them");
+    // The coarsest of all leaves its time of issue as well.
+    let end = at(20 + SHORTEST_MEMORY.as_secs());
+    cache.reclaim(end);
+    assert_eq!(issued(&cache, "key/0", at(14), end), Err(PutError::Revoked));
+    issued(&cache, "key/0", at(15), end).expect("issued after all of them");
 }
 
 #[test]

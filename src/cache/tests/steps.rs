@@ -112,7 +112,7 @@ fn sweep_takes_what_was_there_whatever_comes_and_goes_between_its_steps() {
             assert_eq!(found(&cache, &key), newer.get(&key).copied(), "{key}");
         }
         assert_eq!(held(&cache), newer.len() as u64);
-        assert!(done.removed < KEYS as u64);
+        assert_eq!(done.removed, KEYS as u64, "whoever removed it");
         assert_eq!(sweep.step(), Some(done), "it stays done");
     }
 }
@@ -193,7 +193,7 @@ fn sweep_that_is_dropped_runs_to_its_end() {
         assert_eq!(held(&cache), 1);
         let mut context = Context::from_waker(Waker::noop());
         assert!(watcher.poll_next(&mut context).is_ready(), "published");
-        assert_eq!(cache.counts(None).of(Count::Invalidated), KEYS as u64 - 1);
+        assert_eq!(cache.counts(None).of(Count::Invalidated), KEYS as u64);
     }
 }
 
@@ -250,7 +250,7 @@ fn step_of_reclaiming_ends_few_leases_and_forgets_few_revocations() {
         let name = name("a", &key);
         let ask = Ask {
             min_ttl: Duration::ZERO,
-            lease: Some(Token::from_bytes(u128::from(nth).to_be_bytes())),
+            lease: Some(Token::from_bytes(u128::from(nth).to_be_bytes()).into()),
             wait: false,
         };
         let answer = cache.get_or_lease(name, ask, Now::default);
@@ -266,7 +266,7 @@ fn step_of_reclaiming_ends_few_leases_and_forgets_few_revocations() {
         cache.invalidate(elsewhere, Now::default());
     }
     let expired = || cache.counts(None).of(Count::LeasesExpired);
-    let mut reclaim = cache.begin_reclaim(after(1_000));
+    let mut reclaim = cache.begin_reclaim(after(50_000));
     let mut before = 0;
     let steps = steps(|| {
         let is_done = reclaim.step().is_some();

@@ -87,6 +87,47 @@ const JOURNALS: Spellings = (
     &["'63KiB'", "0", "'2TiB'", "'big'", "''"],
 );
 const LEASE_TTLS: Spellings = (&["'1s'", "'5m'"], &["'999ms'", "'6m'", "0", "''", "[]"]);
+const MODES: Spellings = (
+    &["'0600'", "'660'", "'0666'", "'0777'", "'0730'"],
+    &[
+        "660",
+        "0o660",
+        "'0o660'",
+        "'60'",
+        "'0060'",
+        "'0400'",
+        "'0640'",
+        "'0664'",
+        "'01660'",
+        "'1777'",
+        "'0680'",
+        "'+660'",
+        "'rw-rw----'",
+        "''",
+        "true",
+    ],
+);
+const GROUPS: Spellings = (
+    &[
+        "'credcache'",
+        "'0'",
+        "1000",
+        "'_www'",
+        "'DOMAIN\\domain users'",
+    ],
+    &[
+        "''",
+        "-1",
+        "'-1'",
+        "4294967295",
+        "'4294967296'",
+        "' a'",
+        "'a:b'",
+        "'{}'",
+        "[]",
+        "1.5",
+    ],
+);
 const NAMES: Spellings = (
     &["'a'", "'0-x_y.z'"],
     &[
@@ -115,6 +156,8 @@ fn spellings(setting: Setting) -> Spellings {
     match setting {
         Setting::Listen => ADDRESSES,
         Setting::Insecure => (&["false", "'false'"], &["'no'", "0", "''", "[]"]),
+        Setting::UnixMode => MODES,
+        Setting::UnixGroup => GROUPS,
         Setting::Workers => (&["1", "'1024'"], &["0", "1025", "-1", "'all'", "[]"]),
         Setting::MaxValue => SIZES,
         Setting::MaxNamespaces
@@ -167,7 +210,7 @@ fn files() -> impl Strategy<Value = (String, BTreeSet<String>)> {
         tier_line("max_ttl", MAX_TTLS),
         tier_line("capacity", CAPACITIES),
     );
-    let section = select(vec!["", "limits.", "log.", "leases.", "shutdown."]);
+    let section = select(vec!["", "unix.", "limits.", "log.", "leases.", "shutdown."]);
     let unknown = (section, "x[a-z]{1,6}").prop_map(|(section, name)| format!("{section}{name}"));
     (scalars, prop::option::of(unknown), prop::option::of(tier)).prop_map(
         |(scalars, unknown, tier)| {

@@ -22,21 +22,23 @@ const KEY: u8 = length_delimited(2);
 const MIN_TTL: u8 = length_delimited(3);
 const ACQUIRE_LEASE: u8 = varint(4);
 const WAIT: u8 = length_delimited(5);
+const LEASE_TTL: u8 = length_delimited(6);
 const SECONDS: u8 = varint(1);
 const NANOS: u8 = varint(2);
 
 pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
     let mut rest = Rest(message);
     let (mut namespace, mut key) = ("", "");
-    let (mut min_ttl, mut wait) = (None, None);
+    let (mut min_ttl, mut wait, mut lease_ttl) = (None, None, None);
     let mut acquire_lease = false;
     while let Some(head) = rest.byte() {
         match head {
             NAMESPACE => namespace = rest.text()?,
             KEY => key = rest.text()?,
-            MIN_TTL => rest.once(&mut min_ttl)?,
+            MIN_TTL => rest.once(&mut min_ttl, fields::duration)?,
             ACQUIRE_LEASE => acquire_lease = rest.varint()? != 0,
-            WAIT => rest.once(&mut wait)?,
+            WAIT => rest.once(&mut wait, fields::duration)?,
+            LEASE_TTL => rest.once(&mut lease_ttl, fields::lease_ttl)?,
             _ => return None,
         }
     }
@@ -47,6 +49,7 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
         },
         min_ttl: min_ttl.unwrap_or_default(),
         acquire_lease,
+        lease_ttl,
         wait: wait.unwrap_or_default(),
     })
 }
@@ -66,7 +69,7 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
                 }
                 keys.push(rest.bytes()?);
             }
-            MIN_TTL => rest.once(&mut min_ttl)?,
+            MIN_TTL => rest.once(&mut min_ttl, fields::duration)?,
             _ => return None,
         }
     }
@@ -115,7 +118,11 @@ impl<'a> Rest<'a> {
     }
 
     /// A Duration that hasn't come before: two would have to be merged.
-    fn once(&mut self, value: &mut Option<Duration>) -> Option<()> {
+    fn once(
+        &mut self,
+        value: &mut Option<Duration>,
+        parse: impl FnOnce(prost_types::Duration) -> Result<Duration, &'static str>,
+    ) -> Option<()> {
         let mut rest = Self(self.bytes()?);
         let mut duration = prost_types::Duration::default();
         while let Some(head) = rest.byte() {
@@ -125,7 +132,7 @@ impl<'a> Rest<'a> {
                 _ => return None,
             }
         }
-        let duration = fields::duration(duration).ok()?;
+        let duration = parse(duration).ok()?;
         value.replace(duration).is_none().then_some(())
     }
 }

@@ -36,6 +36,7 @@ fn put(key: &str, ttl: i64) -> proto::PutRequest {
     proto::PutRequest {
         namespace: "aws".into(),
         key: key.into(),
+        value: Bytes::from_static(b"token"),
         lifetime: Some(put_request::Lifetime::Ttl(ttl)),
         ..Default::default()
     }
@@ -177,8 +178,10 @@ prop_compose! {
         min_ttl in option::of(duration()),
         acquire_lease in any::<bool>(),
         wait in option::weighted(0.2, duration()),
+        lease_ttl in option::weighted(0.2, duration()),
     ) -> Vec<u8> {
-        proto::GetRequest { namespace, key, min_ttl, acquire_lease, wait }.encode_to_vec()
+        proto::GetRequest { namespace, key, min_ttl, acquire_lease, wait, lease_ttl }
+            .encode_to_vec()
     }
 }
 
@@ -261,6 +264,10 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
             }),
             acquire_lease,
             wait: None,
+            lease_ttl: Some(prost_types::Duration {
+                seconds: 3,
+                nanos: 0,
+            }),
         };
         request.encode_to_vec()
     };

@@ -1,11 +1,11 @@
 //! What a Put says of when its credential was fetched, beside what was
 //! invalidated since.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     leases::Leases,
-    operation::{Call, Invalidate, Operation, Put, Target},
+    operation::{Call, Invalidate, Name, Operation, Put, Target},
     violation::{Rule, Violation},
 };
 
@@ -17,8 +17,10 @@ const LONGEST_AHEAD: u64 = 300 * 1_000_000_000;
 /// invalidation of a lower revision that its evidence doesn't clear.
 pub(crate) fn check_evidence(
     history: &[Operation],
+    puts: &BTreeMap<u64, &Operation>,
     leases: &Leases<'_>,
 ) -> Result<(), Box<Violation>> {
+    let hits = Hits::of(history);
     let mut fences: HashMap<&str, Vec<(&Operation, &Invalidate)>> = HashMap::new();
     for operation in history {
         if let Call::Invalidate(invalidate) = &operation.call {
@@ -35,8 +37,13 @@ pub(crate) fn check_evidence(
             if invalidate.revision > stored.version {
                 continue;
             }
-            // A lease may be granted at any time until it is answered.
-            let by_lease = granted.filter(|granted| granted.span.answered < fence.span.invoked);
+            // A lease may be granted at any time until it is answered; but what
+            // is hit then or later isn't invalidated yet.
+            let by_lease = granted.filter(|granted| {
+                let hit = hits.oldest_from(granted).and_then(|hit| puts.get(&hit));
+                granted.span.answered < fence.span.invoked
+                    || hit.is_some_and(|put| is_taken_by(put, invalidate))
+            });
             let by_issue = put
                 .issued_at
                 .filter(|issued_at| *issued_at <= reach(fence, invalidate));
@@ -50,6 +57,56 @@ pub(crate) fn check_evidence(
         }
     }
     Ok(())
+}
+
+/// The hits of each key: when they were invoked, in that order, and the oldest
+/// version that was hit from then on.
+struct Hits<'a>(HashMap<&'a Name, Vec<(u64, u64)>>);
+
+impl<'a> Hits<'a> {
+    fn of(history: &'a [Operation]) -> Self {
+        let mut hits: HashMap<_, Vec<_>> = HashMap::new();
+        for operation in history {
+            if let Call::Get(get) = &operation.call
+                && let Some(hit) = &get.hit
+            {
+                let of_name = hits.entry(&get.name).or_default();
+                of_name.push((operation.span.invoked, hit.version));
+            }
+        }
+        for of_name in hits.values_mut() {
+            of_name.sort_unstable();
+            let mut oldest = u64::MAX;
+            for (_, version) in of_name.iter_mut().rev() {
+                oldest = oldest.min(*version);
+                *version = oldest;
+            }
+        }
+        Self(hits)
+    }
+
+    /// The oldest version that a Get hit, or another that began once it was
+    /// answered.
+    fn oldest_from(&self, operation: &Operation) -> Option<u64> {
+        let Call::Get(get) = &operation.call else {
+            return None;
+        };
+        let own = get.hit.as_ref().map(|hit| hit.version);
+        let later = self.0.get(&get.name).and_then(|of_name| {
+            let behind = of_name.partition_point(|(at, _)| *at <= operation.span.answered);
+            of_name.get(behind).map(|(_, oldest)| *oldest)
+        });
+        own.into_iter().chain(later).min()
+    }
+}
+
+/// Whether this is what the invalidation took from its key.
+fn is_taken_by(put: &Operation, invalidate: &Invalidate) -> bool {
+    put.call.stored().is_some_and(|(put, stored)| {
+        stored.version < invalidate.revision
+            && put.name.namespace == invalidate.namespace
+            && invalidate.target.matches(put, stored.version)
+    })
 }
 
 /// Up to when what was issued is refused: at the least, for the server read its

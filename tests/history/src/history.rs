@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
+    current::check_current,
     evidence::check_evidence,
     leases::Leases,
     operation::{Call, Name, Operation},
+    repeated::fills_once,
     sweep::{self, Mark, Misfit, sweep},
     timeline::Timeline,
     violation::{Rule, Violation},
@@ -29,6 +31,8 @@ pub enum Room {
 /// # Errors
 /// The first broken rule that was found.
 pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
+    let history = fills_once(history)?;
+    let history = history.as_slice();
     let puts = puts_by_version(history)?;
     let mut timelines: HashMap<&Name, Timeline<'_>> = HashMap::new();
     for operation in history {
@@ -47,13 +51,14 @@ pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
                 }
             }
             Call::Put(put) => timelines.entry(&put.name).or_default().put(operation, put),
-            Call::Invalidate(_) | Call::Abandon(_) => {}
+            Call::Invalidate(_) | Call::Extend(_) | Call::Abandon(_) => {}
         }
     }
     check_sequence(history)?;
     let leases = Leases::of(history)?;
     leases.check_holders(history, room)?;
-    check_evidence(history, &leases)?;
+    check_current(history, &leases)?;
+    check_evidence(history, &puts, &leases)?;
     for operation in history {
         if let Call::Invalidate(invalidate) = &operation.call {
             for (name, timeline) in &mut timelines {

@@ -13,8 +13,11 @@ use crate::{
 pub(crate) struct Leases<'a> {
     granted: HashMap<Token, &'a Operation>,
     by_name: HashMap<&'a Name, Vec<(&'a Operation, Granted)>>,
-    /// When each was first used, or tried to be.
+    /// When each was first used up, or tried to be.
     used: HashMap<Token, u64>,
+    used_up: HashMap<Token, &'a Operation>,
+    extended: HashMap<Token, Vec<(&'a Operation, u64)>>,
+    pub(crate) invalidations: Vec<(&'a Operation, &'a Invalidate)>,
 }
 
 impl<'a> Leases<'a> {
@@ -31,13 +34,16 @@ impl<'a> Leases<'a> {
                 of_name.push((operation, lease));
             }
         }
-        let mut used_up = HashMap::new();
+        leases.invalidations = history.iter().filter_map(invalidation).collect();
         for operation in history {
             let Some((token, name, accepted)) = use_of(operation) else {
                 continue;
             };
-            let first = leases.used.entry(token).or_insert(u64::MAX);
-            *first = operation.span.invoked.min(*first);
+            let extends = matches!(operation.call, Call::Extend(_));
+            if !extends {
+                let first = leases.used.entry(token).or_insert(u64::MAX);
+                *first = operation.span.invoked.min(*first);
+            }
             if !accepted {
                 continue;
             }
@@ -45,7 +51,10 @@ impl<'a> Leases<'a> {
             if grant.is_none_or(|grant| !is_of(grant, name)) {
                 return Err(Violation::of(Rule::Granted, &[operation]).into());
             }
-            if let Some(other) = used_up.insert(token, operation) {
+            if let Call::Extend(extend) = &operation.call {
+                let of_lease = leases.extended.entry(token).or_default();
+                of_lease.extend(extend.left.map(|left| (operation, left)));
+            } else if let Some(other) = leases.used_up.insert(token, operation) {
                 return Err(Violation::of(Rule::UsedOnce, &[other, operation]).into());
             }
         }
@@ -57,19 +66,31 @@ impl<'a> Leases<'a> {
         self.granted.get(&token).copied()
     }
 
+    /// What used a lease up.
+    pub(crate) fn used_up(&self, token: Token) -> Option<&'a Operation> {
+        self.used_up.get(&token).copied()
+    }
+
     /// Looks for a lease that was granted while another of its key was
-    /// certainly held: from its answer until it was used, its time was over, or
-    /// an invalidation may have ended it.
+    /// certainly held: from its answer, or that to an extension of it, until it
+    /// was used, its time was over, or a Put without it or an invalidation may
+    /// have ended it.
     pub(crate) fn check_holders(
         &self,
         history: &[Operation],
         room: Room,
     ) -> Result<(), Box<Violation>> {
         for (name, granted) in &self.by_name {
-            let invalidations = history.iter().filter_map(invalidation);
+            let invalidations = self.invalidations.iter();
             let mut endings: Vec<_> = invalidations
                 .filter(|(_, invalidate)| room == Room::Tight || ends(invalidate, name))
                 .map(|(ending, _)| ending.span)
+                .chain(
+                    history
+                        .iter()
+                        .filter(|put| supersedes(put, name))
+                        .map(|put| put.span),
+                )
                 .collect();
             endings.sort_unstable_by_key(|ending| ending.invoked);
             let mut granted = granted.clone();
@@ -81,17 +102,21 @@ impl<'a> Leases<'a> {
                     .find(|ending| ending.answered > first.span.invoked)
                     .map_or(u64::MAX, |ending| ending.invoked);
                 let held_until = used.min(revoked);
-                let over = first.span.wall_before + lease.ttl;
-                let later =
-                    granted.partition_point(|(other, _)| other.span.invoked <= first.span.answered);
-                let beside = granted[later..]
-                    .iter()
-                    .take_while(|(other, _)| other.span.invoked < held_until)
-                    .find(|(other, _)| {
-                        other.span.answered < held_until && other.span.wall_after < over
-                    });
-                if let Some((second, _)) = beside {
-                    return Err(Violation::of(Rule::OneHolder, &[first, second]).into());
+                let extended = self.extended.get(&lease.token).into_iter().flatten();
+                let holds = std::iter::once((*first, lease.ttl)).chain(extended.copied());
+                for (hold, left) in holds {
+                    let over = hold.span.wall_before + left;
+                    let later = granted
+                        .partition_point(|(other, _)| other.span.invoked <= hold.span.answered);
+                    let beside = granted[later..]
+                        .iter()
+                        .take_while(|(other, _)| other.span.invoked < held_until)
+                        .find(|(other, _)| {
+                            other.span.answered < held_until && other.span.wall_after < over
+                        });
+                    if let Some((second, _)) = beside {
+                        return Err(Violation::of(Rule::OneHolder, &[hold, second]).into());
+                    }
                 }
             }
         }
@@ -100,9 +125,10 @@ impl<'a> Leases<'a> {
 }
 
 /// The lease that a call used or tried to, and whether it did.
-fn use_of(operation: &Operation) -> Option<(Token, &Name, bool)> {
+pub(crate) fn use_of(operation: &Operation) -> Option<(Token, &Name, bool)> {
     match &operation.call {
         Call::Put(put) => Some((put.lease?, &put.name, put.outcome.is_ok())),
+        Call::Extend(extend) => Some((extend.lease, &extend.name, extend.left.is_some())),
         Call::Abandon(abandon) => Some((abandon.lease, &abandon.name, abandon.accepted)),
         Call::Get(_) | Call::Invalidate(_) => None,
     }
@@ -119,9 +145,17 @@ fn invalidation(operation: &Operation) -> Option<(&Operation, &Invalidate)> {
     }
 }
 
+/// Whether it is a Put of the key without a lease, which ends the one there is.
+fn supersedes(operation: &Operation, name: &Name) -> bool {
+    match &operation.call {
+        Call::Put(put) => put.lease.is_none() && put.outcome.is_ok() && put.name == *name,
+        _ => false,
+    }
+}
+
 /// Whether it ends a lease of the key before that is used. One by tag doesn't:
 /// the tags come with the Put.
-fn ends(invalidate: &Invalidate, name: &Name) -> bool {
+pub(crate) fn ends(invalidate: &Invalidate, name: &Name) -> bool {
     invalidate.namespace == name.namespace
         && match &invalidate.target {
             Target::Key(key) | Target::KeyVersion(key, _) => *key == name.key,

@@ -34,13 +34,17 @@
 //! asked of them, and for what is asked of an answer besides its place.
 //!
 //! Leases and times of issue are judged by the same sequence: whether a fence
-//! stood before a Put is a question of their two revisions. Refusals aren't
-//! judged: one too many is always allowed.
+//! stood before a Put is a question of their two revisions. So is whether a Put
+//! without the lease stood before a fill. A fill that was repeated was stored
+//! once, and was answered the same each time. Refusals aren't judged: one too
+//! many is always allowed.
 
+mod current;
 mod evidence;
 mod history;
 mod leases;
 mod operation;
+mod repeated;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -49,7 +53,7 @@ mod violation;
 
 pub use history::{Room, check};
 pub use operation::{
-    Abandon, Call, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal,
-    Span, Stored, Target, Token,
+    Abandon, Call, Extend, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put,
+    Refusal, Span, Stored, Target, Token,
 };
 pub use violation::{Rule, Violation};

@@ -42,6 +42,8 @@ pub enum Call {
     Put(Put),
     /// An Invalidate.
     Invalidate(Invalidate),
+    /// A lease extended.
+    Extend(Extend),
     /// A lease given back.
     Abandon(Abandon),
 }
@@ -82,7 +84,8 @@ pub struct Hit {
     pub expires_at: u64,
 }
 
-/// A Put and its answer. No two Puts of a history may have the same value.
+/// A Put and its answer. No two Puts of a history may have the same value, but
+/// for a fill that is repeated: that must.
 #[derive(Clone, Debug)]
 pub struct Put {
     /// Where to.
@@ -111,7 +114,7 @@ pub enum Precondition {
 }
 
 /// What a Put stored.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its revision.
     pub version: u64,
@@ -164,6 +167,17 @@ pub enum Target {
     All,
 }
 
+/// An ExtendLease and its answer.
+#[derive(Clone, Debug)]
+pub struct Extend {
+    /// Whose lease.
+    pub name: Name,
+    /// Which.
+    pub lease: Token,
+    /// How long it lasts from then, in nanoseconds; `None` if it was lost.
+    pub left: Option<u64>,
+}
+
 /// An AbandonLease and its answer.
 #[derive(Clone, Debug)]
 pub struct Abandon {
@@ -176,10 +190,10 @@ pub struct Abandon {
 }
 
 impl Operation {
-    /// Whether it is a Put that stored something.
+    /// The version that a Put stored.
     #[must_use]
-    pub fn is_stored(&self) -> bool {
-        self.call.stored().is_some()
+    pub fn stored(&self) -> Option<u64> {
+        self.call.stored().map(|(_, stored)| stored.version)
     }
 }
 
@@ -187,7 +201,7 @@ impl Call {
     /// The place of a write in the one sequence; `None` if nothing was written.
     pub(crate) fn revision(&self) -> Option<u64> {
         match self {
-            Self::Get(_) | Self::Abandon(_) => None,
+            Self::Get(_) | Self::Extend(_) | Self::Abandon(_) => None,
             Self::Put(_) => self.stored().map(|(_, stored)| stored.version),
             Self::Invalidate(invalidate) => Some(invalidate.revision),
         }
@@ -197,7 +211,7 @@ impl Call {
     pub(crate) fn stored(&self) -> Option<(&Put, Stored)> {
         match self {
             Self::Put(put) => put.outcome.ok().map(|stored| (put, stored)),
-            Self::Get(_) | Self::Invalidate(_) | Self::Abandon(_) => None,
+            Self::Get(_) | Self::Invalidate(_) | Self::Extend(_) | Self::Abandon(_) => None,
         }
     }
 }

@@ -95,7 +95,7 @@ fn invalidate(at: (u64, u64), target: Target, revision: u64) -> Operation {
         namespace: "ns".into(),
         target,
         issued_before: None,
-        removed: 0,
+        removed: 1,
         revision,
     };
     operation(at, Call::Invalidate(invalidate))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     history::Room,
-    operation::{Invalidate, Operation, Precondition, Put, Refusal, Stored},
+    operation::{Call, Invalidate, Operation, Precondition, Put, Refusal, Stored, Target},
     sweep::{self, Mark, Misfit, Position, sweep},
     violation::{Rule, Violation},
 };
@@ -65,6 +65,7 @@ impl<'a> Timeline<'a> {
         }
         if room == Room::Ample {
             self.check_misses()?;
+            self.check_removals()?;
         }
         sweep(&self.marks, &self.puts).map_err(|misfit| {
             Box::new(match misfit {
@@ -85,7 +86,12 @@ impl<'a> Timeline<'a> {
         match put.precondition {
             None => Ok(()),
             Some(Precondition::Version(asked)) => match held {
-                Some((held, ..)) if held == asked => Ok(()),
+                Some((held, ..)) if held == asked => {
+                    match self.invalidated.range(held..version).next() {
+                        None => Ok(()),
+                        Some((_, by)) => Err(Violation::of(Rule::Replaces, &[by, operation])),
+                    }
+                }
                 Some((_, other, ..)) => Err(Violation::of(Rule::Replaces, &[other, operation])),
                 None => Err(Violation::of(Rule::Replaces, &[operation])),
             },
@@ -101,6 +107,23 @@ impl<'a> Timeline<'a> {
             },
         }
         .map_err(Box::new)
+    }
+
+    /// An Invalidate of a key that held something live removed it, unless an
+    /// earlier one did.
+    fn check_removals(&self) -> Result<(), Box<Violation>> {
+        for (revision, operation) in &self.invalidated {
+            if let Call::Invalidate(invalidate) = &operation.call
+                && matches!(invalidate.target, Target::Key(_) | Target::KeyVersion(..))
+                && invalidate.removed == 0
+                && let Some((version, put, _, stored)) = self.last_put_before(*revision)
+                && stored.expires_at > operation.span.wall_after
+                && self.invalidated.range(version..*revision).next().is_none()
+            {
+                return Err(Violation::of(Rule::Removed, &[put, operation]).into());
+            }
+        }
+        Ok(())
     }
 
     /// A miss is judged where every write that was invoked before it was

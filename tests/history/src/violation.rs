@@ -36,8 +36,9 @@ pub enum Rule {
     #[error("a hit that ends later than its Put said")]
     LifetimeKept,
     /// A Put in place of a version stands behind nothing but that version's
-    /// Put, and that version could have been hit while it ran.
-    #[error("a Put in place of a version that wasn't the latest")]
+    /// Put, no Invalidate among it, and that version could have been hit while it
+    /// ran.
+    #[error("a Put in place of a version that wasn't the latest, or was invalidated")]
     Replaces,
     /// A Put that was refused because its key was live: something could have
     /// been hit while it ran.
@@ -47,6 +48,10 @@ pub enum Rule {
     /// Invalidate, end of life or want of room could have taken away.
     #[error("a Put stored as the first beside a live credential")]
     StoredByAbsence,
+    /// Where there is [ample room](crate::Room::Ample): an Invalidate of a key
+    /// removes what was put last before, unless that had ended or was invalidated.
+    #[error("an Invalidate that didn't remove what was live")]
+    Removed,
     /// Where there is [ample room](crate::Room::Ample): what was put last before
     /// a Get began is found if nothing took it away and nothing was written
     /// meanwhile.
@@ -58,14 +63,21 @@ pub enum Rule {
     /// Every lease is another one.
     #[error("one lease granted twice")]
     GrantedOnce,
-    /// A lease is filled or given back, and that once.
+    /// A lease is filled or given back, and that once: a fill that is repeated is
+    /// answered the same.
     #[error("one lease used twice")]
     UsedOnce,
+    /// A lease is filled, extended or given back only while it is its key's
+    /// current one: not after the key was put without it or somebody else was
+    /// granted one, and extended neither after an invalidation nor a use.
+    #[error("a lease used after it had been lost")]
+    Current,
     /// A key has one lease at a time.
     #[error("a lease granted while another one was held")]
     OneHolder,
     /// A fill is stored only if nothing that matches was invalidated since its
-    /// lease was granted.
+    /// lease was granted. A lease is granted before whatever invalidates the
+    /// credential that was answered with it, or that was hit later.
     #[error("a fill stored under a lease that was granted before an invalidation")]
     Fenced,
     /// A Put is stored only if nothing that matches was invalidated up to when

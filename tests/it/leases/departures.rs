@@ -1,12 +1,12 @@
 //! Callers that go away while they wait, and holders that never come back.
 
 use prost::{Message, bytes::Bytes};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::LEASE;
 use crate::{
     fixture::{RawClient, Running, TWO_TIERS, config, framed, within},
-    messages::{fill, hit, leased, outcome, park, stats, stored, until_waiting, waiting},
+    messages::{SECOND, fill, hit, leased, outcome, park, stats, stored, until_waiting, waiting},
 };
 
 #[tokio::test]
@@ -75,6 +75,46 @@ async fn lease_that_runs_out_goes_to_one_of_those_who_wait() {
         assert!(answer.lease.is_none());
         assert_eq!(hit(answer).version, version);
     }
+}
+
+/// What says that it goes is sent before the lease is granted, but need not be
+/// read by then. It may still be under way, which the server can't know.
+#[tokio::test]
+async fn lease_is_not_kept_by_a_caller_that_has_left() {
+    const ROUNDS: usize = 100;
+    let mut kept = 0;
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    let mut client = RawClient::connect(server.address).await;
+    let path = "/credcache.v1.CredentialCacheService/Get";
+    for round in 0..ROUNDS {
+        let key = format!("key{round}");
+        leased(&mut stub, &key).await;
+        let (response, mut body) = client.begin(path, &[]).await.unwrap();
+        let message = framed(&waiting(&key).encode_to_vec());
+        body.send_data(message.into(), true).unwrap();
+        until_waiting(&mut stub, 1).await;
+        let mut staying = park(&mut stub, waiting(&key), 2).await;
+        server.time.pass(LEASE);
+        drop((response, body));
+        // The client's connection writes it.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        server.reclaim();
+        within(async { while stats(&mut stub).await.leases.unwrap().waiting == 2 {} }).await;
+        // As the reclaimer does a few times a second, with no time passing.
+        server.reclaim();
+        if timeout(SECOND, &mut staying).await.is_err() {
+            kept += 1;
+            assert!(kept <= ROUNDS / 5, "{kept} of {} rounds", round + 1);
+            server.time.pass(LEASE);
+            server.reclaim();
+            assert!(outcome(staying).await.lease.is_some());
+        }
+        until_waiting(&mut stub, 0).await;
+    }
+    println!("{kept} of {ROUNDS} were kept");
 }
 
 /// Whichever comes first, its going or the lease. If it was answered before it

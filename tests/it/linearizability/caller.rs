@@ -7,8 +7,8 @@ use credcache_client::{
     Client, Error, GetOptions, InvalidateOptions, Lease, Lifetime, Lookup, Secret,
 };
 use credcache_history::{
-    Abandon, Call, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put, Refusal,
-    Stored, Target, Token,
+    Abandon, Call, Extend, Get, Granted, Hit, Invalidate, Name, Operation, Precondition, Put,
+    Refusal, Stored, Target, Token,
 };
 
 use super::{
@@ -41,6 +41,7 @@ impl Caller {
             Wish::Invalidate(namespace, target, age) => {
                 self.invalidate(namespace, target, age).await
             }
+            Wish::Extend(name, lease) => self.extend(name, lease).await,
             Wish::Abandon(name, lease) => self.abandon(name, lease).await,
         };
         self.record.push(operation);
@@ -83,7 +84,7 @@ impl Caller {
     }
 
     async fn put(&mut self, wish: PutWish) -> Operation {
-        let name = wish.name;
+        let name = wish.name.clone();
         let secret = Secret::new(wish.value.clone());
         let lifetime = Lifetime::Ttl(wish.ttl);
         let mut put = client::Put::new(&name.namespace, &name.key, secret, lifetime);
@@ -119,6 +120,7 @@ impl Caller {
         };
         if let Ok(stored) = outcome {
             self.draw.met(name.clone(), stored.version);
+            self.draw.stored(&wish);
         }
         let call = Call::Put(Put {
             name,
@@ -159,6 +161,25 @@ impl Caller {
             issued_before: issued_before.map(nanos),
             removed: answer.removed,
             revision: answer.revision,
+        });
+        Operation { span, call }
+    }
+
+    async fn extend(&mut self, name: Name, lease: Lease) -> Operation {
+        let (namespace, key) = (&name.namespace, &name.key);
+        let answer = self
+            .client
+            .extend_lease(namespace, key, &lease.token, lease.ttl);
+        let (span, answer) = self.recorder.timed(answer).await;
+        let left = match answer {
+            Ok(left) => Some(u64::try_from(left.as_nanos()).unwrap()),
+            Err(error) if matches!(error.reason(), Some("LEASE_LOST" | "REVOKED")) => None,
+            Err(error) => panic!("{error}"),
+        };
+        let call = Call::Extend(Extend {
+            name,
+            lease: token(&lease),
+            left,
         });
         Operation { span, call }
     }

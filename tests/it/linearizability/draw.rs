@@ -21,9 +21,11 @@ pub(super) enum Wish {
     Put(PutWish),
     /// And what was issued at least so long ago.
     Invalidate(String, Target, Option<Duration>),
+    Extend(Name, Lease),
     Abandon(Name, Lease),
 }
 
+#[derive(Clone)]
 pub(super) struct PutWish {
     pub(super) name: Name,
     pub(super) value: Vec<u8>,
@@ -43,6 +45,8 @@ pub(super) struct Draw {
     met: HashMap<Name, u64>,
     /// Leases that it was granted and hasn't used.
     held: Vec<(Name, Lease)>,
+    /// The last fill that was stored, to be repeated.
+    filled: Option<PutWish>,
 }
 
 impl Draw {
@@ -53,6 +57,7 @@ impl Draw {
             rng: Rng::with_seed(seed),
             met: HashMap::new(),
             held: Vec::new(),
+            filled: None,
         }
     }
 
@@ -66,7 +71,19 @@ impl Draw {
         self.held.push((name, lease));
     }
 
+    /// Remembers a fill, to repeat it as if its answer had been lost.
+    pub(super) fn stored(&mut self, wish: &PutWish) {
+        if wish.lease.is_some() {
+            self.filled = Some(wish.clone());
+        }
+    }
+
     pub(super) fn wish(&mut self) -> Wish {
+        if self.rng.u8(0..20) == 0
+            && let Some(filled) = self.filled.take()
+        {
+            return Wish::Put(filled);
+        }
         if !self.held.is_empty() && self.rng.u8(0..6) == 0 {
             return self.use_of_lease();
         }
@@ -92,6 +109,10 @@ impl Draw {
 
     fn use_of_lease(&mut self) -> Wish {
         let nth = self.rng.usize(0..self.held.len());
+        if self.rng.u8(0..3) == 0 {
+            let (name, lease) = self.held[nth].clone();
+            return Wish::Extend(name, lease);
+        }
         let (name, lease) = self.held.swap_remove(nth);
         if self.rng.u8(0..5) == 0 {
             return Wish::Abandon(name, lease);

@@ -56,7 +56,7 @@ pub(super) fn nanos(at: SystemTime) -> u64 {
 }
 
 /// What must happen often enough for a history to prove something.
-pub(super) const KINDS: [&str; 19] = [
+pub(super) const KINDS: [&str; 21] = [
     "hit",
     "miss",
     "put",
@@ -69,6 +69,8 @@ pub(super) const KINDS: [&str; 19] = [
     "get with lease",
     "fill",
     "put of a known issue",
+    "extend",
+    "refused an extension",
     "abandon",
     "invalidate key",
     "invalidate version",
@@ -110,6 +112,8 @@ fn kind(call: &Call) -> &'static str {
             Target::Tag(_) => "invalidate tag",
             Target::All => "invalidate all",
         },
+        Call::Extend(extend) if extend.left.is_some() => "extend",
+        Call::Extend(_) => "refused an extension",
         Call::Abandon(_) => "abandon",
     }
 }
@@ -129,7 +133,7 @@ fn overlaps(history: &[Operation]) -> usize {
             let answered = answered.get(&hit.version);
             answered.is_some_and(|answered| *answered > operation.span.invoked)
         }),
-        Call::Put(_) | Call::Invalidate(_) | Call::Abandon(_) => false,
+        Call::Put(_) | Call::Invalidate(_) | Call::Extend(_) | Call::Abandon(_) => false,
     };
     history.iter().filter(overlapping).count()
 }

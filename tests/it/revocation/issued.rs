@@ -6,7 +6,7 @@ use credcache_client::proto::{InvalidateRequest, invalidate_request::Target};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::{KEY, NANOSECOND, issued, matching, others, tagged};
+use super::{KEY, NANOSECOND, due, issued, matching, others, tagged};
 use crate::{
     fixture::{Running, TWO_TIERS, config, within},
     messages::{
@@ -63,8 +63,8 @@ async fn issued_before_says_what_is_refused() {
         for target in matching() {
             let server = Running::start(&config(TWO_TIERS)).await;
             let mut stub = server.stub().await;
+            stored(&mut stub, due(tagged(put(KEY)))).await;
             let lease = leased(&mut stub, KEY).await;
-            stored(&mut stub, tagged(put(KEY))).await;
             let request = InvalidateRequest {
                 issued_before: Some(at),
                 ..invalidate(target)

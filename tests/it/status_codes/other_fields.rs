@@ -1,8 +1,8 @@
-//! INVALID_ARGUMENT: each rule that a field of a Get, an Invalidate or a Stats
-//! can break.
+//! INVALID_ARGUMENT: each rule that a field of a Get, an ExtendLease, an
+//! Invalidate or a Stats can break.
 
 use credcache_client::proto::{
-    GetRequest, InvalidateRequest, StatsRequest, invalidate_request::Target,
+    ExtendLeaseRequest, GetRequest, InvalidateRequest, StatsRequest, invalidate_request::Target,
 };
 use prost_types::{Duration, Timestamp};
 use tonic::Code;
@@ -37,6 +37,10 @@ async fn get_that_breaks_a_rule_names_every_offending_field() {
         let wait = Some(duration);
         cases.push((GetRequest { wait, ..get() }, INVALID, &["wait"]));
     }
+    for lease_ttl in no_lease_ttls() {
+        let lease_ttl = Some(lease_ttl);
+        cases.push((GetRequest { lease_ttl, ..get() }, INVALID, &["lease_ttl"]));
+    }
     let broken = Some(Duration {
         seconds: -1,
         nanos: 0,
@@ -44,13 +48,70 @@ async fn get_that_breaks_a_rule_names_every_offending_field() {
     let every = GetRequest {
         min_ttl: broken,
         wait: broken,
+        lease_ttl: broken,
         ..Default::default()
     };
-    let fields = &["namespace", "key", "min_ttl", "wait"];
+    let fields = &["namespace", "key", "min_ttl", "wait", "lease_ttl"];
     cases.push((every, INVALID, fields));
     for (request, reason, fields) in cases {
         let status = within(stub.get(request)).await.err().expect("a refusal");
         assert_refusal(&status, Code::InvalidArgument, reason, fields);
+    }
+}
+
+/// What a lease can't be asked to last.
+fn no_lease_ttls() -> impl Iterator<Item = Duration> {
+    let beyond = [(0, 999_999_999), (300, 1), (0, 0)];
+    let beyond = beyond.map(|(seconds, nanos)| Duration { seconds, nanos });
+    no_durations().chain(beyond)
+}
+
+#[tokio::test]
+async fn extend_lease_that_breaks_a_rule_names_every_offending_field() {
+    let server = Running::start(&config(TWO_TIERS)).await;
+    let mut stub = server.stub().await;
+    let good = || ExtendLeaseRequest {
+        namespace: "aws".into(),
+        key: "qz-key".into(),
+        lease_token: vec![7; 16].into(),
+        lease_ttl: None,
+    };
+    let mut cases: Vec<(ExtendLeaseRequest, &[&str])> = Vec::new();
+    for namespace in no_namespaces() {
+        let request = ExtendLeaseRequest {
+            namespace,
+            ..good()
+        };
+        cases.push((request, &["namespace"]));
+    }
+    for key in no_keys() {
+        cases.push((ExtendLeaseRequest { key, ..good() }, &["key"]));
+    }
+    for length in [0, 15, 17] {
+        let lease_token = vec![7; length].into();
+        let request = ExtendLeaseRequest {
+            lease_token,
+            ..good()
+        };
+        cases.push((request, &["lease_token"]));
+    }
+    for lease_ttl in no_lease_ttls() {
+        let lease_ttl = Some(lease_ttl);
+        let request = ExtendLeaseRequest {
+            lease_ttl,
+            ..good()
+        };
+        cases.push((request, &["lease_ttl"]));
+    }
+    let every = ExtendLeaseRequest {
+        lease_ttl: no_lease_ttls().next(),
+        ..Default::default()
+    };
+    cases.push((every, &["namespace", "key", "lease_token", "lease_ttl"]));
+    for (request, fields) in cases {
+        let status = within(stub.extend_lease(request)).await;
+        let status = status.expect_err("a refusal");
+        assert_refusal(&status, Code::InvalidArgument, INVALID, fields);
     }
 }
 

@@ -11,7 +11,13 @@ use super::{
     INVALID, assert_refusal, put, refused, ttl,
     wrong_values::{no_durations, no_expiries, no_keys, no_namespaces},
 };
-use crate::fixture::{Running, TWO_TIERS, config};
+use crate::{
+    fixture::{Running, TWO_TIERS, config},
+    messages::after_start,
+};
+
+/// Further than an issuer's clock may be ahead of the server's.
+const AHEAD: std::time::Duration = std::time::Duration::from_nanos(300_000_000_001);
 
 pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     let mut puts: Vec<(PutRequest, &[&str])> = Vec::new();
@@ -29,6 +35,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
     case(&["value"], &|put| {
         put.value = vec![b'q'; (64 << 10) + 1].into()
     });
+    case(&["value"], &|put| put.value = Vec::new().into());
     case(&["tags"], &|put| {
         put.tags = (0..17).map(|n| format!("qz{n}")).collect()
     });
@@ -67,6 +74,9 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
             seconds: 253_402_300_800,
             nanos: 0,
         });
+    });
+    case(&["issued_at"], &|put| {
+        put.issued_at = Some(after_start(AHEAD));
     });
     for length in [1, 15, 17] {
         case(&["lease"], &|put| put.lease = vec![b'q'; length].into());

@@ -25,8 +25,11 @@ pub(crate) struct Evidence {
 pub(crate) enum Judgement {
     /// It was revoked, and that must be known.
     Refused,
-    /// It wasn't, and that must be known; `forgotten` if it was once.
-    Accepted { forgotten: bool },
+    /// It wasn't, but it was issued before an invalidation that was forgotten by
+    /// age, and nothing else is known of that.
+    RefusedByAge,
+    /// It wasn't, and that must be known.
+    Accepted,
     /// It wasn't, or needn't be known any more; but where memory was short, that
     /// may not be known.
     Either,
@@ -43,8 +46,10 @@ pub(crate) struct Fences {
     was_full: bool,
     /// How many a part has room for. Which namespaces share one isn't known.
     capacity: usize,
-    /// The last time at which any was forgotten.
-    forgotten_at: u64,
+    /// The latest `issued_before` of those that were forgotten by age: of each
+    /// namespace, and of all, for which namespaces share a part isn't known.
+    aged: [Option<u64>; NAMESPACES.len()],
+    aged_anywhere: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -62,7 +67,8 @@ impl Fences {
             coarse: [None; NAMESPACES.len()],
             was_full: false,
             capacity,
-            forgotten_at: 0,
+            aged: [None; NAMESPACES.len()],
+            aged_anywhere: None,
         }
     }
 
@@ -72,24 +78,19 @@ impl Fences {
                 && evidence.is_refused_by(of.revision, of.issued_before)
                 && of.selection.matches(name.key, tags)
         };
-        let mut forgotten = false;
-        for revocation in self.ever.iter().filter(refuses) {
-            // A lease that was granted before never becomes good again.
-            let is_lease = evidence
-                .granted
-                .is_some_and(|granted| granted < revocation.revision);
-            if is_lease || revocation.until > self.forgotten_at {
-                return Judgement::Refused;
-            }
-            forgotten = true;
+        if self.ever.iter().any(|one| refuses(&one)) {
+            return Judgement::Refused;
         }
-        let lasts = self.by_target.iter().any(|one| refuses(&one));
+        let is_aged = |aged: Option<u64>| evidence.issued_at.is_some_and(|at| Some(at) <= aged);
         let coarse = self.coarse[name.namespace];
-        match lasts {
-            true if !self.was_full => Judgement::Refused,
-            true => Judgement::Either,
-            false if coarse.is_some_and(|coarse| coarse.refuses(evidence)) => Judgement::Either,
-            false => Judgement::Accepted { forgotten },
+        if !self.was_full && is_aged(self.aged[name.namespace]) {
+            Judgement::RefusedByAge
+        } else if coarse.is_some_and(|coarse| coarse.refuses(evidence))
+            || is_aged(self.aged_anywhere)
+        {
+            Judgement::Either
+        } else {
+            Judgement::Accepted
         }
     }
 
@@ -118,13 +119,22 @@ impl Fences {
         }
     }
 
-    /// Forgets what needn't be known any more, and says how many that were.
+    /// Forgets what is too old, and says how many that were.
     pub(crate) fn forget(&mut self, boot: u64) -> u64 {
-        self.forgotten_at = boot;
         let before = self.by_target.len();
-        self.by_target.retain(|one| one.until > boot);
+        let (old, kept): (Vec<_>, _) = std::mem::take(&mut self.by_target)
+            .into_iter()
+            .partition(|one| one.until <= boot);
+        self.by_target = kept;
+        for one in old {
+            let aged = &mut self.aged[one.namespace];
+            *aged = (*aged).max(Some(one.issued_before));
+            self.aged_anywhere = self.aged_anywhere.max(Some(one.issued_before));
+        }
         for coarse in &mut self.coarse {
-            *coarse = coarse.filter(|coarse| coarse.until > boot);
+            if let Some(old) = coarse.take_if(|coarse| coarse.until <= boot) {
+                self.aged_anywhere = self.aged_anywhere.max(Some(old.issued_before));
+            }
         }
         (before - self.by_target.len()) as u64
     }

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use credcache::cache::{Count, Lease, Limits, Token, Woken};
+use credcache::cache::{Count, LONGEST_LEASE, Lease, LeaseRequest, Limits, Stored, Token, Woken};
 
-use crate::{figures::Counted, names::Name};
+use super::past::{Known, Past};
+use crate::{clocks::nanos, figures::Counted, names::Name};
 
 pub(crate) struct Flights {
     /// Of every name with a lease or a gate, until it is found to be over.
     pub(crate) by_name: BTreeMap<Name, Flight>,
+    /// Leases that ran out, and nobody was granted the name's lease since.
+    pub(crate) lapsed: Past<Current>,
+    /// What the last fill of each name was answered.
+    pub(crate) fills: Past<Stored>,
     /// All who wait or waited, until they go away.
     pub(crate) waiters: BTreeMap<u64, Waiter>,
     so_far: u64,
@@ -20,17 +25,22 @@ pub(crate) struct Flight {
     pub(crate) lease: Option<Current>,
     pub(crate) due: u64,
     queue: Vec<u64>,
+    /// It had run out. Whoever took it up knows of it, so one who was granted it
+    /// and goes away without knowing leaves it.
+    is_taken_up: bool,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
     pub(crate) token: Token,
     pub(crate) granted: u64,
+    /// When it is over whatever its holder does.
+    pub(crate) end: u64,
 }
 
 pub(crate) struct Waiter {
     pub(crate) name: Name,
-    pub(crate) token: Option<Token>,
+    pub(crate) request: Option<LeaseRequest>,
     pub(crate) told: Option<Woken>,
     /// Whether it knows what it was told.
     pub(crate) taken: bool,
@@ -40,7 +50,8 @@ pub(crate) struct Waiter {
 #[derive(Clone, Copy)]
 pub(crate) struct Grant {
     pub(crate) granted: u64,
-    pub(crate) due: u64,
+    pub(crate) boot: u64,
+    /// If no other is asked for.
     pub(crate) ttl: Duration,
 }
 
@@ -69,14 +80,18 @@ pub(crate) enum Joined {
 
 /// What one asks for.
 pub(crate) struct Asked {
-    pub(crate) token: Option<Token>,
+    pub(crate) request: Option<LeaseRequest>,
     pub(crate) wait: bool,
 }
 
 impl Flights {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Each part of the names remembers up to `past` leases that ran out, and as
+    /// many fills.
+    pub(crate) fn new(limits: Limits, past: usize) -> Self {
         Self {
             by_name: BTreeMap::new(),
+            lapsed: Past::new(past),
+            fills: Past::new(past),
             waiters: BTreeMap::new(),
             so_far: 0,
             limits,
@@ -89,10 +104,49 @@ impl Flights {
         Some((flight.lease?, flight.due))
     }
 
-    /// The lease of the name, if this is its token and it isn't over by time.
-    pub(crate) fn current(&self, name: Name, token: Token, boot: u64) -> Option<Current> {
-        let (current, due) = self.lease(name)?;
-        (current.token == token && boot < due).then_some(current)
+    /// The lease with this token, if it is the name's current one.
+    pub(crate) fn current(&self, name: Name, token: Token, boot: u64) -> Option<Known<Current>> {
+        if self.by_name.contains_key(&name) {
+            let (current, _) = self.lease(name)?;
+            let is_it = current.token == token && boot < current.end;
+            return is_it.then_some(Known::Yes(current));
+        }
+        self.lapsed.of(name, token, boot)
+    }
+
+    /// Takes a lease up again that ran out; whether there is room for it.
+    pub(crate) fn take_up(&mut self, name: Name, current: Current) -> bool {
+        if self.by_name.contains_key(&name) {
+            return true;
+        }
+        let has_room = self.has_room();
+        if has_room {
+            self.lapsed.forget(name);
+            let flight = Flight {
+                lease: Some(current),
+                due: 0,
+                queue: Vec::new(),
+                is_taken_up: true,
+            };
+            self.by_name.insert(name, flight);
+        }
+        has_room
+    }
+
+    /// Whether one more key may have a lease.
+    pub(crate) fn has_room(&self) -> bool {
+        self.by_name.len() < self.limits.max_leases as usize
+    }
+
+    /// The name was put without its lease.
+    pub(crate) fn supersede(&mut self, name: Name, counted: &mut Counted) -> bool {
+        let flight = self.by_name.get(&name);
+        let is_leased = flight.is_some_and(|flight| flight.lease.is_some());
+        let has_lapsed = self.lapsed.by_name.contains_key(&name);
+        if is_leased || flight.is_none() {
+            self.end(name, Count::LeasesSuperseded, Over::Filled, counted);
+        }
+        is_leased || has_lapsed
     }
 
     /// Opens the gate of a name, if it is time.
@@ -127,7 +181,7 @@ impl Flights {
             flight.queue.push(self.so_far);
             let waiter = Waiter {
                 name,
-                token: asked.token,
+                request: asked.request,
                 told: None,
                 taken: false,
             };
@@ -136,20 +190,19 @@ impl Flights {
             counted.add(Count::Waiting);
             return Joined::Waits(self.so_far);
         }
-        let Some(token) = asked.token else {
+        let Some(request) = asked.request else {
             return Joined::Nothing;
         };
-        if self.by_name.len() >= self.limits.max_leases as usize {
+        if !self.has_room() {
             return Joined::TooManyLeases;
         }
         counted.add(Count::LeasesGranted);
+        self.lapsed.forget(name);
         let flight = Flight {
-            lease: Some(Current {
-                token,
-                granted: grant.granted,
-            }),
-            due: grant.due,
+            lease: Some(grant.current(request)),
+            due: grant.boot + nanos(grant.lease(request).ttl),
             queue: Vec::new(),
+            is_taken_up: false,
         };
         self.by_name.insert(name, flight);
         Joined::Leads
@@ -158,6 +211,7 @@ impl Flights {
     /// Ends the lease of a name. Exactly one, the first who asked for it, gets
     /// the next; or else everybody looks again.
     pub(crate) fn end(&mut self, name: Name, why: Count, over: Over, counted: &mut Counted) {
+        self.lapsed.forget(name);
         let Some(flight) = self.by_name.get_mut(&name) else {
             return;
         };
@@ -166,18 +220,16 @@ impl Flights {
         }
         if let Over::Next(grant) = over {
             let waiters = &self.waiters;
-            let asks = |id: &u64| waiters[id].token.is_some();
+            let asks = |id: &u64| waiters[id].request.is_some();
             if let Some(place) = flight.queue.iter().position(asks) {
                 let next = flight.queue.remove(place);
                 let waiter = self.waiters.get_mut(&next).expect("it waits");
-                let token = waiter.token.expect("it asks");
-                let ttl = grant.ttl;
-                waiter.tell(Woken::Granted(Lease { token, ttl }));
-                flight.lease = Some(Current {
-                    token,
-                    granted: grant.granted,
-                });
-                flight.due = grant.due;
+                let request = waiter.request.expect("it asks");
+                let lease = grant.lease(request);
+                waiter.tell(Woken::Granted(lease));
+                flight.lease = Some(grant.current(request));
+                flight.due = grant.boot + nanos(lease.ttl);
+                flight.is_taken_up = false;
                 counted.add(Count::LeasesGranted);
                 return;
             }
@@ -189,12 +241,17 @@ impl Flights {
                 flight.lease = None;
                 flight.due = until;
             }
-            Over::Next(_) | Over::Filled => drop(self.by_name.remove(&name)),
+            Over::Next(_) | Over::Filled => {
+                let flight = self.by_name.remove(&name).expect("found above");
+                if let (Some(lease), Count::LeasesExpired) = (flight.lease, why) {
+                    self.lapsed.remember(name, lease.token, lease, lease.end);
+                }
+            }
         }
     }
 
     /// Everybody looks again.
-    pub(crate) fn tell(&mut self, name: Name) {
+    fn tell(&mut self, name: Name) {
         let Some(flight) = self.by_name.get_mut(&name) else {
             return;
         };
@@ -204,13 +261,15 @@ impl Flights {
         }
     }
 
-    /// Ends all that is over by time.
+    /// Ends all that is over by time, and forgets what needn't be known longer.
     pub(crate) fn end_due(&mut self, boot: u64, grant: Grant, counted: &mut Counted) {
         let due = self.by_name.iter();
         let due = due.filter(|(_, flight)| flight.due <= boot);
         for name in due.map(|(name, _)| *name).collect::<Vec<_>>() {
             self.end(name, Count::LeasesExpired, Over::Next(grant), counted);
         }
+        self.lapsed.forget_due(boot);
+        self.fills.forget_due(boot);
     }
 
     /// One who waits goes away. If it was granted the lease and doesn't know,
@@ -222,11 +281,29 @@ impl Flights {
             flight.queue.retain(|one| *one != id);
             if let (Some(Woken::Granted(lease)), false) = (waiter.told, waiter.taken)
                 && flight.lease.is_some_and(|own| own.token == lease.token)
+                && !flight.is_taken_up
             {
                 flight.due = 0;
             }
         }
         waiter
+    }
+}
+
+impl Grant {
+    pub(crate) fn lease(self, request: LeaseRequest) -> Lease {
+        Lease {
+            token: request.token,
+            ttl: request.ttl.unwrap_or(self.ttl),
+        }
+    }
+
+    fn current(self, request: LeaseRequest) -> Current {
+        Current {
+            token: request.token,
+            granted: self.granted,
+            end: self.boot + nanos(LONGEST_LEASE),
+        }
     }
 }
 

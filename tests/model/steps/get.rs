@@ -62,7 +62,9 @@ impl Episode<'_> {
         let min_ttl = self.min_ttl(name);
         let least = Duration::from_nanos(min_ttl);
         let now = || self.clocks.now();
-        match self.cache.get_as_holder(name.parsed(), least, now) {
+        let answer = self.cache.get_as_holder(name.parsed(), least, now);
+        self.claim(name);
+        match answer {
             Lookup::Hit(hit) => {
                 self.check_hit(name, min_ttl, &hit);
                 self.count_hit();

@@ -1,12 +1,13 @@
-//! Asking for leases and giving them back.
+//! Asking for leases.
+
+mod holding;
 
 use std::time::Duration;
 
-use credcache::cache::{Answer, Ask, Count, LONGEST_GATE, LeaseError, Lookup, MissReason, Token};
+use credcache::cache::{Answer, Ask, Count, LeaseError, Lookup, MissReason, Token};
 
 use super::{Episode, waiting::Parked};
 use crate::{
-    clocks::nanos,
     figures::Figures,
     names::Name,
     reference::{Asked, Evidence, Joined, Judgement, Over, Reference},
@@ -20,20 +21,23 @@ impl Episode<'_> {
     pub(super) fn ask(&mut self) {
         let name = self.leased_name();
         let min_ttl = self.min_ttl(name);
-        let token = (!self.draw.once_in(6)).then(|| self.draw.token());
+        let request = (!self.draw.once_in(6)).then(|| self.draw.lease_request());
         let wait = self.draw.rng.bool();
-        self.get_or_lease(name, min_ttl, Asked { token, wait });
+        self.get_or_lease(name, min_ttl, Asked { request, wait });
     }
 
     fn get_or_lease(&mut self, name: Name, min_ttl: u64, asked: Asked) {
         let ask = Ask {
             min_ttl: Duration::from_nanos(min_ttl),
-            lease: asked.token,
+            lease: asked.request,
             wait: asked.wait,
         };
         let now = || self.clocks.now();
         let answer = self.cache.get_or_lease(name.parsed(), ask, now);
 
+        if let Ok(Answer::Now(_, Some(_))) = answer {
+            self.claim(name);
+        }
         let hit = match &answer {
             Ok(Answer::Now(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
             _ => {
@@ -43,7 +47,7 @@ impl Episode<'_> {
                 None
             }
         };
-        let is_wanted = hit.is_none_or(|is_due| is_due && asked.token.is_some());
+        let is_wanted = hit.is_none_or(|is_due| is_due && asked.request.is_some());
         let joined = if is_wanted {
             self.settle(name);
             let asked = Asked {
@@ -90,8 +94,8 @@ impl Episode<'_> {
             issued_at: None,
         };
         match self.reference.fences.judge(name, &[], evidence) {
-            Judgement::Refused => true,
-            Judgement::Accepted { .. } => false,
+            Judgement::Refused | Judgement::RefusedByAge => true,
+            Judgement::Accepted => false,
             Judgement::Either => {
                 let before = self.figures.count(Count::LeasesRevoked);
                 Figures::of(self.cache).count(Count::LeasesRevoked) > before
@@ -136,8 +140,8 @@ impl<'a> Episode<'a> {
         };
         if let Joined::Leads = joined {
             let lease = lease.expect("the lease is free");
-            assert_eq!(Some(lease.token), ask.lease);
-            assert_eq!(lease.ttl, self.shape.limits.lease_ttl);
+            let request = ask.lease.expect("it was asked for");
+            assert_eq!(lease, self.grant().lease(request));
             self.keep_token(name, lease.token);
             self.seen.add(Event::Granted);
         } else {
@@ -176,58 +180,6 @@ impl<'a> Episode<'a> {
 }
 
 impl Episode<'_> {
-    pub(super) fn abandon(&mut self) {
-        let name = self.leased_name();
-        let token = self.some_token(name);
-        let retry_after = match self.draw.rng.u8(0..8) {
-            0..4 => 0,
-            4..7 => self.draw.length(),
-            _ => self.draw.rng.u64(1..nanos(LONGEST_GATE)),
-        };
-        let now = self.clocks.now();
-        let after = Duration::from_nanos(retry_after);
-        let answer = self.cache.abandon_lease(name.parsed(), token, after, now);
-
-        let boot = self.clocks.boot;
-        let current = self.reference.flights.current(name, token, boot);
-        assert_eq!(answer.is_ok(), current.is_some(), "{answer:?}");
-        if current.is_none() {
-            self.seen.add(Event::AbandonRefused);
-            return;
-        }
-        self.seen.add(Event::Abandoned);
-        let over = match retry_after {
-            0 => Over::Next(self.grant()),
-            _ => Over::Gate(self.gate(name, retry_after)),
-        };
-        let Reference {
-            flights, counted, ..
-        } = &mut self.reference;
-        flights.end(name, Count::LeasesAbandoned, over, counted);
-    }
-
-    /// Until when the gate that was just closed stands. How much it is jittered
-    /// isn't for the model to know, so it asks, for more than can be there.
-    fn gate(&mut self, name: Name, retry_after: u64) -> u64 {
-        let ask = Ask {
-            min_ttl: Duration::MAX,
-            lease: None,
-            wait: true,
-        };
-        let now = || self.clocks.now();
-        let Ok(Answer::Now(Lookup::Miss(miss), None)) =
-            self.cache.get_or_lease(name.parsed(), ask, now)
-        else {
-            panic!("there is a gate");
-        };
-        self.reference.count_miss(miss.reason);
-        self.check_reason(name, u64::MAX, miss.reason);
-        let left = nanos(miss.retry_after.expect("there is a gate"));
-        let least = retry_after.min(nanos(LONGEST_GATE * 10 / 11));
-        assert!(least <= left && left <= least + least / 10, "{left}");
-        self.clocks.boot + left
-    }
-
     pub(super) fn keep_token(&mut self, name: Name, token: Token) {
         if self.tokens.len() == TOKENS {
             let place = self.draw.rng.usize(0..TOKENS);

@@ -2,23 +2,30 @@
 
 mod stated;
 
-use credcache::cache::{Attributes, Contents, Count, Put, PutError, Stored, Tag, Tags};
+use credcache::cache::{Attributes, Contents, Count, LeaseLost, Put, PutError, Stored, Tag, Tags};
 
 use super::Episode;
 use crate::{
-    clocks::{nanos, wall},
+    clocks::{SECOND, nanos, wall},
     figures::Figures,
     names::TAGS,
-    reference::{Evidence, Held, Judgement, Over, Reference, lead, route},
+    reference::{Evidence, Held, Judgement, Known, Over, Reference, lead, route},
     seen::Event,
     shape::{MAX_VALUE, TIERS},
 };
 use stated::Stated;
 
+/// For how long the answer to a fill is remembered.
+const FILL_REMEMBERED: u64 = 60 * SECOND;
+
 /// What is to be answered.
 enum Expected {
     Refused(PutError),
     ByFences(Judgement),
+    /// It was stored already; or, where that may be forgotten, this.
+    Again(Stored, Option<PutError>),
+    /// The lease may be forgotten; if it isn't, this.
+    Perhaps(Judgement),
 }
 
 impl Episode<'_> {
@@ -46,6 +53,13 @@ impl Episode<'_> {
         let answer = self.cache.put(put, self.clocks.now());
 
         let name = stated.name;
+        let revision = self.reference.revision;
+        match answer {
+            // Answered as before, or refused, without a look at what is held.
+            Ok(stored) if stored.version.number() <= revision => {}
+            Err(PutError::NoLifetime) => {}
+            _ => drop(self.claim(name)),
+        }
         let held = self.reference.held.get(&name);
         let mut expected = self.expected(&stated, held);
         if !expected.allows(answer) && held.is_some() {
@@ -55,12 +69,10 @@ impl Episode<'_> {
             }
         }
         assert!(expected.allows(answer), "{answer:?}");
-        match answer {
-            Ok(stored) => {
-                self.see_accepted(&expected);
-                self.stored(stated, value, stored);
-            }
-            Err(refusal) => self.refused(&stated, refusal, &expected),
+        match (answer, &expected) {
+            (Ok(_), Expected::Again(..)) => self.seen.add(Event::FilledAgain),
+            (Ok(stored), _) => self.stored(stated, value, stored),
+            (Err(refusal), _) => self.refused(&stated, refusal, &expected),
         }
     }
 
@@ -69,22 +81,39 @@ impl Episode<'_> {
         if route(stated.lifetime, stated.tier, self.shape.tiers, clocks).is_none() {
             return Expected::Refused(PutError::NoLifetime);
         }
-        if let Err(refusal) = Reference::check(held, stated.precondition, clocks) {
+        let flights = &self.reference.flights;
+        let filled = stated
+            .lease
+            .and_then(|token| flights.fills.of(stated.name, token, clocks.boot));
+        let checked = Reference::check(held, stated.precondition, clocks);
+        match filled {
+            Some(Known::Yes(stored)) => return Expected::Again(stored, None),
+            Some(Known::Maybe(stored)) => {
+                let refusal = checked.err().unwrap_or(LeaseLost.into());
+                return Expected::Again(stored, Some(refusal));
+            }
+            None => {}
+        }
+        if let Err(refusal) = checked {
             return Expected::Refused(refusal);
         }
-        let flights = &self.reference.flights;
         let lease = stated
             .lease
             .map(|token| flights.current(stated.name, token, clocks.boot));
         if let Some(None) = lease {
-            return Expected::Refused(credcache::cache::LeaseLost.into());
+            return Expected::Refused(LeaseLost.into());
         }
+        let lease = lease.flatten();
         let evidence = Evidence {
-            granted: lease.flatten().map(|current| current.granted),
+            granted: lease.map(|known| known.what().granted),
             issued_at: stated.issued_at,
         };
         let fences = &self.reference.fences;
-        Expected::ByFences(fences.judge(stated.name, &stated.tags, evidence))
+        let judgement = fences.judge(stated.name, &stated.tags, evidence);
+        match lease {
+            Some(Known::Maybe(_)) => Expected::Perhaps(judgement),
+            _ => Expected::ByFences(judgement),
+        }
     }
 
     fn stored(&mut self, stated: Stated, value: Vec<u8>, stored: Stored) {
@@ -106,6 +135,7 @@ impl Episode<'_> {
             wall_end: self.clocks.wall + kept,
             boot_end: self.clocks.boot + kept,
             lead: lead(kept, stated.refresh_before),
+            covered: false,
         };
         assert_eq!(stored.version.number(), held.version);
         assert_eq!(stored.tier.index(), tier);
@@ -122,11 +152,17 @@ impl Episode<'_> {
             flights, counted, ..
         } = &mut self.reference;
         counted.add(Count::Puts);
-        if stated.lease.is_some() {
+        if let Some(token) = stated.lease {
+            let until = self.clocks.boot + FILL_REMEMBERED;
+            flights.fills.remember(name, token, stored, until);
+            if flights.lapsed.forget(name) {
+                counted.add(Count::LeasesFilled);
+                self.seen.add(Event::FilledLate);
+            }
             flights.end(name, Count::LeasesFilled, Over::Filled, counted);
             self.seen.add(Event::Filled);
-        } else {
-            flights.tell(name);
+        } else if flights.supersede(name, counted) {
+            self.seen.add(Event::Superseded);
         }
     }
 
@@ -143,6 +179,17 @@ impl Episode<'_> {
             flights.end(stated.name, Count::LeasesRevoked, over, counted);
             self.seen.add(Event::LostInPut);
         }
+        match expected {
+            Expected::Again(..) => {
+                flights.fills.forget(stated.name);
+                self.seen.add(Event::FillForgotten);
+            }
+            Expected::Perhaps(_) if refusal == LeaseLost.into() => {
+                flights.lapsed.forget(stated.name);
+                self.seen.add(Event::LapsedForgotten);
+            }
+            _ => {}
+        }
         self.seen.add(match (refusal, stated.issued_at) {
             (PutError::NoLifetime, _) => Event::NoLifetime,
             (PutError::Exists, _) => Event::Exists,
@@ -151,16 +198,15 @@ impl Episode<'_> {
             (PutError::Revoked, _) if matches!(expected, Expected::ByFences(Judgement::Either)) => {
                 Event::RefusedTooMuch
             }
+            (PutError::Revoked, _)
+                if matches!(expected, Expected::ByFences(Judgement::RefusedByAge)) =>
+            {
+                Event::RefusedByAge
+            }
             (PutError::Revoked, None) => Event::RefusedByGrant,
             (PutError::Revoked, Some(_)) => Event::RefusedByIssue,
             (PutError::TooManyNamespaces, _) => unreachable!("there is room for all"),
         });
-    }
-
-    fn see_accepted(&mut self, expected: &Expected) {
-        if let Expected::ByFences(Judgement::Accepted { forgotten: true }) = expected {
-            self.seen.add(Event::AcceptedAsForgotten);
-        }
     }
 }
 
@@ -168,11 +214,20 @@ impl Expected {
     fn allows(&self, answer: Result<Stored, PutError>) -> bool {
         match self {
             Self::Refused(expected) => answer == Err(*expected),
-            Self::ByFences(judgement) => match judgement {
-                Judgement::Refused => answer == Err(PutError::Revoked),
-                Judgement::Accepted { .. } => answer.is_ok(),
-                Judgement::Either => answer.is_ok() || answer == Err(PutError::Revoked),
-            },
+            Self::ByFences(judgement) => judgement.allows(answer),
+            Self::Again(stored, None) => answer == Ok(*stored),
+            Self::Again(stored, Some(refusal)) => answer == Ok(*stored) || answer == Err(*refusal),
+            Self::Perhaps(judgement) => judgement.allows(answer) || answer == Err(LeaseLost.into()),
+        }
+    }
+}
+
+impl Judgement {
+    fn allows(&self, answer: Result<Stored, PutError>) -> bool {
+        match self {
+            Self::Refused | Self::RefusedByAge => answer == Err(PutError::Revoked),
+            Self::Accepted => answer.is_ok(),
+            Self::Either => answer.is_ok() || answer == Err(PutError::Revoked),
         }
     }
 }

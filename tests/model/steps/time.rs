@@ -54,12 +54,32 @@ impl Episode<'_> {
                 self.pass_to_edge(left);
             }
             10 => {
-                let name = self.leased_name();
-                let flight = self.reference.flights.by_name.get(&name);
-                self.pass_to(flight.map(|flight| flight.due));
+                let edge = self.edge_of_a_lease();
+                self.pass_to(edge);
             }
             _ => self.outlive_a_revocation(),
         }
+    }
+
+    pub(super) fn pass_a_little(&mut self) {
+        let length = self.draw.length();
+        self.pass(length / 4096);
+    }
+
+    /// When a lease or a gate is over, or what is remembered of one that was.
+    fn edge_of_a_lease(&mut self) -> Option<u64> {
+        let name = self.held_name();
+        let flights = &self.reference.flights;
+        let flight = flights.by_name.get(&name);
+        let edges = [
+            flight.map(|flight| flight.due),
+            flight.and_then(|flight| Some(flight.lease?.end)),
+            flights.lapsed.by_name.get(&name).map(|one| one.until),
+            flights.fills.by_name.get(&name).map(|one| one.until),
+        ];
+        let mut edges: Vec<_> = edges.into_iter().flatten().collect();
+        let place = self.draw.place(edges.len())?;
+        Some(edges.swap_remove(place))
     }
 
     /// To the end of the time for which a revocation is remembered; and there

@@ -52,8 +52,8 @@ impl Stage {
         for followed in &*self.followed.lock().unwrap() {
             followed.judge(&record);
         }
-        let stored = record.iter().filter(|call| call.is_stored()).count();
-        assert_eq!(self.cache.counts(None).of(Count::Puts), stored as u64);
+        let stored: BTreeSet<u64> = record.iter().filter_map(Operation::stored).collect();
+        assert_eq!(self.cache.counts(None).of(Count::Puts), stored.len() as u64);
 
         for name in &names {
             let all = Invalidate {
@@ -86,7 +86,7 @@ fn name_of(operation: &Operation) -> Option<&history::Name> {
     match &operation.call {
         Call::Get(get) => Some(&get.name),
         Call::Put(put) => Some(&put.name),
-        Call::Invalidate(_) | Call::Abandon(_) => None,
+        Call::Invalidate(_) | Call::Extend(_) | Call::Abandon(_) => None,
     }
 }
 

@@ -49,6 +49,23 @@ impl Stage {
         self.ask_or_park(at, number).unwrap_or_else(Parked::told)
     }
 
+    /// Extends a lease by seconds; whether it could.
+    pub(crate) fn extend(&self, at: At, lease: Token, secs: u64) -> bool {
+        self.recorded(|| {
+            let ttl = Some(Duration::from_secs(secs));
+            let left = self.cache.extend_lease(name(at), lease, ttl, self.now());
+            let left = left
+                .ok()
+                .map(|left| u64::try_from(left.as_nanos()).unwrap());
+            let extend = history::Extend {
+                name: named(at),
+                lease: *lease.as_bytes(),
+                left,
+            };
+            (left.is_some(), Some(Call::Extend(extend)))
+        })
+    }
+
     /// Gives a lease back, for the next who waits.
     pub(crate) fn abandon(&self, at: At, lease: Token) {
         self.recorded(|| {
@@ -72,7 +89,7 @@ impl Stage {
     ) -> Result<Option<Lease>, Parked<'_>> {
         let ask = Ask {
             min_ttl: Duration::from_secs(least),
-            lease: Some(token(number)),
+            lease: Some(token(number).into()),
             wait,
         };
         self.recorded(|| {

@@ -16,12 +16,22 @@ struct Condition {
     precondition: Option<Precondition>,
     issued_at: Option<WallTime>,
     lease: Option<Token>,
+    refresh_before: Option<Duration>,
 }
 
 impl Stage {
     /// Stores a credential; its version.
     pub(crate) fn put(&self, at: At, secs: u64) -> Option<u64> {
         self.put_if(at, secs, None)
+    }
+
+    /// Stores one that is due to be refreshed at once; its version.
+    pub(crate) fn put_due(&self, at: At, secs: u64) -> Option<u64> {
+        let condition = Condition {
+            refresh_before: Some(Duration::from_secs(secs)),
+            ..Condition::default()
+        };
+        self.put_on(at, secs, condition)
     }
 
     /// Stores one on a condition; its version, or `None` if it was refused.
@@ -62,14 +72,20 @@ impl Stage {
             precondition,
             issued_at,
             lease,
+            refresh_before,
         } = condition;
         self.recorded(|| {
-            let value = format!("value {}", self.ticks.load(Relaxed)).into_bytes();
+            // A fill that is repeated brings the same.
+            let value = match lease {
+                Some(token) => format!("value of lease {:x?}", token.as_bytes()),
+                None => format!("value {}", self.ticks.load(Relaxed)),
+            };
+            let value = value.into_bytes();
             let put = Put {
                 name: name(at),
                 contents: self.contents(&value),
                 lifetime: Lifetime::For(Duration::from_secs(secs)),
-                refresh_before: None,
+                refresh_before,
                 tier: None,
                 issued_at,
                 lease,

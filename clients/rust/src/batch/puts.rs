@@ -12,19 +12,22 @@ use tonic_types::pb;
 use super::MAX_ITEMS;
 use crate::{
     Error, Put, Stored,
+    clock::BootInstant,
     proto::{
         BatchPutRequest, BatchPutResponse, BatchPutResult, PutRequest, batch_put_result::Outcome,
         credential_cache_service_client::CredentialCacheServiceClient as Stub,
     },
-    put,
+    put::sending::{aged, sent_ttl},
+    server_clock::ServerClock,
 };
 
 /// The largest message, in bytes, that the server takes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// The number of `requests` in the message.
 const REQUESTS: u32 = 1;
-/// More bytes than an item may grow by as its lifetime shrinks: whole seconds
-/// gain nanoseconds, and the lengths around them a digit each.
+/// More bytes than an item may grow by as its lifetime shrinks or becomes an end:
+/// whole seconds gain digits and nanoseconds, and the lengths around them a digit
+/// each.
 const GROWTH: usize = 16;
 
 /// What goes into one message.
@@ -36,7 +39,8 @@ pub(super) struct Part {
 
 struct Item {
     request: PutRequest,
-    ttl: Option<Duration>,
+    /// Of a relative lifetime.
+    ends: Option<BootInstant>,
 }
 
 /// A message, and which items of its part are in it.
@@ -47,11 +51,11 @@ pub(super) struct Attempt {
 
 /// As few parts as their order allows. A Put that is too large for a message has
 /// one alone, for the server to refuse.
-pub(super) fn divide(puts: Vec<Put>) -> impl Iterator<Item = Part> {
+pub(super) fn divide(puts: Vec<Put>, called: BootInstant) -> impl Iterator<Item = Part> {
     let mut items = puts
         .into_iter()
-        .map(|put| Item {
-            ttl: put.ttl(),
+        .map(move |put| Item {
+            ends: put.ends(called),
             request: put.into_request(),
         })
         .peekable();
@@ -75,12 +79,12 @@ impl Part {
             || self.items.len() < MAX_ITEMS && self.bytes + item.bytes() <= MAX_MESSAGE
     }
 
-    /// The message as it is sent `passed` after the batch was called.
-    pub(super) fn message(&self, passed: Duration) -> Result<Attempt, Error> {
+    /// The message as it is sent now.
+    pub(super) fn message(&self, server: &ServerClock) -> Result<Attempt, Error> {
         let mut requests = Vec::with_capacity(self.items.len());
         let mut included = Vec::with_capacity(self.items.len());
         for item in &self.items {
-            let aged = put::aged(item.request.clone(), item.ttl, passed);
+            let aged = aged(item.request.clone(), item.ends, server);
             included.push(aged.is_ok());
             requests.extend(aged.ok());
         }
@@ -100,15 +104,20 @@ impl Item {
     }
 }
 
-/// The rpc; answers with which items it was for.
+/// A relative lifetime that was sent first, which items were sent, and what was
+/// answered.
+pub(super) type Answered = (Option<Duration>, Vec<bool>, BatchPutResponse);
+
+/// The rpc.
 pub(super) async fn send(
     channel: Channel,
     attempt: Request<Attempt>,
-) -> Result<Response<(Vec<bool>, BatchPutResponse)>, Status> {
+) -> Result<Response<Answered>, Status> {
     let (metadata, extensions, Attempt { request, included }) = attempt.into_parts();
+    let ttl = request.requests.first().and_then(sent_ttl);
     let request = Request::from_parts(metadata, extensions, request);
     let response = Stub::new(channel).batch_put(request).await?;
-    Ok(response.map(|response| (included, response)))
+    Ok(response.map(|response| (ttl, included, response)))
 }
 
 /// The outcome of each item of a part.
@@ -176,6 +185,8 @@ pub(super) fn copies(error: Error, count: usize) -> impl Iterator<Item = Error> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
@@ -189,7 +200,8 @@ mod tests {
     }
 
     fn lengths(puts: Vec<Put>) -> Vec<usize> {
-        divide(puts).map(|part| part.len()).collect()
+        let parts = divide(puts, BootInstant::now());
+        parts.map(|part| part.len()).collect()
     }
 
     #[test]
@@ -206,9 +218,12 @@ mod tests {
         assert_eq!(lengths(vec![put("k", 5 * each), put("k", 1)]), [1, 1]);
         for odd in 0..64 {
             let puts = vec![put("k", 8 * 1024 - odd); 600];
-            let part = divide(puts).next().unwrap();
-            for passed in [Duration::ZERO, Duration::from_nanos(1), MINUTE / 7] {
-                let length = part.message(passed).unwrap().request.encoded_len();
+            let now = BootInstant::now();
+            let part = divide(puts, now).next().unwrap();
+            let known = ServerClock::default();
+            known.showed(SystemTime::UNIX_EPOCH + MINUTE * 30_000_000, now, now);
+            for server in [ServerClock::default(), known] {
+                let length = part.message(&server).unwrap().request.encoded_len();
                 assert!(length <= MAX_MESSAGE, "{length}");
                 assert!(length > MAX_MESSAGE - 24 * 1024, "{length}");
             }
@@ -217,10 +232,11 @@ mod tests {
 
     #[test]
     fn item_whose_lifetime_ended_is_left_out_of_the_message() {
-        let ended = Put::new("aws", "b", Secret::new("x"), Lifetime::Ttl(MINUTE / 2));
-        let part = divide(vec![put("a", 1), ended, put("c", 1)]).next();
-        let part = part.unwrap();
-        let attempt = part.message(MINUTE / 2).unwrap();
+        let server = ServerClock::default();
+        let ended = Put::new("aws", "b", Secret::new("x"), Lifetime::Ttl(Duration::ZERO));
+        let puts = vec![put("a", 1), ended.clone(), put("c", 1)];
+        let part = divide(puts, BootInstant::now()).next().unwrap();
+        let attempt = part.message(&server).unwrap();
         let keys: Vec<_> = attempt
             .request
             .requests
@@ -244,7 +260,8 @@ mod tests {
             &outcomes[..],
             [Ok(a), Err(Error::LifetimeEnded), Ok(c)] if (a.version, c.version) == (1, 2)
         ));
-        assert!(matches!(part.message(MINUTE), Err(Error::LifetimeEnded)));
+        let part = divide(vec![ended], BootInstant::now()).next().unwrap();
+        assert!(matches!(part.message(&server), Err(Error::LifetimeEnded)));
     }
 
     #[test]

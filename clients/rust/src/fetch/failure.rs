@@ -1,13 +1,15 @@
 //! What a fetch can fail with, and what becomes of a call that needed it.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
-use crate::Error;
+use crate::Error as CacheError;
 
 /// A fetch that failed, and for how long nobody should try again.
 ///
 /// The server keeps everybody else from fetching for that long, give or take
-/// some jitter and up to 5 minutes. `?` makes a retryable one of any error.
+/// some jitter and up to 5 minutes. `?` makes a retryable one of an error of
+/// type `E`. A fetch that has nothing to say of the time returns its own error
+/// instead: see [`FetchFailure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchError<E> {
     pub(super) error: E,
@@ -47,17 +49,72 @@ impl<E> From<E> for FetchError<E> {
     }
 }
 
+/// What a fetch may fail with: a [`FetchError`], or any error that becomes a
+/// `Box<dyn Error + Send + Sync>`, which then counts as
+/// [retryable](FetchError::retryable). So does `anyhow::Error`, and `?` works in
+/// a fetch that returns it.
+///
+/// ```no_run
+/// # use std::{error::Error, time::Duration};
+/// # use credcache_client::{Client, Fetched, Lifetime, Secret};
+/// # async fn example(client: Client) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// async fn issue() -> Result<Fetched, Box<dyn Error + Send + Sync>> {
+///     let answer = std::fs::read("token")?;
+///     let seconds = String::from_utf8(std::fs::read("seconds")?)?.parse()?;
+///     let lifetime = Lifetime::Ttl(Duration::from_secs(seconds));
+///     Ok(Fetched::new(Secret::new(answer), lifetime))
+/// }
+///
+/// let credential = client.get_or_fetch("oauth", "billing", issue).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait FetchFailure {
+    /// The error as [`GetOrFetchError::Fetch`] holds it.
+    type Error;
+
+    /// The error, and for how long nobody should try again.
+    fn into_fetch_error(self) -> FetchError<Self::Error>;
+}
+
+impl<E> FetchFailure for FetchError<E> {
+    type Error = E;
+
+    fn into_fetch_error(self) -> Self {
+        self
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> FetchFailure for E {
+    type Error = E;
+
+    fn into_fetch_error(self) -> FetchError<E> {
+        FetchError::retryable(self)
+    }
+}
+
 /// How long nobody fetches after a failure that may pass.
 pub(super) const SOON: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(30);
 
 /// Why [`get_or_fetch`](crate::Client::get_or_fetch) has no credential.
+///
+/// An error whatever `E` is, as long as it can be printed: `anyhow::Error` isn't
+/// one itself. So the message of [`Fetch`](Self::Fetch) holds what the fetch
+/// said, and no `source`; the variant holds the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetOrFetchError<E> {
     /// This call's own fetch failed.
-    #[error("the credential couldn't be fetched")]
-    Fetch(#[source] E),
+    #[error("the credential couldn't be fetched: {0:#}")]
+    Fetch(E),
+    /// What this call's own fetch brought had ended already: look at what the
+    /// issuer answers, and at the clocks.
+    #[error("the issuer answered a credential whose lifetime had ended already")]
+    IssuedEnded,
+    /// Each time the credential's lifetime ended before it could be handed out.
+    #[error("the credential's lifetime ended before it could be handed out")]
+    Ended,
     /// Somebody's fetch failed a moment ago, so nobody fetches now.
     #[error("fetching the credential has failed: it may be tried again in {retry_after:?}")]
     Closed {
@@ -84,7 +141,7 @@ pub enum GetOrFetchError<E> {
     /// [`Refusal`](crate::Refusal). Or it has an outage, and
     /// [`OnOutage::Fail`](crate::OnOutage::Fail) was asked for.
     #[error(transparent)]
-    Cache(#[from] Error),
+    Cache(#[from] CacheError),
 }
 
 impl<E> GetOrFetchError<E> {
@@ -94,24 +151,56 @@ impl<E> GetOrFetchError<E> {
             Self::Closed { retry_after } => Some(*retry_after),
             Self::Pending { retry_after } => *retry_after,
             Self::Cache(error) => error.retry_after(),
-            Self::Fetch(_) | Self::TimedOut | Self::Revoked | Self::Panicked => None,
+            Self::Fetch(_)
+            | Self::IssuedEnded
+            | Self::Ended
+            | Self::TimedOut
+            | Self::Revoked
+            | Self::Panicked => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{error::Error as _, io};
+    use std::io;
 
     use super::*;
 
+    fn is_error<E: Error + Send + Sync + 'static>(error: E) -> String {
+        error.to_string()
+    }
+
     #[test]
-    fn cause_of_a_failed_fetch_can_be_asked_for() {
-        let failure = GetOrFetchError::Fetch(io::Error::other("the issuer is down"));
+    fn failed_fetch_is_an_error_that_says_what_the_fetch_said_whatever_its_type() {
+        let down = io::Error::other("the issuer is down");
+        let expected = "the credential couldn't be fetched: the issuer is down";
+        assert_eq!(is_error(GetOrFetchError::Fetch(down)), expected);
+        let said = GetOrFetchError::Fetch("the issuer is down");
+        assert_eq!(is_error(said), expected);
+        let of_many = anyhow::Error::msg("connection refused").context("the issuer is down");
         assert_eq!(
-            failure.source().map(ToString::to_string).as_deref(),
-            Some("the issuer is down")
+            is_error(GetOrFetchError::Fetch(of_many)),
+            format!("{expected}: connection refused")
         );
+    }
+
+    #[test]
+    fn question_mark_works_inside_and_outside_of_a_fetch() {
+        fn run<X: FetchFailure>(
+            fetch: impl Fn() -> Result<(), X>,
+        ) -> Result<(), GetOrFetchError<X::Error>> {
+            fetch().map_err(|error| GetOrFetchError::Fetch(error.into_fetch_error().error))
+        }
+        fn caller() -> anyhow::Result<()> {
+            run(|| -> anyhow::Result<()> {
+                let _: u32 = "not a number".parse()?;
+                anyhow::bail!("unreachable")
+            })?;
+            Ok(())
+        }
+        let error = caller().unwrap_err().to_string();
+        assert!(error.contains("invalid digit"), "{error}");
     }
 
     #[test]

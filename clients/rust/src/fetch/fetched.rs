@@ -5,8 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    Credential, Error, Lifetime, Put, Secret,
+    Credential, Lifetime, Put, Secret,
     clock::{self, BootInstant},
+    judged::Unjudged,
 };
 
 /// A credential as the issuer gave it, for
@@ -58,8 +59,9 @@ impl Fetched {
         Self(self.0.tier(tier))
     }
 
-    /// The credential, not stored yet, of a fetch that began at `begun`.
-    pub(super) fn credential(&self, begun: BootInstant) -> Result<Credential, Error> {
+    /// The credential, not stored yet, of a fetch that began at `begun`; `None`
+    /// if it has ended already.
+    pub(super) fn credential(&self, begun: BootInstant) -> Option<Unjudged> {
         // Read in this order: what passes in between shortens the lifetime.
         let boot = BootInstant::now();
         let wall = clock::wall_now();
@@ -68,14 +70,14 @@ impl Fetched {
             Lifetime::ExpiresAt(at) => at.duration_since(wall).unwrap_or_default(),
         };
         if left.is_zero() {
-            return Err(Error::LifetimeEnded);
+            return None;
         }
         let expires_at = match self.0.lifetime {
-            Lifetime::Ttl(_) => wall.checked_add(left).ok_or(Error::LifetimeEnded)?,
+            Lifetime::Ttl(_) => wall.checked_add(left)?,
             Lifetime::ExpiresAt(at) => at,
         };
         let refresh_before = self.0.refresh_before.unwrap_or_else(|| ahead(left));
-        Ok(Credential {
+        Some(Unjudged::new(Credential {
             value: self.0.value.clone(),
             expires_at,
             refresh_at: expires_at
@@ -85,7 +87,7 @@ impl Fetched {
             tier: String::new(),
             attributes: self.0.attributes.clone(),
             deadline: boot.after(left),
-        })
+        }))
     }
 
     /// Its end, if the issuer stated one.
@@ -96,13 +98,14 @@ impl Fetched {
         }
     }
 
-    /// The Put of it, for what is left of `credential`, which it became.
+    /// The Put of `credential`, which it became.
     pub(super) fn put(self, namespace: &str, key: &str, credential: &Credential) -> Put {
-        let lifetime = match self.0.lifetime {
-            Lifetime::Ttl(_) => Lifetime::Ttl(credential.remaining()),
-            at @ Lifetime::ExpiresAt(_) => at,
-        };
-        self.0.with_place(namespace, key, lifetime)
+        self.0.with_place(namespace, key, credential.deadline)
+    }
+
+    /// Whether there is no value: nothing that anybody could use.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.value.expose().is_empty()
     }
 
     /// The same, issued no earlier than `at` unless the fetch knows better.
@@ -114,8 +117,10 @@ impl Fetched {
     }
 }
 
-/// How long before its end the server would have a credential fetched anew.
-fn ahead(lifetime: Duration) -> Duration {
+/// How long before its end the server would have a credential fetched anew, if
+/// it added no jitter. The server's own rule stands in its core; a test of the
+/// whole compares the two.
+pub(crate) fn ahead(lifetime: Duration) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let ahead = if lifetime <= 20 * MINUTE {
         5 * MINUTE
@@ -124,7 +129,8 @@ fn ahead(lifetime: Duration) -> Duration {
     } else {
         60 * MINUTE
     };
-    ahead.min(lifetime / 2)
+    // Short of half by what the server's jitter may add.
+    ahead.min((lifetime / 22).saturating_mul(10))
 }
 
 #[cfg(test)]
@@ -142,9 +148,10 @@ mod tests {
         let begun = BootInstant::now();
         let fetched = fetched(Lifetime::Ttl(MINUTE));
         let credential = fetched.credential(begun).unwrap();
+        let credential = credential.seen();
         assert_eq!(credential.deadline, begun.after(MINUTE));
-        let put = fetched.put("aws", "reader", &credential);
-        assert!(matches!(put.lifetime, Lifetime::Ttl(left) if left <= MINUTE));
+        let put = fetched.put("aws", "reader", credential);
+        assert_eq!(put.ends(begun.after(MINUTE)), Some(begun.after(MINUTE)));
         let ahead = credential.expires_at.duration_since(credential.refresh_at);
         assert!(ahead.unwrap() <= MINUTE / 2);
     }
@@ -154,11 +161,13 @@ mod tests {
         let at = clock::wall_now() + MINUTE;
         let fetched = fetched(Lifetime::ExpiresAt(at)).refresh_before(MINUTE / 4);
         let credential = fetched.credential(BootInstant::now()).unwrap();
+        let credential = credential.seen();
         assert_eq!(credential.expires_at, at);
         assert_eq!(credential.refresh_at, at - MINUTE / 4);
         assert!(credential.remaining() <= MINUTE);
-        let put = fetched.put("aws", "reader", &credential);
+        let put = fetched.put("aws", "reader", credential);
         assert_eq!(put.lifetime, Lifetime::ExpiresAt(at));
+        assert_eq!(put.ends(BootInstant::now()), None);
     }
 
     #[test]
@@ -166,7 +175,7 @@ mod tests {
         let over = SystemTime::UNIX_EPOCH + MINUTE;
         for lifetime in [Lifetime::Ttl(Duration::ZERO), Lifetime::ExpiresAt(over)] {
             let ended = fetched(lifetime).credential(BootInstant::now());
-            assert!(matches!(ended, Err(Error::LifetimeEnded)), "{lifetime:?}");
+            assert!(ended.is_none(), "{lifetime:?}");
         }
     }
 
@@ -182,8 +191,12 @@ mod tests {
 
     #[test]
     fn refresh_is_never_before_half_the_lifetime() {
-        for (minutes, expected) in [(2, 1), (15, 5), (20, 5), (60, 15), (89, 15), (600, 60)] {
+        for (minutes, expected) in [(15, 5), (20, 5), (60, 15), (89, 15), (600, 60)] {
             assert_eq!(ahead(minutes * MINUTE), expected * MINUTE, "{minutes}");
+        }
+        for minutes in 1..=10 {
+            let lifetime = minutes * MINUTE;
+            assert!(ahead(lifetime) + ahead(lifetime) / 10 <= lifetime / 2);
         }
     }
 }

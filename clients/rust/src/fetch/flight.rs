@@ -1,26 +1,36 @@
-//! One fetch, from its beginning to the Put of what it brought, in a task of its
-//! own: neither the deadline nor the end of a caller touches it.
+//! One fetch, from its beginning to the Put of what it brought.
+//!
+//! In a task of its own neither the deadline nor the end of a caller touches it.
 
-use std::{mem, sync::Arc, thread, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
+    sync::oneshot::{self, error::RecvError},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
-    FetchError, Fetched,
+    FetchError, FetchFailure, Fetched, Fetches, LEASE_TTL,
     failure::SOON,
     flights::{Entry, Outcome},
+    kept::Since,
 };
 use crate::{
-    Client, Code, Credential, Error, Lease,
+    Client, Code, Credential, Error, Lease, Measured,
     clock::{self, BootInstant},
+    judged::Unjudged,
 };
 
 /// A fetch that is about to begin.
-pub(super) struct Flight<F> {
+pub(crate) struct Flight<F> {
     /// Its timeout is what the cache may cost before it is done without.
     pub(super) client: Client,
     pub(super) namespace: String,
@@ -28,6 +38,8 @@ pub(super) struct Flight<F> {
     pub(super) fetch: Arc<F>,
     /// How long the fetch may take.
     pub(super) limit: Duration,
+    /// How long what was fetched is kept if the cache is away.
+    pub(super) keep: Duration,
     pub(super) lease: Option<Lease>,
     pub(super) entry: Option<Entry>,
     /// The cache can't be reached: hand out first, and store if it can be done.
@@ -35,41 +47,67 @@ pub(super) struct Flight<F> {
 }
 
 /// How it ended, for the one who began it.
-pub(super) enum Landing<E> {
+pub(crate) enum Landing<E> {
     /// Fetched; and stored, unless the cache couldn't.
-    Ready(Arc<Credential>),
+    Ready(Unjudged<Arc<Credential>>),
     /// Fetched, but the lease had run out: somebody else may have stored a later
     /// one.
-    LeaseLost(Arc<Credential>),
+    LeaseLost(Unjudged<Arc<Credential>>),
     /// Fetched, and revoked meanwhile: it must not be used.
     Revoked,
+    /// What the issuer answered had ended already.
+    Ended,
     Failed(E),
     TimedOut,
     /// What was fetched is nothing that the cache stores.
     Refused(Error),
 }
 
-impl<F, Fut, E> Flight<F>
+/// When a fetch began.
+struct Begun {
+    boot: BootInstant,
+    /// By the server's wall clock, if that is known.
+    wall: SystemTime,
+    since: Since,
+}
+
+impl<F, Fut, X> Flight<F>
 where
     F: Fn() -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Fetched, FetchError<E>>> + Send + 'static,
-    E: Send + 'static,
+    Fut: Future<Output = Result<Fetched, X>> + Send + 'static,
+    X: FetchFailure + 'static,
+    X::Error: Send + 'static,
 {
-    /// Begins it. If the fetch panics, the receiver learns that nothing comes.
-    pub(super) fn spawn(self) -> oneshot::Receiver<Landing<E>> {
+    /// Begins it in a task. If the fetch panics, the receiver learns that nothing
+    /// comes.
+    pub(crate) fn spawn(self) -> oneshot::Receiver<Landing<X::Error>> {
         let (report, landing) = oneshot::channel();
         tokio::spawn(self.run(report));
         landing
     }
+}
 
-    /// The same within the caller's own future.
-    pub(super) async fn run(self, report: oneshot::Sender<Landing<E>>) {
+impl<F, Fut, X> Flight<F>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<Fetched, X>>,
+    X: FetchFailure,
+{
+    /// The same within the caller's own future, and ended with it.
+    pub(super) async fn in_place(self) -> Result<Landing<X::Error>, RecvError> {
+        let (report, landing) = oneshot::channel();
+        self.run(report).await;
+        landing.await
+    }
+
+    pub(super) async fn run(self, report: oneshot::Sender<Landing<X::Error>>) {
         let Self {
             client,
             namespace,
             key,
             fetch,
             limit,
+            keep,
             lease,
             entry,
             outage,
@@ -80,43 +118,90 @@ where
             key,
             lease,
         };
-        let begun = BootInstant::now();
-        let begun_at = clock::wall_now();
-        let (failure, retry_after) = match timeout(limit, fetch()).await {
-            Ok(Ok(fetched)) => match fetched.credential(begun) {
-                Ok(credential) => {
+        let begun = held.begin();
+        let fetched = held.extended(timeout(limit, fetch())).await;
+        let fetched = fetched.map(|fetched| fetched.map_err(X::into_fetch_error));
+        let took = BootInstant::now().since(begun.boot);
+        let (failure, retry_after) = match fetched {
+            Ok(Ok(fetched)) => match fetched.credential(begun.boot) {
+                Some(credential) => {
+                    held.client.metrics.record(Measured::Fetched { took });
                     // Without a lease, the instant when the fetch began stands in
                     // for when it was issued: a revocation since then counts.
                     let fetched = match held.lease {
                         Some(_) => fetched,
-                        None => fetched.issued_after(begun_at),
+                        None => fetched.issued_after(begun.wall),
                     };
-                    return held
-                        .deliver(fetched, credential, entry, outage, report)
-                        .await;
+                    let delivery = Delivery {
+                        begun,
+                        keep,
+                        entry,
+                        report,
+                    };
+                    return held.deliver(fetched, credential, outage, delivery).await;
                 }
-                Err(error) => (Landing::Refused(error), SOON),
+                None => (Landing::Ended, SOON),
             },
             Ok(Err(FetchError { error, retry_after })) => (Landing::Failed(error), retry_after),
             Err(_) => (Landing::TimedOut, SOON),
         };
+        held.client.metrics.record(Measured::FetchFailed { took });
         let retry_after = retry_after.min(LONGEST_CLOSED);
         held.give_back(Some(retry_after)).await;
         // Who waits for the end of what it began waits no longer.
         drop(fetch);
         if let Some(entry) = entry {
             entry.tell(Outcome::Closed(Instant::now() + retry_after));
-            let _ = report.send(failure);
             // Who asks until then, and can't ask the server, finds it closed.
-            sleep(retry_after).await;
-        } else {
-            let _ = report.send(failure);
+            tokio::spawn(async move {
+                sleep(retry_after).await;
+                drop(entry);
+            });
         }
+        let _ = report.send(failure);
     }
 }
 
+/// Between two extensions of a lease, however short it is.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// As long as the server keeps a key from being fetched.
 const LONGEST_CLOSED: Duration = Duration::from_secs(300);
+
+/// What becomes of what was fetched, beside the Put.
+struct Delivery<E> {
+    begun: Begun,
+    keep: Duration,
+    entry: Option<Entry>,
+    report: oneshot::Sender<Landing<E>>,
+}
+
+impl<E> Delivery<E> {
+    /// Tells the caller and the followers. Who comes later doesn't find them any
+    /// more, but asks the server.
+    fn hand_out(self, credential: Unjudged<Credential>) {
+        let credential = credential.map(Arc::new);
+        if let Some(entry) = self.entry {
+            entry.tell(Outcome::Ready(credential.clone()));
+        }
+        let _ = self.report.send(Landing::Ready(credential));
+    }
+
+    /// The same without the cache: who comes later, and can't ask the server
+    /// either, finds it for a while.
+    fn hand_out_and_keep(self, held: &Held, credential: Unjudged<Credential>) {
+        let until = self.begun.boot.after(self.keep);
+        let credential = credential.map(Arc::new);
+        let fetches = &held.client.fetches;
+        let name = (&held.namespace[..], &held.key[..]);
+        fetches
+            .kept
+            .keep(name, &credential, self.begun.since, until);
+        if let Some(entry) = self.entry {
+            entry.tell(Outcome::Ready(credential.clone()));
+        }
+        let _ = self.report.send(Landing::Ready(credential));
+    }
+}
 
 /// A key being fetched, and its lease if there is one. Gives it back when it is
 /// dropped, as it is when the fetch panics or the runtime ends.
@@ -128,51 +213,104 @@ struct Held {
 }
 
 impl Held {
+    fn begin(&self) -> Begun {
+        let Fetches { kept, .. } = &*self.client.fetches;
+        let since = kept.begin();
+        // Read in this order: what passes in between makes it no younger.
+        let wall = clock::wall_now();
+        let boot = BootInstant::now();
+        let wall = self.client.server_clock.earliest(boot).unwrap_or(wall);
+        Begun { boot, wall, since }
+    }
+
+    /// Runs the fetch, and keeps the lease while it runs.
+    async fn extended<T>(&self, fetch: impl Future<Output = T>) -> T {
+        let Some(lease) = &self.lease else {
+            return fetch.await;
+        };
+        tokio::select! {
+            biased;
+            fetched = fetch => fetched,
+            never = self.extend(lease) => match never {},
+        }
+    }
+
+    async fn extend(&self, lease: &Lease) -> Infallible {
+        let client = self.client.with_timeout(self.client.timeout.min(LEASE_TTL));
+        let mut lasts = lease.ttl;
+        loop {
+            sleep((lasts / 3).max(SHORTEST_PAUSE)).await;
+            let extended = client
+                .extend_lease(&self.namespace, &self.key, &lease.token, LEASE_TTL)
+                .await;
+            match extended {
+                Ok(ttl) => lasts = ttl,
+                // The next one may get there in time.
+                Err(error) if error.is_outage() => {}
+                // Whether what is being fetched may still be stored is for the
+                // server to say once it is there.
+                Err(_) => return pending().await,
+            }
+        }
+    }
+
     async fn deliver<E>(
         mut self,
         fetched: Fetched,
-        mut credential: Credential,
-        entry: Option<Entry>,
+        mut credential: Unjudged<Credential>,
         outage: bool,
-        report: oneshot::Sender<Landing<E>>,
+        delivery: Delivery<E>,
     ) {
         let stated_end = fetched.stated_end();
-        let mut put = fetched.put(&self.namespace, &self.key, &credential);
+        let is_empty = fetched.is_empty();
+        let mut put = fetched.put(&self.namespace, &self.key, credential.seen());
         if let Some(lease) = &self.lease {
             put = put.lease(lease);
         }
         if outage {
-            let _ = report.send(ready(credential, entry));
-            let _ = self.client.put(put).await;
+            delivery.hand_out_and_keep(&self, credential);
+            if self.client.put(put).await.is_err() {
+                self.client.metrics.record(Measured::NotStored);
+            }
             return;
         }
-        let landing = match self.client.put(put).await {
+        // Of a short life no more than half is spent on storing it.
+        let timeout = self.client.timeout.min(credential.seen().remaining() / 2);
+        let error = match self.client.with_timeout(timeout).put(put).await {
             Ok(stored) => {
                 self.lease = None;
-                credential.was_stored(stored, stated_end);
-                ready(credential, entry)
+                credential.inner_mut().was_stored(stored, stated_end);
+                delivery.hand_out(credential);
+                return;
             }
-            Err(error) => match refused(&error) {
-                Refused::Revoked => {
-                    self.give_back(None).await;
-                    Landing::Revoked
-                }
-                Refused::LeaseLost => {
-                    self.lease = None;
-                    Landing::LeaseLost(Arc::new(credential))
-                }
-                Refused::Outage => {
-                    let _ = report.send(ready(credential, entry));
-                    self.give_back(None).await;
-                    return;
-                }
-                Refused::Input => {
-                    self.give_back(Some(SOON)).await;
-                    Landing::Refused(error)
-                }
-            },
+            Err(error) => error,
         };
-        let _ = report.send(landing);
+        self.client.metrics.record(Measured::NotStored);
+        let refused = refused(&error);
+        match refused {
+            Refused::Outage => {
+                delivery.hand_out_and_keep(&self, credential);
+                self.give_back(None).await;
+            }
+            // Whoever waits for it is better off with one of its own.
+            Refused::TooLarge if !is_empty => {
+                delivery.hand_out(credential);
+                self.give_back(None).await;
+            }
+            Refused::Revoked => {
+                self.give_back(None).await;
+                let _ = delivery.report.send(Landing::Revoked);
+            }
+            Refused::LeaseLost => {
+                self.lease = None;
+                let credential = credential.map(Arc::new);
+                let _ = delivery.report.send(Landing::LeaseLost(credential));
+            }
+            Refused::Input | Refused::TooLarge => {
+                self.give_back(Some(SOON)).await;
+                let _ = delivery.report.send(Landing::Refused(error));
+            }
+        }
     }
 
     /// Gives the lease back, if there is one; in vain if the cache can't be
@@ -205,21 +343,13 @@ impl Drop for Held {
     }
 }
 
-/// Tells the followers. Who comes later doesn't find them any more, but asks the
-/// server.
-fn ready<E>(credential: Credential, entry: Option<Entry>) -> Landing<E> {
-    let credential = Arc::new(credential);
-    if let Some(entry) = entry {
-        entry.tell(Outcome::Ready(Arc::clone(&credential)));
-    }
-    Landing::Ready(credential)
-}
-
 /// Why a Put of what was fetched failed.
+#[derive(Clone, Copy)]
 enum Refused {
     Revoked,
     LeaseLost,
     Outage,
+    TooLarge,
     Input,
 }
 
@@ -231,6 +361,22 @@ fn refused(error: &Error) -> Refused {
         // Of two reasons to abort, the one that forbids more.
         _ if aborted => Refused::Revoked,
         _ if error.is_outage() => Refused::Outage,
+        _ if is_too_large(error) => Refused::TooLarge,
         _ => Refused::Input,
+    }
+}
+
+/// The value is at fault, and nothing else; or the whole message.
+fn is_too_large(error: &Error) -> bool {
+    let Error::Refused(refusal) = error else {
+        return false;
+    };
+    match refusal.code {
+        Code::InvalidArgument => {
+            let mut fields = refusal.violations.iter();
+            !refusal.violations.is_empty() && fields.all(|violation| violation.field == "value")
+        }
+        Code::OutOfRange => true,
+        _ => false,
     }
 }

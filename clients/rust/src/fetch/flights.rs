@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::Credential;
+use crate::{Credential, judged::Unjudged};
 
 /// More than these aren't kept: beyond, each caller fetches for itself.
 const MOST: usize = 16 * 1024;
@@ -25,7 +25,7 @@ pub(super) type Seat = watch::Receiver<Option<Outcome>>;
 /// How a flight ended, for those who only follow it.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Ready(Arc<Credential>),
+    Ready(Unjudged<Arc<Credential>>),
     /// It failed: nobody fetches until then.
     Closed(Instant),
 }

@@ -19,8 +19,11 @@ use crate::{Credential, clock::BootInstant};
 /// What an entry takes beside its own bytes: the table, the credential, the
 /// counts of its handles.
 const ENTRY_OVERHEAD: usize = 320;
-/// A shard much smaller couldn't keep a credential of the largest size.
-const SMALLEST_SHARD: u64 = 512 * 1024;
+/// The most that a server may be set to store as one credential: 1 MiB of value
+/// and 4 KiB of attributes, under a key of 1 KiB.
+const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + ENTRY_OVERHEAD as u64;
+/// A shard keeps nothing that takes more than 97 % of it, and says nothing.
+const SMALLEST_SHARD: u64 = LARGEST * 100 / 97 + 1;
 /// Keys up to here need no memory of their own: the name of a role with its
 /// account, mostly.
 const SHORT: usize = 46;
@@ -189,5 +192,35 @@ impl Weighter<Kept, Arc<Credential>> for Weight {
             .sum();
         let own = kept.key.bytes().len() + credential.value.expose().len() + attributes;
         (own + ENTRY_OVERHEAD).try_into().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn largest() -> Arc<Credential> {
+        let mut credential = Credential::until(
+            Secret::new(vec![7; 1024 * 1024]),
+            BootInstant::from_nanos(u64::MAX),
+        );
+        credential
+            .attributes
+            .insert("name".into(), "x".repeat(4 * 1024 - 4));
+        Arc::new(credential)
+    }
+
+    // Found when a shard was half as large as what a server may be set to store.
+    #[test]
+    fn credential_of_the_largest_size_is_kept() {
+        let key = "k".repeat(1024);
+        for capacity in [SMALLEST_SHARD, 2 << 20, 3 << 20, 16 << 20, 100 << 20] {
+            let store = Store::new(capacity);
+            store.keep(&key, &largest(), 1);
+            assert!(store.get(&key, |_| true).is_some(), "{capacity}");
+            store.keep("other", &largest(), 1);
+            assert!(store.get("other", |_| true).is_some(), "{capacity}");
+        }
     }
 }

@@ -38,9 +38,22 @@ impl<Message, Answer> Call<Message, Answer> {
 
     pub(crate) fn refuse(self, code: Code, reason: &str) {
         let details = ErrorDetails::with_error_info(reason, "credcache", []);
-        let _ = self
-            .reply
-            .send(Err(Status::with_error_details(code, "", details)));
+        self.fail(Status::with_error_details(code, "", details));
+    }
+
+    /// A field of the request breaks a rule.
+    pub(crate) fn refuse_field(self, field: &str) {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "credcache", []);
+        details.add_bad_request_violation(field, "breaks a rule");
+        self.fail(Status::with_error_details(
+            Code::InvalidArgument,
+            "",
+            details,
+        ));
+    }
+
+    pub(crate) fn fail(self, status: Status) {
+        let _ = self.reply.send(Err(status));
     }
 }
 
@@ -49,6 +62,8 @@ pub(crate) struct Fake {
     gets: mpsc::Receiver<Call<GetRequest, GetResponse>>,
     puts: mpsc::Receiver<Call<PutRequest, PutResponse>>,
     abandons: mpsc::Receiver<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    extensions: mpsc::Receiver<Call<ExtendLeaseRequest, ExtendLeaseResponse>>,
+    batch_gets: mpsc::Receiver<Call<BatchGetRequest, BatchGetResponse>>,
     watches: mpsc::Receiver<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
 }
 
@@ -59,11 +74,15 @@ impl Fake {
         let (get, gets) = mpsc::channel(64);
         let (put, puts) = mpsc::channel(64);
         let (abandon, abandons) = mpsc::channel(64);
+        let (extend, extensions) = mpsc::channel(64);
+        let (batch_get, batch_gets) = mpsc::channel(64);
         let (watch, watches) = mpsc::channel(64);
         let service = CredentialCacheServiceServer::new(Handle {
             get,
             put,
             abandon,
+            extend,
+            batch_get,
             watch,
         });
         let incoming = TcpListenerStream::new(listener);
@@ -77,6 +96,8 @@ impl Fake {
             gets,
             puts,
             abandons,
+            extensions,
+            batch_gets,
             watches,
         }
     }
@@ -93,12 +114,25 @@ impl Fake {
         self.gets.recv().await.unwrap()
     }
 
+    /// A Get that has been asked already, if there is one.
+    pub(crate) fn asked(&mut self) -> Option<Call<GetRequest, GetResponse>> {
+        self.gets.try_recv().ok()
+    }
+
     pub(crate) async fn put(&mut self) -> Call<PutRequest, PutResponse> {
         self.puts.recv().await.unwrap()
     }
 
     pub(crate) async fn abandon(&mut self) -> Call<AbandonLeaseRequest, AbandonLeaseResponse> {
         self.abandons.recv().await.unwrap()
+    }
+
+    pub(crate) async fn extension(&mut self) -> Call<ExtendLeaseRequest, ExtendLeaseResponse> {
+        self.extensions.recv().await.unwrap()
+    }
+
+    pub(crate) async fn batch_get(&mut self) -> Call<BatchGetRequest, BatchGetResponse> {
+        self.batch_gets.recv().await.unwrap()
     }
 
     /// Accepts the next watch.
@@ -122,6 +156,8 @@ impl Fake {
         self.gets.try_recv().is_err()
             && self.puts.try_recv().is_err()
             && self.abandons.try_recv().is_err()
+            && self.extensions.try_recv().is_err()
+            && self.batch_gets.try_recv().is_err()
     }
 }
 
@@ -129,6 +165,15 @@ pub(crate) const TTL: Duration = Duration::from_secs(600);
 
 pub(crate) fn span(span: Duration) -> prost_types::Duration {
     span.try_into().unwrap()
+}
+
+/// A hit with this long to live.
+pub(crate) fn hit_for(value: &'static str, version: u64, ttl: Duration) -> GetResponse {
+    let mut hit = hit(value, version);
+    if let Some(get_response::Outcome::Credential(credential)) = &mut hit.outcome {
+        credential.ttl = Some(span(ttl));
+    }
+    hit
 }
 
 pub(crate) fn hit(value: &'static str, version: u64) -> GetResponse {
@@ -172,6 +217,15 @@ pub(crate) fn leased(mut answer: GetResponse, token: &'static str) -> GetRespons
     answer
 }
 
+/// A miss, and a lease that lasts this long.
+pub(crate) fn granted_for(token: &'static str, ttl: Duration) -> GetResponse {
+    let mut answer = granted(token);
+    if let Some(lease) = &mut answer.lease {
+        lease.ttl = Some(span(ttl));
+    }
+    answer
+}
+
 pub(crate) fn granted(token: &'static str) -> GetResponse {
     leased(miss(MissReason::NotFound, None), token)
 }
@@ -211,6 +265,8 @@ struct Handle {
     get: mpsc::Sender<Call<GetRequest, GetResponse>>,
     put: mpsc::Sender<Call<PutRequest, PutResponse>>,
     abandon: mpsc::Sender<Call<AbandonLeaseRequest, AbandonLeaseResponse>>,
+    extend: mpsc::Sender<Call<ExtendLeaseRequest, ExtendLeaseResponse>>,
+    batch_get: mpsc::Sender<Call<BatchGetRequest, BatchGetResponse>>,
     watch: mpsc::Sender<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
 }
 
@@ -245,6 +301,13 @@ impl CredentialCacheService for Handle {
         ask(&self.abandon, request).await
     }
 
+    async fn extend_lease(
+        &self,
+        request: Request<ExtendLeaseRequest>,
+    ) -> Result<Response<ExtendLeaseResponse>, Status> {
+        ask(&self.extend, request).await
+    }
+
     async fn watch(
         &self,
         request: Request<WatchRequest>,
@@ -266,9 +329,9 @@ impl CredentialCacheService for Handle {
 
     async fn batch_get(
         &self,
-        _: Request<BatchGetRequest>,
+        request: Request<BatchGetRequest>,
     ) -> Result<Response<BatchGetResponse>, Status> {
-        Err(Status::unimplemented("no test asks for it"))
+        ask(&self.batch_get, request).await
     }
 
     async fn batch_put(

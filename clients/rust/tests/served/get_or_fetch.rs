@@ -14,7 +14,9 @@ use credcache_client::{
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::fake::{
-    Fake, TTL, granted, hit, leased, miss, pending, served::MissReason, span, stored,
+    Fake, TTL, granted, granted_for, hit, leased, miss, pending,
+    served::{ExtendLeaseResponse, MissReason},
+    span, stored,
 };
 
 type Outcome = Result<Credential, GetOrFetchError<&'static str>>;
@@ -64,7 +66,11 @@ async fn holder_of_the_lease_fetches_and_stores() {
     let mut server = Fake::start().await;
     let issuer = Issuer::default();
     let outcome = call(&server.client(), &issuer);
-    server.get().await.answer(granted("lease"));
+    let get = server.get().await;
+    // So that a holder that vanishes costs no more.
+    let three_seconds = Duration::from_secs(3);
+    assert_eq!(get.request.lease_ttl, Some(span(three_seconds)));
+    get.answer(granted("lease"));
     let put = server.put().await;
     assert_eq!(
         (&put.request.namespace[..], &put.request.key[..]),
@@ -273,7 +279,7 @@ async fn panic_in_the_fetch_gives_the_lease_back() {
     let outcome = tokio::spawn(async move {
         let fetch = || async { panic!("a defect of the fetch") };
         client
-            .get_or_fetch::<_, _, ()>("aws", "reader", fetch)
+            .get_or_fetch::<_, _, FetchError<()>>("aws", "reader", fetch)
             .await
     });
     server.get().await.answer(granted("lease"));
@@ -331,14 +337,106 @@ async fn what_the_cache_refuses_to_store_is_an_error_to_see() {
     let mut server = Fake::start().await;
     let outcome = call(&server.client(), &Issuer::default());
     server.get().await.answer(granted("lease"));
-    server
-        .put()
-        .await
-        .refuse(Code::InvalidArgument, "INVALID_FIELD");
+    server.put().await.refuse_field("tier");
     server.abandon().await.answer(Default::default());
     let error = outcome.await.unwrap().unwrap_err();
     let GetOrFetchError::Cache(error) = error else {
         panic!("{error:?}")
     };
     assert_eq!(error.reason(), Some("INVALID_FIELD"));
+}
+
+#[tokio::test]
+async fn value_that_is_too_large_to_store_is_handed_out() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    for refusal in ["value", "message"] {
+        let outcome = call(&client, &Issuer::default());
+        server.get().await.answer(granted("lease"));
+        let put = server.put().await;
+        if refusal == "value" {
+            put.refuse_field("value");
+        } else {
+            put.fail(tonic::Status::out_of_range("the message is too large"));
+        }
+        let credential = outcome.await.unwrap().unwrap();
+        assert_eq!(credential.value.expose(), b"fetched 1");
+        assert_eq!(credential.version, 0);
+        // Those who wait fetch for themselves, and needn't wait for the lease's end.
+        let abandon = server.abandon().await;
+        assert_eq!(abandon.request.retry_after, None);
+        abandon.answer(Default::default());
+    }
+}
+
+#[tokio::test]
+async fn what_had_ended_when_the_issuer_answered_it_is_the_issuers_fault() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    let outcome = tokio::spawn(async move {
+        let fetch = || async {
+            let long_ago = Lifetime::ExpiresAt(std::time::SystemTime::UNIX_EPOCH);
+            Ok::<_, FetchError<()>>(Fetched::new(Secret::new("token"), long_ago))
+        };
+        client.get_or_fetch("aws", "reader", fetch).await
+    });
+    server.get().await.answer(granted("lease"));
+    server.abandon().await.answer(Default::default());
+    let error = outcome.await.unwrap().unwrap_err();
+    assert!(matches!(error, GetOrFetchError::IssuedEnded), "{error:?}");
+}
+
+// Found when an issuer that took longer than a lease was asked by everybody, and
+// nothing of it was stored.
+#[tokio::test]
+async fn lease_is_extended_while_the_fetch_runs_and_no_longer() {
+    let mut server = Fake::start().await;
+    let client = server.client();
+    let (go_on, issuer) = (Arc::new(Notify::new()), Issuer::default());
+    let short = Duration::from_millis(300);
+    for loses_it in [false, true] {
+        let fetch = {
+            let (go_on, issuer) = (Arc::clone(&go_on), issuer.clone());
+            move || {
+                let (go_on, issuer) = (Arc::clone(&go_on), issuer.clone());
+                async move {
+                    go_on.notified().await;
+                    issuer.fetch()
+                }
+            }
+        };
+        let client = client.clone();
+        let outcome =
+            tokio::spawn(async move { client.get_or_fetch("aws", "reader", fetch).await });
+        server.get().await.answer(granted_for("lease", short));
+        for _ in 0..2 {
+            let extension = server.extension().await;
+            assert_eq!(&extension.request.lease_token[..], b"lease");
+            assert_eq!(
+                extension.request.lease_ttl,
+                Some(span(Duration::from_secs(3)))
+            );
+            extension.answer(ExtendLeaseResponse {
+                ttl: Some(span(short)),
+            });
+        }
+        // One that doesn't get there is tried again.
+        server.extension().await.refuse(Code::Internal, "INTERNAL");
+        let extension = server.extension().await;
+        if loses_it {
+            extension.refuse(Code::Aborted, "LEASE_LOST");
+        } else {
+            extension.answer(ExtendLeaseResponse {
+                ttl: Some(span(short)),
+            });
+        }
+        go_on.notify_one();
+        let put = server.put().await;
+        assert_eq!(&put.request.lease[..], b"lease");
+        // Longer than it would take to extend it once more.
+        tokio::time::sleep(short).await;
+        assert!(server.is_idle(), "the fetch is over");
+        put.answer(stored(8));
+        assert_eq!(outcome.await.unwrap().unwrap().version, 8);
+    }
 }

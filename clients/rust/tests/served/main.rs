@@ -9,7 +9,10 @@
 
 mod fake;
 mod get_or_fetch;
+mod in_place;
+mod late;
 mod leases;
+mod lifetimes;
 mod near_cache;
 mod outage;
 mod watch;

@@ -28,15 +28,26 @@ fn put_replaces_only_the_version_it_names() {
 
 #[test]
 fn put_in_place_of_what_was_invalidated_is_found() {
-    let history = |answered| {
-        [
-            put((0, 1), 1),
-            invalidate((2, answered), Target::All, 2),
-            put_if((4, 5), Precondition::Version(1), Ok(3)),
-        ]
-    };
-    assert_eq!(broken(&history(3)), Some(Rule::Order));
-    assert_eq!(broken(&history(4)), None, "not answered yet");
+    // Whether or not the Invalidate was answered by then: its revision counts.
+    for answered in [3, 4, 9] {
+        let history = |target, revision, version| {
+            broken(&[
+                put((0, 1), 1),
+                invalidate((2, answered), target, revision),
+                put_if((4, 5), Precondition::Version(1), Ok(version)),
+            ])
+        };
+        let tag = |tag: &str| Target::Tag(tag.into());
+        assert_eq!(history(Target::All, 2, 3), Some(Rule::Replaces));
+        assert_eq!(history(tag("tag"), 2, 3), Some(Rule::Replaces));
+        assert_eq!(history(tag("other"), 2, 3), None);
+    }
+    let after = [
+        put((0, 1), 1),
+        invalidate((2, 9), Target::All, 3),
+        put_if((4, 5), Precondition::Version(1), Ok(2)),
+    ];
+    assert_eq!(broken(&after), None, "the Invalidate comes after");
 }
 
 #[test]

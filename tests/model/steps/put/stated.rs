@@ -33,7 +33,7 @@ impl Episode<'_> {
 
     /// A Put under a lease, most often the current one.
     pub(in crate::steps) fn fill(&mut self) {
-        let name = self.leased_name();
+        let name = self.held_name();
         let token = self.some_token(name);
         let stated = self.stated(name, Some(token));
         self.store(stated);

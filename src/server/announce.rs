@@ -1,0 +1,33 @@
+//! The bound addresses on stdout, for scripts: one `listening on ADDR` a line.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    thread,
+};
+
+use tracing::{info, warn};
+
+use super::Bound;
+
+/// Prints the addresses. A thread does it, and nobody waits for it: a stdout
+/// that is full, or that nobody reads, is no reason not to serve or not to end.
+pub(super) fn announce(bound: &Bound) {
+    let mut text = String::new();
+    for address in bound.addresses() {
+        info!(%address, "listening");
+        // A string takes whatever it is given.
+        let _ = writeln!(text, "listening on {address}");
+    }
+    let print = move || {
+        let mut stdout = io::stdout().lock();
+        let printed = stdout.write_all(text.as_bytes());
+        if let Err(error) = printed.and_then(|()| stdout.flush()) {
+            warn!(%error, "can't print the addresses to stdout");
+        }
+    };
+    let started = thread::Builder::new().name("announce".into()).spawn(print);
+    if let Err(error) = started {
+        warn!(%error, "can't start a thread to print the addresses");
+    }
+}

@@ -1,0 +1,188 @@
+//! Clients that come to an address and don't speak HTTP/2 there: what they
+//! speak instead, by their first bytes, and what the log says of it.
+//!
+//! Of the bytes themselves nothing is told; they may be anybody's secret.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tracing::warn;
+
+use super::{listener::BoundAddr, trouble::Trouble};
+
+/// The bytes every HTTP/2 client sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// With what a request of HTTP/1 begins, if anything here does.
+const METHODS: [&[u8]; 9] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"PATCH ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"TRACE ",
+];
+/// A TLS record that holds a handshake, of any version.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
+/// The header in which a proxy says for whom it speaks, as text and as binary.
+const PROXY_HEADERS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+/// How often an address tells of a protocol: a probe that is set up wrongly
+/// comes every few seconds, for months.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// The answer to a request of HTTP/1, for whoever tries it by hand.
+pub(super) const HTTP1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
+    content-type: text/plain\r\n\
+    content-length: 100\r\n\
+    connection: close\r\n\
+    \r\n\
+    credcache speaks gRPC, over HTTP/2 without TLS. Use a gRPC client, such as grpcurl -plaintext, here\n";
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Tls,
+    ProxyHeader,
+    Other,
+}
+
+/// The clients of one address that speak something else.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    address: BoundAddr,
+    /// By protocol, in the order of the enum.
+    troubles: Mutex<[Trouble; 4]>,
+}
+
+/// How much of the preface is there when `read` has come after `matched` bytes
+/// of it; 0 is still to come when that is [`preface_len`].
+///
+/// # Errors
+/// It isn't the preface.
+pub(super) fn match_preface(matched: usize, read: &[u8]) -> Result<usize, Protocol> {
+    let (before, expected) = PREFACE.split_at(matched);
+    let compared = read.len().min(expected.len());
+    if read[..compared] == expected[..compared] {
+        return Ok(matched + compared);
+    }
+    Err(Protocol::of(&[before, read].concat()))
+}
+
+/// How long the preface is, in bytes.
+pub(super) const fn preface_len() -> usize {
+    PREFACE.len()
+}
+
+impl Protocol {
+    /// What begins with these bytes, of which more may be on their way.
+    fn of(opening: &[u8]) -> Self {
+        let begins = |with: &[u8]| {
+            let compared = opening.len().min(with.len());
+            opening[..compared] == with[..compared]
+        };
+        if METHODS.into_iter().any(begins) {
+            Self::Http1
+        } else if begins(TLS_HANDSHAKE) {
+            Self::Tls
+        } else if PROXY_HEADERS.into_iter().any(begins) {
+            Self::ProxyHeader
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl Strangers {
+    pub(super) fn new(address: BoundAddr) -> Self {
+        let troubles = [(); 4].map(|()| Trouble::told_every(INTERVAL));
+        Self {
+            address,
+            troubles: Mutex::new(troubles),
+        }
+    }
+
+    /// Counts one, and says so if it is time to.
+    pub(super) fn met(&self, protocol: Protocol) {
+        let Some(count) = self.troubles.lock()[protocol as usize].tell() else {
+            return;
+        };
+        let address = &self.address;
+        match protocol {
+            Protocol::Http1 => warn!(
+                %address, count,
+                "a client speaks HTTP/1 to an address that takes gRPC over HTTP/2 only: let it \
+                 use a gRPC client, or a gRPC probe, or `credcache health`"
+            ),
+            Protocol::Tls => warn!(
+                %address, count,
+                "a client speaks TLS to an address without TLS: let it use http:// or plaintext, \
+                 or a proxy that ends TLS before it"
+            ),
+            Protocol::ProxyHeader => warn!(
+                %address, count,
+                "a proxy sends a PROXY header to an address that takes none: turn it off there"
+            ),
+            Protocol::Other => warn!(
+                %address, count,
+                "a client speaks something unknown to an address that takes gRPC over HTTP/2 \
+                 only: look at what connects to it"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outcome where the bytes come in two parts.
+    fn read(opening: &[u8], first: usize) -> Result<usize, Protocol> {
+        let (first, second) = opening.split_at(first);
+        match match_preface(0, first) {
+            Ok(matched) => match_preface(matched, second),
+            stranger => stranger,
+        }
+    }
+
+    #[test]
+    fn preface_is_known_however_it_is_cut_and_whatever_follows() {
+        let sent = [PREFACE, b"\0\0\0\x04"].concat();
+        for first in 0..=sent.len() {
+            assert_eq!(read(&sent, first), Ok(preface_len()), "{first}");
+        }
+        assert_eq!(read(&PREFACE[..5], 2), Ok(5));
+    }
+
+    #[test]
+    fn other_protocols_are_known_by_their_first_bytes() {
+        let cases: [(&[u8], Protocol); 8] = [
+            (b"GET / HTTP/1.1\r\n", Protocol::Http1),
+            (b"POST /a HTTP/1.1\r\n", Protocol::Http1),
+            (b"PUT /", Protocol::Http1),
+            (&[0x16, 3, 1, 2, 0, 1], Protocol::Tls),
+            (b"PROXY TCP4 10.0.0.1", Protocol::ProxyHeader),
+            (b"\r\n\r\n\0\r\nQUIT\n!", Protocol::ProxyHeader),
+            (b"SSH-2.0-", Protocol::Other),
+            (b"PRI * HTTP/3", Protocol::Other),
+        ];
+        for (opening, protocol) in cases {
+            assert_eq!(read(opening, 0), Err(protocol), "{opening:?}");
+            let first = opening.len() - 1;
+            assert_eq!(read(opening, first), Err(protocol), "{opening:?}");
+        }
+    }
+
+    #[test]
+    fn http1_answer_is_as_long_as_it_says() {
+        let answer = std::str::from_utf8(HTTP1_ANSWER).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
+    }
+}
