@@ -17,9 +17,9 @@ use credcache_bench::{
     address::Address,
     proto::{
         AbandonLeaseRequest, AbandonLeaseResponse, BatchGetRequest, BatchGetResponse,
-        BatchPutRequest, BatchPutResponse, GetRequest, GetResponse, InvalidateRequest,
-        InvalidateResponse, PutRequest, PutResponse, StatsRequest, StatsResponse, WatchRequest,
-        WatchResponse,
+        BatchPutRequest, BatchPutResponse, ExtendLeaseRequest, ExtendLeaseResponse, GetRequest,
+        GetResponse, InvalidateRequest, InvalidateResponse, PutRequest, PutResponse, StatsRequest,
+        StatsResponse, WatchRequest, WatchResponse,
         credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
     },
 };
@@ -106,6 +106,13 @@ impl CredentialCacheService for Echo {
         &self,
         _: Request<BatchPutRequest>,
     ) -> Result<Response<BatchPutResponse>, Status> {
+        Err(only_get())
+    }
+
+    async fn extend_lease(
+        &self,
+        _: Request<ExtendLeaseRequest>,
+    ) -> Result<Response<ExtendLeaseResponse>, Status> {
         Err(only_get())
     }
 
