@@ -89,6 +89,21 @@ fn tier_hits_as_often_as_quick_cache_of_as_many_entries() {
     assert!(worse.is_empty(), "{worse:?}");
 }
 
+#[test]
+fn what_is_set_aside_is_never_evicted() {
+    let mut stock = Stock::new(896, 1);
+    let half = stock.tier.spec.capacity / 2;
+    stock.tier.shared_bytes.add(stock.tier.id, half);
+    for key in 0..number(stock.room() * 5) {
+        // So that all of the shard is gone round, and not only what is new.
+        for _ in 0..2 {
+            stock.ask_for(key);
+        }
+        let kept = stock.tier.count.load(Relaxed) as u64 * u64::from(stock.weight);
+        assert!(kept <= half, "{kept} beside {half}");
+    }
+}
+
 /// More seeds take longer and find no more, as a rule.
 #[expect(
     clippy::disallowed_methods,
