@@ -134,7 +134,7 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
             wait: false,
         };
         let asked = beside(cache, target, || {
-            looks = looks.checked_sub(1).unwrap_or_default();
+            looks = looks.saturating_sub(1);
             let found = cache.get(name("a", "key"), Duration::ZERO, Now::default);
             if looks > 0 && found.hit().is_some() {
                 return None;
