@@ -4,6 +4,7 @@
 mod fetching;
 mod leases;
 mod lifetimes;
+mod slow_issuers;
 mod terminal;
 mod watching;
 

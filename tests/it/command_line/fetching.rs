@@ -65,6 +65,13 @@ impl Runs {
     pub(super) fn count(&self) -> usize {
         fs::read_to_string(&self.file).unwrap().lines().count()
     }
+
+    /// Until there were as many runs as this.
+    pub(super) async fn counted(&self, runs: usize) {
+        while self.count() < runs {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 pub(super) async fn leases(server: &Running) -> Leases {
