@@ -1,10 +1,11 @@
 //! Issuers that take longer than a lease, with every setting at its default and
 //! the clocks as they are.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use credcache_client::Client;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 use super::{
     assert_ended,
