@@ -114,7 +114,7 @@ async fn holder_that_is_killed_costs_one_more_fetch_and_no_waiter() {
     let line = [
         "fetch", "oauth", "billing", "--ttl", "15m", "--server", &address,
     ];
-    let script = ["--", "sh", "-c", "echo $$ >&2; exec sleep 1000"];
+    let script = ["--", "sh", "-c", "echo begun >&2; exec sleep 1000"];
     let mut holder = Command::from(credcache(&[&line[..], &script].concat()))
         .process_group(0)
         .stdout(Stdio::piped())
@@ -128,11 +128,8 @@ async fn holder_that_is_killed_costs_one_more_fetch_and_no_waiter() {
 
     let calls = herd.call(|_| async {});
     within(async { while herd.stats().await.leases.waiting == 0 {} }).await;
-    // The command has a group of its own.
-    for group in [holder.id().unwrap(), announced.trim().parse().unwrap()] {
-        let group = Pid::from_raw(group.try_into().unwrap()).unwrap();
-        kill_process_group(group, Signal::KILL).unwrap();
-    }
+    let group = Pid::from_raw(holder.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process_group(group, Signal::KILL).unwrap();
     within(holder.wait()).await.unwrap();
     assert_all_have_the_only_value(calls).await;
     assert_eq!(herd.fetches.load(Ordering::SeqCst), 1);

@@ -281,7 +281,7 @@ async fn call_without_te_is_answered() {
 #[tokio::test]
 async fn call_that_is_reset_in_its_middle_is_not_carried_out() {
     let Peer { server, mut client } = Peer::new().await;
-    for sent in [&[][..], &good(PUT)[..7], &good(PUT)] {
+    for sent in [&[][..], &good(PUT)[..7]] {
         let (response, mut body) = client.begin(PUT, &[]).await.unwrap();
         body.send_data(Bytes::copy_from_slice(sent), false).unwrap();
         body.send_reset(h2::Reason::CANCEL);
