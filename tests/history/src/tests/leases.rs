@@ -147,8 +147,15 @@ fn use_of_a_lease_that_was_lost_is_found() {
     }
     let elsewhere = [invalidate((2, 3), Target::Key("other".into()), 1)];
     assert_eq!(lost(&elsewhere, extend((4, 5), 1, 5)), None);
-    let of_no_version = [invalidate((2, 3), Target::KeyVersion("key".into(), 7), 1)];
-    assert_eq!(lost(&of_no_version, extend((4, 5), 1, 5)), None);
+    let of_version = |removed| {
+        let mut version = invalidate((2, 3), Target::KeyVersion("key".into(), 7), 1);
+        if let Call::Invalidate(invalidate) = &mut version.call {
+            invalidate.removed = removed;
+        }
+        lost(&[version], extend((4, 5), 1, 5))
+    };
+    assert_eq!(of_version(0), None, "it took nothing");
+    assert_eq!(of_version(1), Some(Rule::Current));
 }
 
 #[test]
