@@ -108,6 +108,7 @@ fn version_is_invalidated_once_by_those_who_name_it_and_those_who_do_not() {
                 stage.get(KEY);
             }),
             actor(|stage| {
+                stage.get(KEY);
                 stage.invalidate(KEY.0, Target::All);
                 stage.get(KEY);
             }),
