@@ -17,6 +17,8 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_credcache"))
             .args(["serve", "--listen", "127.0.0.1:0"])
+            // It would take the test's own settings for its own.
+            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
