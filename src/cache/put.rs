@@ -131,7 +131,8 @@ impl Cache {
             .transpose()
             .map(|granted| Evidence { granted, issued_at });
         let is_kept = |entry: &Entry| self.tiers[entry.tier().index()].keeps(entry);
-        let is_kept = current.as_ref().is_some_and(is_kept);
+        // Matters to a precondition alone: a Put without one takes no shard's lock.
+        let is_kept = precondition.is_some() && current.as_ref().is_some_and(is_kept);
         // The version is taken under the stripe's lock: within a name, versions
         // are in the order of the Puts, and an invalidation with a higher
         // revision finds this entry in the index.
