@@ -14,12 +14,12 @@ use std::{
 };
 
 use cap::Cap;
-use credcache::cache::{
+use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
+use credcache_core::{
     Ask, Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Invalidate, Key, Lifetime, Limits,
     Lookup, Name, NamespaceName, Now, Put, Tag, Tags, Target, TierCount, TierSpec, Token, WallTime,
     WatchFrom,
 };
-use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
 use prost::Message;
 use tikv_jemallocator::Jemalloc;
 

@@ -7,7 +7,9 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{cache::LONGEST_GATE, duration};
+use credcache_core::LONGEST_GATE;
+
+use crate::duration;
 
 /// A duration that isn't zero: a lifetime, a timeout or a period.
 pub(super) fn parse_interval(text: &str) -> Result<Duration, &'static str> {

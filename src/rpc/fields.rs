@@ -7,7 +7,7 @@ use super::{
     failure::{Failure, Violation},
     proto::{self, invalidate_request, put_request},
 };
-use crate::cache::{
+use credcache_core::{
     Attributes, Cache, Contents, Key, KeyPrefix, LONGEST_AHEAD, Lifetime, MAX_TAGS, Name,
     NamespaceName, Now, Precondition, Revision, Secret, Tag, Tags, Target, TierId, Token, WallTime,
 };

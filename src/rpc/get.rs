@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Waiting, Woken};
+use credcache_core::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Waiting, Woken};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);

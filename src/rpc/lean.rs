@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::{Judged, Lookup, ReadEach};
+use credcache_core::{Judged, Lookup, ReadEach};
 use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.

@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use super::{Instance, failure::Failure, proto::WatchResponse, response, timeout::timeout};
-use crate::cache::{Told, Watcher};
+use credcache_core::{Told, Watcher};
 
 /// How often a watcher is told up to where it knows everything.
 const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -7,10 +7,9 @@ use super::{
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
-use crate::{
-    cache::{Cache, Hit, Lookup, MOST_IN_PLACE, Miss, Reader, Seen, TierId},
-    rpc::{batch::Room, response},
-};
+use credcache_core::{Cache, Hit, Lookup, MOST_IN_PLACE, Miss, Reader, Seen, TierId};
+
+use crate::rpc::{batch::Room, response};
 
 /// In GetResponse and BatchGetResult alike.
 const CREDENTIAL: u8 = length_delimited(1);
@@ -306,10 +305,9 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::{
-        cache::{Limits, TierSpec},
-        rpc::proto::{self, get_response::Outcome},
-    };
+    use credcache_core::{Limits, TierSpec};
+
+    use crate::rpc::proto::{self, get_response::Outcome};
 
     #[test]
     fn credentials_of_every_size_are_what_they_say() {

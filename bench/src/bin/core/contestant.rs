@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use credcache::cache::{
+use credcache_core::{
     Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
     NamespaceName, Now, Put, TAG_PLACE, Tag, Tags, TierSpec, WallTime, smallest_capacity,
 };
