@@ -20,7 +20,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    change_log::log::Ledger,
+    change_log::log::ChangeLog,
     counters::Counts,
     index::stripe::Stripe,
     model::{
@@ -29,13 +29,13 @@ use crate::{
         name::{MAX_KEY, MAX_TAG, NamespaceName},
         tier_spec::{TierId, TierSpec},
     },
-    permits::Places,
+    permits::Permits,
     store::{
         entry::{self, LookupKey, hash_key, hash_namespace},
-        labels::{self, SharedBytes, TAG_PLACE},
+        labels::{self, SharedBytes, TAG_OVERHEAD},
         namespaces::Namespaces,
         tier::{self, Tier, keys::NameHashes},
-        tier_hints::Hints,
+        tier_hints::TierHints,
     },
     sync::{HashState, STRIPES},
 };
@@ -44,15 +44,15 @@ use crate::{
 pub struct Cache {
     /// Shortest `max_ttl` first.
     tiers: Box<[Tier]>,
-    hints: Hints,
+    tier_hints: TierHints,
     stripes: Box<[Stripe]>,
-    ledger: Ledger,
+    change_log: ChangeLog,
     namespaces: Namespaces,
     /// Of keys with a lease or in a cool-down.
-    leases: Places,
+    lease_permits: Permits,
     /// Of those who wait for a lease.
-    waiters: Places,
-    watchers: Places,
+    waiter_permits: Permits,
+    watcher_permits: Permits,
     hasher: HashState,
     limits: Limits,
 }
@@ -108,7 +108,7 @@ impl Cache {
             .iter()
             .fold(0_u64, |sum, spec| sum.saturating_add(spec.capacity));
         Ok(Self {
-            hints: Hints::new(specs.len(), capacity),
+            tier_hints: TierHints::new(specs.len(), capacity),
             namespaces: Namespaces::new(limits.max_namespaces, specs.len()),
             tiers: (0..)
                 .map(TierId::new)
@@ -121,10 +121,10 @@ impl Cache {
             stripes: (0..STRIPES)
                 .map(|_| Stripe::new(shared_bytes.clone(), limits.max_leases as usize / STRIPES))
                 .collect(),
-            ledger: Ledger::new(&limits),
-            leases: Places::new(limits.max_leases),
-            waiters: Places::new(limits.max_waiters),
-            watchers: Places::new(limits.max_watchers),
+            change_log: ChangeLog::new(&limits),
+            lease_permits: Permits::new(limits.max_leases),
+            waiter_permits: Permits::new(limits.max_waiters),
+            watcher_permits: Permits::new(limits.max_watchers),
             hasher,
             limits,
         })
@@ -156,7 +156,7 @@ impl Cache {
 
     /// The number of the latest change; 0 before the first.
     pub fn revision(&self) -> u64 {
-        self.ledger.latest()
+        self.change_log.latest()
     }
 
     /// How many namespaces there is a record of.
@@ -195,7 +195,7 @@ pub(crate) fn largest_entry(max_value: u64) -> u64 {
     // Attributes are followed by their length.
     let secret = max_value + (MAX_ENCODED + size_of::<u16>()) as u64;
     let shared = labels::largest_weight(MAX_TAGS, MAX_TAG);
-    entry::weight(MAX_KEY, secret) + (MAX_TAGS * TAG_PLACE) as u64 + shared
+    entry::weight(MAX_KEY, secret) + (MAX_TAGS * TAG_OVERHEAD) as u64 + shared
 }
 
 impl fmt::Debug for Cache {

@@ -129,13 +129,13 @@ impl Tally {
     }
 
     /// `weight`: of all that came with it.
-    pub(crate) fn entry_came(&self, tier: TierId, weight: u64) {
+    pub(crate) fn entry_added(&self, tier: TierId, weight: u64) {
         self.cells[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
         self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight, Relaxed);
     }
 
     /// `weight`: of all that went with it.
-    pub(crate) fn entry_went(&self, tier: TierId, weight: u64) {
+    pub(crate) fn entry_removed(&self, tier: TierId, weight: u64) {
         self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
         self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight, Relaxed);
     }

@@ -11,9 +11,9 @@
 //!   its stripe's lock; Gets take none of them.
 //! - A tier holds an entry only if the stripe's index holds it. An entry that a
 //!   tier pushed out leaves the index a moment later.
-//! - Each change takes its revision in the ledger, in one step with the fences
+//! - Each change takes its revision in the change log, in one step with the fences
 //!   against stale fills.
-//! - Locks are taken in one order: namespace registry, stripe, then ledger or
+//! - Locks are taken in one order: namespace registry, stripe, then change log or
 //!   what a tier knows of a shard, and quick_cache shard; and never two of one
 //!   kind.
 
@@ -31,24 +31,24 @@ mod work;
 
 pub use cache::{
     Cache, TierError,
-    batch_get::{Judged, MOST_IN_PLACE, ReadEach, Reader, Reading, Seen},
+    batch_get::{BatchGet, BatchRead, EntryView, MAX_IN_PLACE, Reader, Verdict},
     get::{Hit, Lookup, Miss, MissReason, SharedValue},
-    invalidate::{LONGEST_AHEAD, SHORTEST_MEMORY},
+    invalidate::{MAX_CLOCK_AHEAD, MIN_FENCE_MEMORY},
     lease::{
-        Answer, Ask, LeaseError, LeaseLost,
-        holding::{ExtendError, LONGEST_GATE},
+        LeaseAnswer, LeaseError, LeaseLost, LeaseQuery,
+        holding::{ExtendError, MAX_COOL_DOWN},
         waiting::Waiting,
     },
     put::{Precondition, Put, PutError},
     reclaim::Reclaim,
     smallest_capacity,
     sweep::Sweep,
-    watch::{Told, TooManyWatchers, Watcher},
+    watch::{TooManyWatchers, WatchEvent, Watcher},
 };
 pub use change_log::journal::{Change, WatchFrom};
 pub use counters::{Count, Counts, TierCount};
 pub use leases::{
-    token::{LONGEST_LEASE, Lease, LeaseRequest, Token},
+    token::{Lease, LeaseRequest, MAX_LEASE, Token},
     waiter::Woken,
 };
 pub use model::{
@@ -56,7 +56,7 @@ pub use model::{
     contents::Contents,
     invalidation::{Invalidate, Invalidation, OwnedTarget, Target},
     limits::{
-        LARGEST_VALUE, Limits, MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, MAX_TAGS, MAX_TIERS, TooMany,
+        Limits, MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, MAX_TAGS, MAX_TIERS, MAX_VALUE_LIMIT, TooMany,
         ValueTooLarge,
     },
     name::{Key, KeyPrefix, MAX_KEY, MAX_NAMESPACE, MAX_TAG, Name, NameError, NamespaceName, Tag},
@@ -67,4 +67,4 @@ pub use model::{
     tier_spec::{TierId, TierSpec},
     time::{BootTime, Lifetime, Now, WallTime},
 };
-pub use store::{entry::ENTRY_OVERHEAD, labels::TAG_PLACE};
+pub use store::{entry::ENTRY_OVERHEAD, labels::TAG_OVERHEAD};

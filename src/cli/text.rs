@@ -7,7 +7,7 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use credcache_core::LONGEST_GATE;
+use credcache_core::MAX_COOL_DOWN;
 
 use crate::duration;
 
@@ -22,7 +22,7 @@ pub(super) fn parse_interval(text: &str) -> Result<Duration, &'static str> {
 /// A duration that the server keeps to 5 minutes.
 pub(super) fn parse_pause(text: &str) -> Result<Duration, &'static str> {
     match duration::parse(text)? {
-        pause if pause > LONGEST_GATE => Err("must be at most 5m"),
+        pause if pause > MAX_COOL_DOWN => Err("must be at most 5m"),
         pause => Ok(pause),
     }
 }

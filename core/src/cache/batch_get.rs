@@ -2,7 +2,7 @@
 //!
 //! What a Get copies of a credential it copies before it is judged: the clocks
 //! are read once, when all have been found. So nothing that was read counts until
-//! [`Reading::judge`] has said that all of it does.
+//! [`BatchRead::judge`] has said that all of it does.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -27,18 +27,18 @@ use crate::{
     },
     store::{
         entry::{self, Entry, LookupKey},
-        namespaces::Namespace,
+        namespaces::NamespaceRecord,
     },
 };
 
 /// Gets of which nothing is known until they are judged.
 #[derive(Debug)]
 #[must_use = "what was read counts only once it is judged"]
-pub struct Reading<'a> {
+pub struct BatchRead<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,
     /// The namespace's, if it had one at the beginning.
-    record: Option<Arc<Namespace>>,
+    record: Option<Arc<NamespaceRecord>>,
     min_ttl: Duration,
     /// Of what was found, in order.
     deadlines: Vec<Deadline>,
@@ -48,7 +48,7 @@ pub struct Reading<'a> {
 
 /// What several Gets look for.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadEach<'a> {
+pub struct BatchGet<'a> {
     /// Whose.
     pub namespace: NamespaceName<'a>,
     /// What may be keys.
@@ -62,47 +62,47 @@ pub struct ReadEach<'a> {
 
 /// A stored credential, not judged yet.
 #[derive(Clone, Copy)]
-pub struct Seen<'a>(&'a Entry);
+pub struct EntryView<'a>(&'a Entry);
 
 /// What is copied while a shard is locked: a microsecond's worth, and more than
 /// most credentials have. Larger values are kept alive and copied afterwards.
 const IN_PLACE: usize = 4096;
 /// The most bytes of value and attributes that are read in place.
-pub const MOST_IN_PLACE: usize = IN_PLACE + attributes::MAX_ENCODED;
+pub const MAX_IN_PLACE: usize = IN_PLACE + attributes::MAX_ENCODED;
 
 /// Takes what several Gets find.
 pub trait Reader {
-    /// Gets ready for up to [`MOST_IN_PLACE`] bytes of value and attributes. Holds
+    /// Gets ready for up to [`MAX_IN_PLACE`] bytes of value and attributes. Holds
     /// nobody up.
     fn make_room(&mut self);
 
     /// Takes what one finds. Must be short and not come back to the cache, for Puts
     /// may be waiting; and not rely on it before it is judged.
-    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()>;
+    fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()>;
 }
 
 /// What a judgement came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub enum Verdict {
     /// All that was seen may be told. It has been counted.
-    Good,
+    Valid,
     /// Something has ended, or has less left than was asked.
-    Over,
+    Expired,
     /// All is good, and what was seen isn't what is to be told of it: the wall
     /// clock has stepped back.
-    Stepped,
+    ClockStepped,
 }
 
 impl Cache {
     /// Looks several up, and hands what there is to the reader, one after the
     /// other. `None` if bytes are no key, or the reader doesn't go on.
-    pub fn read_each<'a>(
+    pub fn batch_get<'a>(
         &'a self,
-        sought: ReadEach<'a>,
+        sought: BatchGet<'a>,
         now: impl Fn() -> Now,
         reader: &mut impl Reader,
-    ) -> Option<Reading<'a>> {
-        let ReadEach {
+    ) -> Option<BatchRead<'a>> {
+        let BatchGet {
             namespace,
             keys,
             min_ttl,
@@ -121,9 +121,9 @@ impl Cache {
         let places: Vec<_> = keys
             .iter()
             .map(hash)
-            .map(|hash| (hash, self.hints.tier(hash)))
+            .map(|hash| (hash, self.tier_hints.tier(hash)))
             .collect();
-        let mut reading = Reading {
+        let mut reading = BatchRead {
             cache: self,
             record: record.clone(),
             namespace,
@@ -164,7 +164,7 @@ impl Cache {
     }
 }
 
-impl Reading<'_> {
+impl BatchRead<'_> {
     #[inline(always)]
     fn see(
         &mut self,
@@ -181,7 +181,7 @@ impl Reading<'_> {
         }
         self.deadlines.push(deadline);
         self.hits[entry.tier().index()] += 1;
-        reader.read(Ok(Seen(entry)))
+        reader.read(Ok(EntryView(entry)))
     }
 
     /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
@@ -189,13 +189,13 @@ impl Reading<'_> {
     /// is left of its lifetime.
     ///
     /// `now` must be read after the last one was looked up.
-    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> Judged {
+    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> Verdict {
         for deadline in &self.deadlines {
             let Ok(left) = left(*deadline, self.min_ttl, now) else {
-                return Judged::Over;
+                return Verdict::Expired;
             };
-            if deadline.told(now) != deadline.wall() {
-                return Judged::Stepped;
+            if deadline.reported_expiry(now) != deadline.wall() {
+                return Verdict::ClockStepped;
             }
             tell(left);
         }
@@ -213,11 +213,11 @@ impl Reading<'_> {
             Some(record) => count(&record.tally),
             None => self.cache.namespaces.tally(self.namespace, count),
         }
-        Judged::Good
+        Verdict::Valid
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> EntryView<'a> {
     /// The value.
     #[must_use]
     pub fn value(self) -> &'a [u8] {

@@ -141,7 +141,7 @@ impl Cache {
             lookup = Lookup::Miss(MissReason::NotFound.into());
         }
         if let Lookup::Miss(miss) = &mut lookup {
-            miss.explain(stripe.revoked.contains(hash, name));
+            miss.explain(stripe.tombstones.contains(hash, name));
         }
         drop(stripe);
         self.count(name, &lookup);
@@ -178,7 +178,7 @@ impl Cache {
     }
 
     fn find(&self, hash: u64, name: Name<'_>) -> Option<Entry> {
-        let hinted = self.hints.tier(hash);
+        let hinted = self.tier_hints.tier(hash);
         self.read(hash, hinted, &name.into(), Entry::clone)
     }
 
@@ -206,13 +206,13 @@ impl Cache {
             return MissReason::NotFound.into();
         }
         let stripe = stripe.lock();
-        if let Some(lease) = stripe.flights.lease(hash, name)
+        if let Some(lease) = stripe.leases.lease(hash, name)
             && let Some(retry_after) = lease.come_back(hash, now().boot)
         {
             return Miss::pending(retry_after);
         }
         let mut miss = Miss::from(MissReason::NotFound);
-        miss.explain(stripe.revoked.contains(hash, name));
+        miss.explain(stripe.tombstones.contains(hash, name));
         miss
     }
 }
@@ -308,7 +308,7 @@ impl Hit {
     /// When it ends, by the wall clock.
     #[must_use]
     pub fn expires_at(&self) -> WallTime {
-        self.entry.deadline().told(self.now)
+        self.entry.deadline().reported_expiry(self.now)
     }
 
     /// When it should be fetched anew, by the wall clock.

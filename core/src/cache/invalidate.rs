@@ -9,10 +9,10 @@ use crate::{
     },
     change_log::{
         fences::Revocation,
-        log::{Current, Entered},
+        log::{CurrentEntry, PendingChange},
     },
     counters::Count,
-    leases::token::LONGEST_LEASE,
+    leases::token::MAX_LEASE,
     model::{
         invalidation::{Invalidation, OwnedTarget},
         name::{Key, Name},
@@ -24,15 +24,15 @@ use crate::{
 
 /// How far ahead of the wall clock `issued_before` may be: what clocks differ
 /// by, and no more, for it is held against every namespace if memory is short.
-pub const LONGEST_AHEAD: Duration = Duration::from_secs(300);
+pub const MAX_CLOCK_AHEAD: Duration = Duration::from_secs(300);
 
 /// How long an invalidation is remembered at least, even where every tier is
 /// shorter. What is left of it afterwards refuses by time of issue alone,
 /// whatever the name: with less, a token that is issued for an hour and put
 /// again every minute would be refused for other keys' invalidations.
-pub const SHORTEST_MEMORY: Duration = Duration::from_secs(12 * 3600);
+pub const MIN_FENCE_MEMORY: Duration = Duration::from_secs(12 * 3600);
 
-const _: () = assert!(SHORTEST_MEMORY.as_nanos() > LONGEST_LEASE.as_nanos());
+const _: () = assert!(MIN_FENCE_MEMORY.as_nanos() > MAX_LEASE.as_nanos());
 
 impl Cache {
     /// Removes what the invalidation covers. Once the method returns, no Get finds a
@@ -69,7 +69,7 @@ impl Cache {
         }
         // Before any stripe is looked at: a Put that isn't in the index by then
         // takes a higher revision.
-        let entered = self.ledger.enter_invalidation(
+        let entered = self.change_log.commit_invalidation(
             invalidation.namespace(),
             invalidation.target.clone(),
             revocation,
@@ -95,7 +95,13 @@ impl Cache {
         Sweep::new(self, selection, entered, now)
     }
 
-    fn remove_key(&self, namespace: u64, name: Name<'_>, entered: &Entered<'_>, now: Now) -> u64 {
+    fn remove_key(
+        &self,
+        namespace: u64,
+        name: Name<'_>,
+        entered: &PendingChange<'_>,
+        now: Now,
+    ) -> u64 {
         let mut removed = 0;
         self.remove(self.stripe(self.hash(name)), now, |index| {
             let current = index.named(namespace, name.key.as_str());
@@ -123,13 +129,13 @@ impl Cache {
         let Some(entry) = held else {
             return Invalidated {
                 removed: 0,
-                revision: self.ledger.enter_nothing(),
+                revision: self.change_log.skip_revision(),
             };
         };
-        let current = Current::at(&entry, now);
+        let current = CurrentEntry::at(&entry, now);
         let entered = self
-            .ledger
-            .enter_version_invalidation(name, current, revocation);
+            .change_log
+            .commit_version_invalidation(name, current, revocation);
         let was_live = self.take_out(&mut stripe, &entry, now);
         drop(stripe);
         match entered {
@@ -140,16 +146,16 @@ impl Cache {
             // That one counts it.
             None => Invalidated {
                 removed: 0,
-                revision: self.ledger.enter_nothing(),
+                revision: self.change_log.skip_revision(),
             },
         }
     }
 
     pub(crate) fn revocation(&self, issued_before: Option<WallTime>, now: Now) -> Revocation {
-        let latest = now.wall.after(LONGEST_AHEAD);
+        let latest = now.wall.after(MAX_CLOCK_AHEAD);
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
         let longest_tier = self.tiers.last().map(|tier| tier.spec.max_ttl);
-        let longest = longest_tier.unwrap_or_default().max(SHORTEST_MEMORY);
+        let longest = longest_tier.unwrap_or_default().max(MIN_FENCE_MEMORY);
         let ahead = now.wall.until(issued_before);
         Revocation {
             issued_before,

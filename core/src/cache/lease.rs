@@ -18,7 +18,7 @@ use crate::{
     counters::Count,
     leases::{
         grant::Grant,
-        table::{Flights, Held, Over, Wakers},
+        table::{CurrentLease, LeaseEnd, LeaseTable, Wakers},
         token::{Lease, LeaseRequest},
         waiter::Waiter,
     },
@@ -27,13 +27,13 @@ use crate::{
         name::Name,
         time::{BootTime, Now},
     },
-    store::namespaces::Namespace,
+    store::namespaces::NamespaceRecord,
     work::budget::Budget,
 };
 
 /// A Get that goes beyond looking.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct LeaseQuery {
     /// The least lifetime that must be left.
     pub min_ttl: Duration,
     /// Asks for the lease.
@@ -44,11 +44,11 @@ pub struct Ask {
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Answer<'a> {
+pub enum LeaseAnswer<'a> {
     /// It is answered; with the lease, if it was asked for and free.
-    Now(Lookup, Option<Lease>),
+    Ready(Lookup, Option<Lease>),
     /// Somebody else fetches.
-    Later(Waiting<'a>),
+    Waits(Waiting<'a>),
 }
 
 /// Why a lease couldn't be granted.
@@ -75,19 +75,19 @@ const COME_BACK: Duration = Duration::from_secs(1);
 struct Joining<'a> {
     hash: u64,
     name: Name<'a>,
-    namespace: Arc<Namespace>,
+    namespace: Arc<NamespaceRecord>,
     request: Option<LeaseRequest>,
     wait: bool,
 }
 
 enum Joined {
     /// It has the lease.
-    Leads(Lease),
+    Granted(Lease),
     Waits(Arc<Waiter>),
     /// Somebody else has it; to come back after this long.
     Behind(Duration),
     /// No lease is granted for this long.
-    Gated(Duration),
+    CoolDown(Duration),
     /// There is no lease, and it asked for none.
     Nothing,
 }
@@ -103,9 +103,9 @@ impl Cache {
     pub fn get_or_lease(
         &self,
         name: Name<'_>,
-        ask: Ask,
+        ask: LeaseQuery,
         now: impl FnOnce() -> Now,
-    ) -> Result<Answer<'_>, LeaseError> {
+    ) -> Result<LeaseAnswer<'_>, LeaseError> {
         let hash = self.hash(name);
         let namespace = match ask.lease {
             Some(_) => self.namespaces.find_or_create(name.namespace).ok(),
@@ -125,7 +125,7 @@ impl Cache {
             None if ask.lease.is_some() => Err(LeaseError::TooManyNamespaces),
             None => Ok(Joined::Nothing),
             Some(namespace) => {
-                wakers = self.settle(&mut stripe.flights, hash, name, now);
+                wakers = self.settle(&mut stripe.leases, hash, name, now);
                 let wait = ask.wait && matches!(found, Lookup::Miss(_));
                 let joining = Joining {
                     hash,
@@ -134,21 +134,21 @@ impl Cache {
                     request: ask.lease,
                     wait,
                 };
-                self.join(&mut stripe.flights, joining, now)
+                self.join(&mut stripe.leases, joining, now)
             }
         };
         // What an invalidation that comes before the lease covers is gone for its
         // holder: else it had a credential from before the invalidation, and a
         // lease from after it.
         let covered = match joined {
-            Ok(Joined::Leads(_)) => self.take_out_covered(&mut stripe, name, now),
+            Ok(Joined::Granted(_)) => self.take_out_covered(&mut stripe, name, now),
             _ => None,
         };
         if covered.is_some() {
             found = Lookup::Miss(MissReason::NotFound.into());
         }
         if let Lookup::Miss(miss) = &mut found {
-            miss.explain(stripe.revoked.contains(hash, name));
+            miss.explain(stripe.tombstones.contains(hash, name));
         }
         drop(stripe);
         wakers.wake();
@@ -156,20 +156,20 @@ impl Cache {
         let mut lease = None;
         match (joined, &mut found) {
             (Ok(Joined::Waits(waiter)), _) => {
-                return Ok(Answer::Later(Waiting::new(self, waiter)));
+                return Ok(LeaseAnswer::Waits(Waiting::new(self, waiter)));
             }
-            (Ok(Joined::Leads(granted)), _) => lease = Some(granted),
+            (Ok(Joined::Granted(granted)), _) => lease = Some(granted),
             (Ok(Joined::Behind(retry_after)), Lookup::Miss(miss)) => {
                 *miss = Miss::pending(retry_after);
             }
-            (Ok(Joined::Gated(retry_after)), Lookup::Miss(miss)) => {
+            (Ok(Joined::CoolDown(retry_after)), Lookup::Miss(miss)) => {
                 miss.retry_after = Some(retry_after);
             }
             (Err(error), Lookup::Miss(_)) => return Err(error),
             (Ok(Joined::Nothing), _) | (_, Lookup::Hit(_)) => {}
         }
         self.count(name, &found);
-        Ok(Answer::Now(found, lease))
+        Ok(LeaseAnswer::Ready(found, lease))
     }
 
     /// Ends leases whose time is over; the next who waits gets each. Forgets
@@ -181,7 +181,7 @@ impl Cache {
                 budget.find_place();
                 let grant = || self.grant(now);
                 let mut stripe = stripe.lock();
-                let wakers = stripe.flights.end_due(now.boot, grant, budget);
+                let wakers = stripe.leases.end_due(now.boot, grant, budget);
                 stripe.fills.forget_due(now.boot, budget);
                 drop(stripe);
                 wakers.wake();
@@ -194,27 +194,27 @@ impl Cache {
         true
     }
 
-    /// Ends the key's lease or gate if it is over, by time or by an invalidation
+    /// Ends the key's lease or cool-down if it is over, by time or by an invalidation
     /// that its fill won't get past.
-    fn settle(&self, flights: &mut Flights, hash: u64, name: Name<'_>, now: Now) -> Wakers {
-        let Some(lease) = flights.lease(hash, name) else {
-            flights.open_gate(hash, name, now.boot);
+    fn settle(&self, leases: &mut LeaseTable, hash: u64, name: Name<'_>, now: Now) -> Wakers {
+        let Some(lease) = leases.lease(hash, name) else {
+            leases.end_cool_down(hash, name, now.boot);
             return Wakers::default();
         };
         let why = if lease.due <= now.boot {
             Count::LeasesExpired
-        } else if self.ledger.refuses_lease(name, lease.granted) {
+        } else if self.change_log.refuses_lease(name, lease.granted) {
             Count::LeasesRevoked
         } else {
             return Wakers::default();
         };
-        flights.end(hash, name, why, Over::Next(self.grant(now)))
+        leases.end(hash, name, why, LeaseEnd::PassOn(self.grant(now)))
     }
 
     /// Takes the key's lease, or a place behind whoever has it.
     fn join(
         &self,
-        flights: &mut Flights,
+        leases: &mut LeaseTable,
         joining: Joining<'_>,
         now: Now,
     ) -> Result<Joined, LeaseError> {
@@ -225,13 +225,15 @@ impl Cache {
             request,
             wait,
         } = joining;
-        if let Some(until) = flights.gate(hash, name) {
-            return Ok(Joined::Gated(now.boot.until(until)));
+        if let Some(until) = leases.cool_down(hash, name) {
+            return Ok(Joined::CoolDown(now.boot.until(until)));
         }
-        if let Some(held) = flights.lease(hash, name) {
+        if let Some(held) = leases.lease(hash, name) {
             let most = self.limits.max_waiters_per_key as usize;
             let waiter = if wait {
-                flights.wait(hash, name, request, most, || self.waiters.take())
+                leases.wait(hash, name, request, most, || {
+                    self.waiter_permits.try_acquire()
+                })
             } else {
                 None
             };
@@ -241,45 +243,48 @@ impl Cache {
         let Some(request) = request else {
             return Ok(Joined::Nothing);
         };
-        let place = self.leases.take().ok_or(LeaseError::TooManyLeases)?;
-        Ok(Joined::Leads(flights.lead(
+        let permit = self
+            .lease_permits
+            .try_acquire()
+            .ok_or(LeaseError::TooManyLeases)?;
+        Ok(Joined::Granted(leases.grant_lease(
             hash,
             namespace,
             name,
             request,
             self.grant(now),
-            place,
+            permit,
         )))
     }
 
     /// Ends the key's lease, whose fill was refused.
     pub(crate) fn give_up_lease(
         &self,
-        flights: &mut Flights,
+        leases: &mut LeaseTable,
         hash: u64,
         name: Name<'_>,
         now: Now,
     ) -> Wakers {
-        let next = Over::Next(self.grant(now));
-        flights.end(hash, name, Count::LeasesRevoked, next)
+        let next = LeaseEnd::PassOn(self.grant(now));
+        leases.end(hash, name, Count::LeasesRevoked, next)
     }
 
     /// Takes one who doesn't wait any longer from the queue.
     pub(crate) fn leave(&self, hash: u64, waiter: &Waiter) {
-        self.stripe(hash).lock().flights.leave(waiter);
+        self.stripe(hash).lock().leases.leave(waiter);
     }
 
     /// What a lease granted now is like.
     pub(crate) fn grant(&self, now: Now) -> Grant {
         Grant {
-            revision: self.ledger.latest(),
+            revision: self.change_log.latest(),
             now: now.boot,
             ttl: self.limits.lease_ttl,
         }
     }
 }
 
-impl Held {
+impl CurrentLease {
     /// When to come back for one who doesn't wait: no later than the lease is
     /// over, spread over the half before. `None` if it is over.
     pub(crate) fn come_back(&self, hash: u64, now: BootTime) -> Option<Duration> {

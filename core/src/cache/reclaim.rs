@@ -15,7 +15,7 @@ pub struct Reclaim<'a> {
     now: Now,
     /// How many stripes have had their leases ended.
     stripes: usize,
-    /// How many shards of the ledger have forgotten.
+    /// How many shards of the change log have forgotten.
     shards: usize,
     scan: Scan,
     removed: u64,
@@ -56,7 +56,7 @@ impl Reclaim<'_> {
         let (cache, now) = (self.cache, self.now);
         let mut budget = Budget::of_a_step();
         if !cache.end_leases(&mut self.stripes, now, &mut budget)
-            || !cache.ledger.forget(&mut self.shards, now, &mut budget)
+            || !cache.change_log.forget(&mut self.shards, now, &mut budget)
         {
             return None;
         }

@@ -4,10 +4,10 @@
 use crate::{
     btree::summary::Summary,
     cache::Cache,
-    change_log::log::Current,
+    change_log::log::CurrentEntry,
     index::{
-        entry_index::{Batch, Departure, Index},
-        stripe::{Parts, Stripe},
+        entry_index::{Batch, EntryIndex, RemovalReason},
+        stripe::{Stripe, StripeState},
     },
     model::{
         name::Name,
@@ -33,7 +33,7 @@ impl Cache {
         scan: &mut Scan,
         now: Now,
         budget: &mut Budget,
-        mut select: impl FnMut(&mut Index, Option<&Entry>, &mut Budget) -> Batch,
+        mut select: impl FnMut(&mut EntryIndex, Option<&Entry>, &mut Budget) -> Batch,
     ) -> (u64, bool) {
         let mut sum = 0;
         while !budget.is_spent()
@@ -60,7 +60,7 @@ impl Cache {
         &self,
         stripe: &Stripe,
         now: Now,
-        select: impl FnOnce(&mut Index) -> Vec<Entry>,
+        select: impl FnOnce(&mut EntryIndex) -> Vec<Entry>,
     ) -> u64 {
         let mut stripe = stripe.lock();
         let selected = select(&mut stripe.index);
@@ -76,17 +76,17 @@ impl Cache {
 
     /// Removes an invalidated entry from index and tier. Returns whether it was
     /// live. The caller keeps its handle until the stripe is unlocked.
-    pub(crate) fn take_out(&self, stripe: &mut Parts, entry: &Entry, now: Now) -> bool {
+    pub(crate) fn take_out(&self, stripe: &mut StripeState, entry: &Entry, now: Now) -> bool {
         let is_live = !entry.deadline().passed(now);
         let why = if is_live {
-            Departure::Invalidated
+            RemovalReason::Invalidated
         } else {
-            Departure::Expired
+            RemovalReason::Expired
         };
         stripe.index.remove(entry, why);
         self.tiers[entry.tier().index()].remove(entry);
         if is_live {
-            stripe.revoked.remember(entry.hash(&self.hasher), entry);
+            stripe.tombstones.remember(entry.hash(&self.hasher), entry);
         }
         is_live
     }
@@ -96,13 +96,13 @@ impl Cache {
     /// once the stripe is unlocked.
     pub(crate) fn take_out_covered(
         &self,
-        stripe: &mut Parts,
+        stripe: &mut StripeState,
         name: Name<'_>,
         now: Now,
     ) -> Option<Entry> {
         let namespace = self.namespaces.find(name.namespace)?;
         let entry = stripe.index.named(namespace.id, name.key.as_str())?.clone();
-        if !self.ledger.claims(Current::at(&entry, now)) {
+        if !self.change_log.claims(CurrentEntry::at(&entry, now)) {
             return None;
         }
         self.take_out(stripe, &entry, now);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     cache::Cache,
-    change_log::log::Entered,
+    change_log::log::PendingChange,
     model::{outcome::Invalidated, time::Now},
     work::{budget::Budget, scan::Scan},
 };
@@ -28,7 +28,7 @@ pub struct Sweep<'a> {
 
 struct Pending<'a> {
     selection: Selection,
-    change: Entered<'a>,
+    change: PendingChange<'a>,
     scan: Scan,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Sweep<'a> {
     pub(crate) fn new(
         cache: &'a Cache,
         selection: Selection,
-        change: Entered<'a>,
+        change: PendingChange<'a>,
         now: Now,
     ) -> Self {
         let invalidated = Invalidated {

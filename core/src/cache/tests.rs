@@ -33,8 +33,8 @@ use crate::{
         time::{Deadline, Lifetime, Now},
     },
     store::{
-        entry::{Entry, Parts},
-        labels::Groups,
+        entry::{Entry, NewEntry},
+        labels::LabelSets,
     },
 };
 
@@ -183,7 +183,7 @@ fn names_of_one_hash_stay_apart() {
         one
     };
     let revisions = Revisions::default();
-    let groups = Groups::default();
+    let label_sets = LabelSets::default();
     let mut versions = Vec::new();
     for name in names {
         let namespace = namespaces.find_or_create(name.namespace).expect("room");
@@ -192,8 +192,8 @@ fn names_of_one_hash_stay_apart() {
             tags,
             attributes,
         } = contents();
-        let entry = Entry::new(Parts {
-            group: groups.of(&namespace, tags, tier.id),
+        let entry = Entry::new(NewEntry {
+            labels: label_sets.of(&namespace, tags, tier.id),
             key: name.key,
             value,
             attributes,
@@ -227,7 +227,7 @@ fn credential_is_found_whatever_the_hint_says() {
         let stored = cache.put(put, Now::default()).expect("room");
         for hint in 0..5 {
             cache
-                .hints
+                .tier_hints
                 .set(cache.hash(name("a", "key")), TierId::new(hint));
             let found = cache.get(name("a", "key"), Duration::ZERO, Now::default);
             let version = found.hit().map(|hit| hit.version());

@@ -12,12 +12,12 @@ use crate::{
     cache::Cache,
     change_log::journal::{Change, JournalRead, WatchFrom, WatcherId},
     model::name::NamespaceName,
-    permits::Place,
+    permits::Permit,
 };
 
 /// What a watcher is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum WatchEvent {
     /// A change, at its revision. Its effect is there.
     Change(u64, Change),
     /// Changes up to this revision are no longer remembered.
@@ -34,7 +34,7 @@ pub struct Watcher {
     /// Up to which revision it was told everything; `None` before a gap.
     position: Option<u64>,
     is_current: bool,
-    _place: Place,
+    _permit: Permit,
 }
 
 /// There are as many watchers as may be.
@@ -52,15 +52,15 @@ impl Cache {
         namespace: NamespaceName<'_>,
         from: WatchFrom,
     ) -> Result<Watcher, TooManyWatchers> {
-        let place = self.watchers.take().ok_or(TooManyWatchers)?;
-        let (id, position) = self.ledger.watch(namespace, from);
+        let permit = self.watcher_permits.try_acquire().ok_or(TooManyWatchers)?;
+        let (id, position) = self.change_log.watch(namespace, from);
         Ok(Watcher {
             cache: self,
             namespace: namespace.as_str().into(),
             id,
             position,
             is_current: false,
-            _place: place,
+            _permit: permit,
         })
     }
 }
@@ -68,16 +68,16 @@ impl Cache {
 impl Watcher {
     /// The next thing to be told. Pending when there is nothing now; the task
     /// is woken when there may be something.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
-        let ledger = &self.cache.ledger;
-        match ledger.read(&self.namespace, self.id, self.position, cx.waker()) {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
+        let change_log = &self.cache.change_log;
+        match change_log.read(&self.namespace, self.id, self.position, cx.waker()) {
             JournalRead::Change { revision, change } => {
                 self.position = Some(revision);
-                Poll::Ready(Told::Change(revision, change))
+                Poll::Ready(WatchEvent::Change(revision, change))
             }
             JournalRead::Gap { up_to } => {
                 self.position = Some(up_to);
-                Poll::Ready(Told::Gap(up_to))
+                Poll::Ready(WatchEvent::Gap(up_to))
             }
             JournalRead::Nothing { up_to, is_all } => {
                 self.position = Some(up_to);
@@ -104,7 +104,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.cache.ledger.unwatch(&self.namespace, self.id);
+        self.cache.change_log.unwatch(&self.namespace, self.id);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// Bounded by the number of calls at work.
 #[derive(Default)]
-pub(super) struct UnderWay {
+pub(super) struct InProgress {
     /// Under each part in the order of revisions. None is empty.
     namespaces: HashMap<Arc<str>, Targets<Vec<Invalidation>>>,
 }
@@ -28,7 +28,7 @@ struct Invalidation {
     removed: Cell<u64>,
 }
 
-impl UnderWay {
+impl InProgress {
     /// An invalidation that has taken its revision, the highest so far. Returns
     /// whether it is the only one of the namespace.
     pub(super) fn begin(
@@ -83,7 +83,7 @@ impl UnderWay {
             return false;
         };
         let covering = targets
-            .around(key, || entry.group().tags().iter())
+            .around(key, || entry.labels().tags().iter())
             .filter_map(|same| {
                 let later = same.partition_point(|one| one.revision < entry.version());
                 same.get(later)

@@ -37,13 +37,13 @@ use crate::{
 use crate::{
     change_log::{
         fences::{Evidence, Revocation},
-        in_progress::UnderWay,
+        in_progress::InProgress,
         journal::{Change, JournalRead},
     },
     model::invalidation::OwnedTarget,
 };
 
-pub(crate) struct Ledger {
+pub(crate) struct ChangeLog {
     shards: Box<[Mutex<Shard>]>,
     revisions: Revisions,
     hasher: HashState,
@@ -52,7 +52,7 @@ pub(crate) struct Ledger {
 struct Shard {
     fences: Fences,
     journals: Journals,
-    under_way: UnderWay,
+    in_progress: InProgress,
     /// Changes that were entered and whose effect isn't there yet: one for each
     /// call that is at it. The number is the namespace's hash; where two
     /// namespaces share one, one waits for the other.
@@ -65,24 +65,24 @@ pub(crate) struct Revoked;
 
 /// What a name holds, for a change that depends on it.
 #[derive(Clone, Copy)]
-pub(crate) struct Current<'e> {
+pub(crate) struct CurrentEntry<'e> {
     entry: &'e Entry,
     /// Whether its lifetime lasts.
     is_live: bool,
 }
 
 /// A change that depends on what the name holds.
-pub(crate) struct Decided<'a, E> {
+pub(crate) struct PutDecision<'a, E> {
     /// An invalidation under way covers what the name holds. That was taken for
     /// dead, and must be removed before the stripe is unlocked.
     pub(crate) is_claimed: bool,
-    pub(crate) entered: Result<Entered<'a>, E>,
+    pub(crate) change: Result<PendingChange<'a>, E>,
 }
 
 /// A change that has its revision. Dropping it says that its effect is there.
 #[must_use]
-pub(crate) struct Entered<'a> {
-    ledger: &'a Ledger,
+pub(crate) struct PendingChange<'a> {
+    change_log: &'a ChangeLog,
     namespace: Cow<'a, str>,
     /// Of the namespace.
     hash: u64,
@@ -94,7 +94,7 @@ pub(crate) struct Entered<'a> {
     invalidates: Option<OwnedTarget>,
 }
 
-impl<'e> Current<'e> {
+impl<'e> CurrentEntry<'e> {
     pub(crate) fn at(entry: &'e Entry, now: Now) -> Self {
         Self {
             entry,
@@ -103,12 +103,12 @@ impl<'e> Current<'e> {
     }
 }
 
-impl Ledger {
+impl ChangeLog {
     pub(crate) fn new(limits: &Limits) -> Self {
         let shard = || Shard {
             fences: Fences::new(limits.max_revocations as usize / SHARDS),
             journals: Journals::new(limits.max_journal / SHARDS as u64),
-            under_way: UnderWay::default(),
+            in_progress: InProgress::default(),
             in_flight: Vec::new(),
         };
         Self {
@@ -124,19 +124,19 @@ impl Ledger {
     /// # Errors
     /// Those of `decide`, and [`Revoked`] if the evidence doesn't clear every
     /// fence that matches.
-    pub(crate) fn enter_put<'a, E: From<Revoked>>(
+    pub(crate) fn commit_put<'a, E: From<Revoked>>(
         &'a self,
         name: Name<'a>,
         tags: &Tags,
-        current: Option<Current<'_>>,
+        current: Option<CurrentEntry<'_>>,
         decide: impl FnOnce(Option<&Entry>) -> Result<Evidence, E>,
-    ) -> Decided<'a, E> {
+    ) -> PutDecision<'a, E> {
         let namespace = name.namespace;
         let hash = self.hash(namespace.as_str());
         let mut shard = self.shard(hash).lock();
         let is_claimed = current.is_some_and(|current| shard.claims(current));
         let live = current.filter(|current| current.is_live && !is_claimed);
-        let entered = decide(live.map(|live| live.entry)).and_then(|evidence| {
+        let change = decide(live.map(|live| live.entry)).and_then(|evidence| {
             let tags = || tags.iter();
             if shard.fences.refuse(namespace, name.key, tags, evidence) {
                 return Err(Revoked.into());
@@ -146,8 +146,8 @@ impl Ledger {
                 Change::Replaced(name.key.as_str().into())
             });
             shard.in_flight.push((hash, revision));
-            Ok(Entered {
-                ledger: self,
+            Ok(PendingChange {
+                change_log: self,
                 namespace: namespace.as_str().into(),
                 hash,
                 revision,
@@ -155,20 +155,17 @@ impl Ledger {
                 invalidates: None,
             })
         });
-        Decided {
-            is_claimed,
-            entered,
-        }
+        PutDecision { is_claimed, change }
     }
 
     /// Enters an invalidation. What matches and has a lower revision is still to
     /// be removed.
-    pub(crate) fn enter_invalidation<'a>(
+    pub(crate) fn commit_invalidation<'a>(
         &'a self,
         namespace: NamespaceName<'_>,
         target: OwnedTarget,
         revocation: Revocation,
-    ) -> Entered<'a> {
+    ) -> PendingChange<'a> {
         let hash = self.hash(namespace.as_str());
         let mut shard = self.shard(hash).lock();
         self.invalidate(&mut shard, namespace, target, revocation)
@@ -177,12 +174,12 @@ impl Ledger {
     /// Enters the invalidation of what a name holds, whose caller holds its
     /// stripe's lock. `None` if an invalidation under way covers it already: that
     /// comes before, and must be helped to remove it.
-    pub(crate) fn enter_version_invalidation<'a>(
+    pub(crate) fn commit_version_invalidation<'a>(
         &'a self,
         name: Name<'_>,
-        current: Current<'_>,
+        current: CurrentEntry<'_>,
         revocation: Revocation,
-    ) -> Option<Entered<'a>> {
+    ) -> Option<PendingChange<'a>> {
         let hash = self.hash(name.namespace.as_str());
         let mut shard = self.shard(hash).lock();
         if shard.claims(current) {
@@ -198,10 +195,12 @@ impl Ledger {
         namespace: NamespaceName<'_>,
         target: OwnedTarget,
         revocation: Revocation,
-    ) -> Entered<'a> {
+    ) -> PendingChange<'a> {
         let hash = self.hash(namespace.as_str());
         let revision = self.revisions.next();
-        let is_only = shard.under_way.begin(namespace.as_str(), &target, revision);
+        let is_only = shard
+            .in_progress
+            .begin(namespace.as_str(), &target, revision);
         shard
             .fences
             .raise(namespace, target.clone(), revision, revocation);
@@ -209,8 +208,8 @@ impl Ledger {
             .journals
             .append(namespace, revision, || Change::Invalidated(target.clone()));
         shard.in_flight.push((hash, revision));
-        Entered {
-            ledger: self,
+        PendingChange {
+            change_log: self,
             namespace: namespace.as_str().to_owned().into(),
             hash,
             revision,
@@ -222,13 +221,13 @@ impl Ledger {
     /// Whether an invalidation under way covers what a name holds, which must
     /// then be removed before the stripe is unlocked. If it is live, the first
     /// that does counts it.
-    pub(crate) fn claims(&self, current: Current<'_>) -> bool {
+    pub(crate) fn claims(&self, current: CurrentEntry<'_>) -> bool {
         let hash = self.hash(&current.entry.namespace().name);
         self.shard(hash).lock().claims(current)
     }
 
     /// A revision for a change that changes nothing.
-    pub(crate) fn enter_nothing(&self) -> Revision {
+    pub(crate) fn skip_revision(&self) -> Revision {
         self.revisions.next()
     }
 
@@ -327,8 +326,8 @@ impl Ledger {
 }
 
 impl Shard {
-    fn claims(&self, Current { entry, is_live }: Current<'_>) -> bool {
-        self.under_way.claims(entry, is_live)
+    fn claims(&self, CurrentEntry { entry, is_live }: CurrentEntry<'_>) -> bool {
+        self.in_progress.claims(entry, is_live)
     }
 
     /// Up to which revision everything of the namespace is there.
@@ -347,7 +346,7 @@ impl Shard {
     }
 }
 
-impl Entered<'_> {
+impl PendingChange<'_> {
     pub(crate) fn revision(&self) -> Revision {
         self.revision
     }
@@ -355,12 +354,12 @@ impl Entered<'_> {
     /// Counts what this invalidation removes, of which some may be covered by one
     /// that comes before and counts it. The stripe is locked.
     pub(crate) fn count(&self, removed: &[Entry], now: Now) -> u64 {
-        let currents = removed.iter().map(|entry| Current::at(entry, now));
+        let currents = removed.iter().map(|entry| CurrentEntry::at(entry, now));
         if self.is_only {
             return currents.filter(|current| current.is_live).count() as u64;
         }
         for current in currents {
-            self.ledger.claims(current);
+            self.change_log.claims(current);
         }
         0
     }
@@ -376,7 +375,7 @@ impl Entered<'_> {
     }
 
     fn leave(&mut self) -> u64 {
-        let mut shard = self.ledger.shard(self.hash).lock();
+        let mut shard = self.change_log.shard(self.hash).lock();
         let entered = (self.hash, self.revision);
         let Some(place) = shard.in_flight.iter().position(|one| *one == entered) else {
             return 0;
@@ -384,7 +383,7 @@ impl Entered<'_> {
         shard.in_flight.swap_remove(place);
         let namespace = &*self.namespace;
         let removed = self.invalidates.take().map_or(0, |part| {
-            shard.under_way.end(namespace, &part, self.revision)
+            shard.in_progress.end(namespace, &part, self.revision)
         });
         let wakers = shard.journals.take_wakers(namespace);
         drop(shard);
@@ -397,7 +396,7 @@ impl Entered<'_> {
 
 /// For a thread that panics between commit and publication: its watchers would
 /// wait for ever.
-impl Drop for Entered<'_> {
+impl Drop for PendingChange<'_> {
     fn drop(&mut self) {
         self.leave();
     }

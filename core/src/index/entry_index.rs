@@ -19,57 +19,62 @@ use crate::{
     },
     store::{
         entry::Entry,
-        labels::{Group, Groups, SharedBytes},
-        namespaces::Namespace,
+        labels::{LabelSets, Labels, SharedBytes},
+        namespaces::NamespaceRecord,
     },
     work::budget::Budget,
 };
 
 /// Why an entry leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Departure {
+pub(crate) enum RemovalReason {
     Replaced,
     Invalidated,
     Evicted,
     Expired,
 }
 
-pub(crate) struct Index {
+pub(crate) struct EntryIndex {
     /// Entries that end stand among those that don't: a block of names is
     /// looked through for them once the earliest of its deadlines has passed.
     by_name: Tree<Entry, Deadline>,
     /// By the first of the tags that each entry has, by the second, and so on.
     /// Under one tag they stand by version.
     by_tag: Vec<Tree<Entry, ()>>,
-    groups: Groups,
+    label_sets: LabelSets,
     /// Of all stripes.
     shared_bytes: SharedBytes,
 }
 
-impl Index {
+impl EntryIndex {
     pub(crate) fn new(shared_bytes: SharedBytes) -> Self {
         Self {
             by_name: Tree::default(),
             by_tag: Vec::new(),
-            groups: Groups::default(),
+            label_sets: LabelSets::default(),
             shared_bytes,
         }
     }
 
     /// What an entry that is about to come shares with others.
-    pub(crate) fn group(&self, namespace: &Arc<Namespace>, tags: Tags, tier: TierId) -> Group {
-        self.groups.of(namespace, tags, tier)
+    pub(crate) fn labels(
+        &self,
+        namespace: &Arc<NamespaceRecord>,
+        tags: Tags,
+        tier: TierId,
+    ) -> Labels {
+        self.label_sets.of(namespace, tags, tier)
     }
 
     /// An entry whose name has no other.
     pub(crate) fn insert(&mut self, entry: &Entry) {
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
-        let shared = self.groups.entry_came(entry.group());
+        let shared = self.label_sets.entry_added(entry.labels());
         self.shared_bytes.add(tier, shared);
-        tally.entry_came(tier, u64::from(entry.weight()) + shared);
+        tally.entry_added(tier, u64::from(entry.weight()) + shared);
         self.by_name
             .insert(entry.clone(), |one| one.cmp_name_of(entry));
-        for (nth, tag) in entry.group().tags().iter().enumerate() {
+        for (nth, tag) in entry.labels().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
             }
@@ -78,24 +83,24 @@ impl Index {
     }
 
     /// Removes this very entry, unless it has already gone.
-    pub(crate) fn remove(&mut self, entry: &Entry, why: Departure) {
+    pub(crate) fn remove(&mut self, entry: &Entry, why: RemovalReason) {
         let found = self.by_name.find(|one| one.cmp_name_of(entry));
         if found.is_none_or(|found| found.version() != entry.version()) {
             return;
         }
         self.by_name.remove(|one| one.cmp_name_of(entry));
-        for (nth, tag) in entry.group().tags().iter().enumerate() {
+        for (nth, tag) in entry.labels().tags().iter().enumerate() {
             self.by_tag[nth].remove(entry.under_tag(nth, tag));
         }
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
-        let shared = self.groups.entry_went(entry.group());
+        let shared = self.label_sets.entry_removed(entry.labels());
         self.shared_bytes.sub(tier, shared);
-        tally.entry_went(tier, u64::from(entry.weight()) + shared);
+        tally.entry_removed(tier, u64::from(entry.weight()) + shared);
         match why {
-            Departure::Replaced => {}
-            Departure::Invalidated => tally.add(Count::Invalidated),
-            Departure::Evicted => tally.add_to_tier(tier, TierCount::Evictions),
-            Departure::Expired => tally.add_to_tier(tier, TierCount::Expirations),
+            RemovalReason::Replaced => {}
+            RemovalReason::Invalidated => tally.add(Count::Invalidated),
+            RemovalReason::Evicted => tally.add_to_tier(tier, TierCount::Evictions),
+            RemovalReason::Expired => tally.add_to_tier(tier, TierCount::Expirations),
         }
     }
 
@@ -215,16 +220,16 @@ impl Entry {
     }
 
     fn cmp_tag(&self, nth: usize, namespace: u64, tag: &str) -> Ordering {
-        let group = self.group();
-        let by_namespace = group.namespace().id.cmp(&namespace);
-        by_namespace.then_with(|| group.tags().nth(nth).cmp(&Some(tag)))
+        let labels = self.labels();
+        let by_namespace = labels.namespace().id.cmp(&namespace);
+        by_namespace.then_with(|| labels.tags().nth(nth).cmp(&Some(tag)))
     }
 
     /// How others stand to this one among those with an `nth` tag; `tag` is its
     /// own.
     fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
         move |one| {
-            let by_tag = if one.group().is_same(self.group()) {
+            let by_tag = if one.labels().is_same(self.labels()) {
                 Ordering::Equal
             } else {
                 one.cmp_tag(nth, self.namespace().id, tag)

@@ -8,31 +8,31 @@ use std::{
 };
 
 use crate::{
-    index::{entry_index::Index, tombstones::Revoked},
-    leases::{recent::Past, table::Flights},
+    index::{entry_index::EntryIndex, tombstones::Tombstones},
+    leases::{recent::Recent, table::LeaseTable},
     model::outcome::Stored,
     store::labels::SharedBytes,
     sync::{AtomicBool, Mutex, MutexGuard, give_way},
 };
 
 pub(crate) struct Stripe {
-    parts: Mutex<Parts>,
+    state: Mutex<StripeState>,
     /// Whether a miss may find out more under the lock.
     remembers: AtomicBool,
     /// Whether anything of the leases ends by time.
     has_leases: AtomicBool,
 }
 
-pub(crate) struct Parts {
-    pub(crate) index: Index,
-    pub(crate) flights: Flights,
+pub(crate) struct StripeState {
+    pub(crate) index: EntryIndex,
+    pub(crate) leases: LeaseTable,
     /// What the last fill of a key was answered.
-    pub(crate) fills: Past<Stored>,
-    pub(crate) revoked: Revoked,
+    pub(crate) fills: Recent<Stored>,
+    pub(crate) tombstones: Tombstones,
 }
 
-pub(crate) struct Locked<'a> {
-    parts: MutexGuard<'a, Parts>,
+pub(crate) struct StripeGuard<'a> {
+    state: MutexGuard<'a, StripeState>,
     remembers: &'a AtomicBool,
     has_leases: &'a AtomicBool,
 }
@@ -41,22 +41,22 @@ impl Stripe {
     /// An empty one, which remembers so many leases that ran out, and as many
     /// fills.
     pub(crate) fn new(shared_bytes: SharedBytes, past: usize) -> Self {
-        let parts = Parts {
-            index: Index::new(shared_bytes),
-            flights: Flights::new(past),
-            fills: Past::new(past),
-            revoked: Revoked::default(),
+        let state = StripeState {
+            index: EntryIndex::new(shared_bytes),
+            leases: LeaseTable::new(past),
+            fills: Recent::new(past),
+            tombstones: Tombstones::default(),
         };
         Self {
-            parts: Mutex::new(parts),
+            state: Mutex::new(state),
             remembers: AtomicBool::default(),
             has_leases: AtomicBool::default(),
         }
     }
 
-    pub(crate) fn lock(&self) -> Locked<'_> {
-        Locked {
-            parts: self.parts.lock(),
+    pub(crate) fn lock(&self) -> StripeGuard<'_> {
+        StripeGuard {
+            state: self.state.lock(),
             remembers: &self.remembers,
             has_leases: &self.has_leases,
         }
@@ -76,38 +76,38 @@ impl Stripe {
     }
 }
 
-impl Locked<'_> {
+impl StripeGuard<'_> {
     /// Lets those who wait for the stripe have it first.
     pub(crate) fn give_way(&mut self) {
-        give_way(&mut self.parts);
+        give_way(&mut self.state);
     }
 }
 
-impl Deref for Locked<'_> {
-    type Target = Parts;
+impl Deref for StripeGuard<'_> {
+    type Target = StripeState;
 
-    fn deref(&self) -> &Parts {
-        &self.parts
+    fn deref(&self) -> &StripeState {
+        &self.state
     }
 }
 
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Parts {
-        &mut self.parts
+impl DerefMut for StripeGuard<'_> {
+    fn deref_mut(&mut self) -> &mut StripeState {
+        &mut self.state
     }
 }
 
-impl Drop for Locked<'_> {
+impl Drop for StripeGuard<'_> {
     fn drop(&mut self) {
-        let Parts {
-            flights,
+        let StripeState {
+            leases,
             fills,
-            revoked,
+            tombstones,
             ..
-        } = &*self.parts;
+        } = &*self.state;
         // What is known of leases that are over is nothing to a miss.
-        let remembers = !flights.is_empty() || !revoked.is_empty();
-        let has_leases = !flights.is_empty() || flights.has_lapsed() || !fills.is_empty();
+        let remembers = !leases.is_empty() || !tombstones.is_empty();
+        let has_leases = !leases.is_empty() || leases.has_lapsed() || !fills.is_empty();
         if self.remembers.load(Relaxed) != remembers {
             self.remembers.store(remembers, Relaxed);
         }

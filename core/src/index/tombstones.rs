@@ -1,6 +1,6 @@
 //! The names whose credentials were revoked lately, so that a miss can say why.
 //!
-//! For the reason only: what holds revoked credentials off is the ledger's. So
+//! For the reason only: what holds revoked credentials off is the change log's. So
 //! the oldest is simply forgotten when there is no room.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -14,14 +14,14 @@ use crate::{model::name::Name, store::entry::Entry};
 const REMEMBERED: usize = 256;
 
 #[derive(Default)]
-pub(crate) struct Revoked {
-    names: HashTable<Remembered>,
+pub(crate) struct Tombstones {
+    names: HashTable<Tombstone>,
     /// Hash and number of each, oldest first; of some that are gone as well.
     order: VecDeque<(u64, u64)>,
     numbers: u64,
 }
 
-struct Remembered {
+struct Tombstone {
     hash: u64,
     number: u64,
     namespace: Arc<str>,
@@ -29,18 +29,18 @@ struct Remembered {
     key: Box<[u8]>,
 }
 
-impl Revoked {
+impl Tombstones {
     pub(crate) fn remember(&mut self, hash: u64, entry: &Entry) {
         if self.order.len() == REMEMBERED
             && let Some((oldest, number)) = self.order.pop_front()
         {
-            self.remove(oldest, |remembered| remembered.number == number);
+            self.remove(oldest, |tombstone| tombstone.number == number);
         }
-        self.remove(hash, |remembered| {
-            *remembered.key == *entry.key() && remembered.namespace == entry.namespace().name
+        self.remove(hash, |tombstone| {
+            *tombstone.key == *entry.key() && tombstone.namespace == entry.namespace().name
         });
         self.numbers += 1;
-        let remembered = Remembered {
+        let tombstone = Tombstone {
             hash,
             number: self.numbers,
             namespace: entry.namespace().name.clone(),
@@ -48,7 +48,7 @@ impl Revoked {
         };
         self.order.push_back((hash, self.numbers));
         self.names
-            .insert_unique(hash, remembered, |remembered| remembered.hash);
+            .insert_unique(hash, tombstone, |tombstone| tombstone.hash);
     }
 
     pub(crate) fn contains(&self, hash: u64, name: Name<'_>) -> bool {
@@ -64,14 +64,14 @@ impl Revoked {
         self.names.is_empty()
     }
 
-    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Remembered) -> bool) {
+    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Tombstone) -> bool) {
         if let Ok(found) = self.names.find_entry(hash, is_it) {
             found.remove();
         }
     }
 }
 
-impl Remembered {
+impl Tombstone {
     fn is_named(&self, name: Name<'_>) -> bool {
         *self.key == *name.key.as_str().as_bytes() && *self.namespace == *name.namespace.as_str()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    leases::token::{LONGEST_LEASE, Lease, LeaseRequest},
+    leases::token::{Lease, LeaseRequest, MAX_LEASE},
     model::time::BootTime,
 };
 
@@ -37,7 +37,7 @@ impl From<Grant> for Granted {
 impl Granted {
     /// When it is current no longer, whatever its holder does.
     pub(crate) fn end(self) -> BootTime {
-        self.at.after(LONGEST_LEASE)
+        self.at.after(MAX_LEASE)
     }
 }
 
@@ -45,7 +45,7 @@ impl Grant {
     pub(crate) fn lease(self, request: LeaseRequest) -> Lease {
         Lease {
             token: request.token,
-            ttl: request.ttl.unwrap_or(self.ttl).min(LONGEST_LEASE),
+            ttl: request.ttl.unwrap_or(self.ttl).min(MAX_LEASE),
         }
     }
 }

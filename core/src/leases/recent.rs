@@ -15,7 +15,7 @@ use crate::{
     work::budget::Budget,
 };
 
-pub(crate) struct Past<T> {
+pub(crate) struct Recent<T> {
     records: HashTable<Record<T>>,
     /// When each is forgotten: until, serial, hash.
     by_end: BTreeSet<(BootTime, u64, u64)>,
@@ -34,7 +34,7 @@ struct Record<T> {
     what: T,
 }
 
-impl<T> Past<T> {
+impl<T> Recent<T> {
     /// Remembers up to this many, but always one.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {

@@ -19,60 +19,60 @@ use crate::{
     counters::Count,
     leases::{
         grant::{Grant, Granted},
-        recent::Past,
+        recent::Recent,
         token::{Lease, LeaseRequest, Token},
         waiter::{Waiter, Woken},
     },
     model::{name::Name, time::BootTime},
-    permits::Place,
-    store::namespaces::Namespace,
+    permits::Permit,
+    store::namespaces::NamespaceRecord,
     work::budget::Budget,
 };
 
-pub(crate) struct Flights {
-    flights: HashTable<Flight>,
-    /// When each lease or gate is over: due, serial, hash.
+pub(crate) struct LeaseTable {
+    slots: HashTable<LeaseSlot>,
+    /// When each lease or cool-down is over: due, serial, hash.
     by_due: BTreeSet<(BootTime, u64, u64)>,
     serials: u64,
     /// Leases that ran out and weren't granted anew: current still.
-    lapsed: Past<Granted>,
+    lapsed: Recent<Granted>,
 }
 
-/// A key with a lease or a gate.
-struct Flight {
+/// A key with a lease or a cool-down.
+struct LeaseSlot {
     hash: u64,
     serial: u64,
-    namespace: Arc<Namespace>,
+    namespace: Arc<NamespaceRecord>,
     key: Box<str>,
-    state: State,
+    state: SlotState,
     due: BootTime,
-    /// In the order they came. None while there is a gate.
+    /// In the order they came. None while there is a cool-down.
     waiters: BTreeMap<u64, Arc<Waiter>>,
-    _place: Place,
+    _permit: Permit,
 }
 
-enum State {
+enum SlotState {
     Leased {
         token: Token,
         granted: Granted,
     },
     /// No lease is granted.
-    Gated,
+    CoolDown,
 }
 
 /// A key's lease. Its time may be over.
-pub(crate) struct Held {
+pub(crate) struct CurrentLease {
     /// The latest revision when it was granted.
     pub(crate) granted: u64,
     pub(crate) due: BootTime,
 }
 
 /// What comes after a lease.
-pub(crate) enum Over {
+pub(crate) enum LeaseEnd {
     /// Another, for the first who waits for one.
-    Next(Grant),
+    PassOn(Grant),
     /// None until then.
-    Gate(BootTime),
+    CoolDown(BootTime),
     /// What it was for.
     Filled,
 }
@@ -82,60 +82,60 @@ pub(crate) enum Over {
 #[must_use]
 pub(crate) struct Wakers(Vec<Waker>);
 
-impl Flights {
+impl LeaseTable {
     /// None, with room to remember so many leases that ran out.
     pub(crate) fn new(lapsed: usize) -> Self {
         Self {
-            flights: HashTable::new(),
+            slots: HashTable::new(),
             by_due: BTreeSet::new(),
             serials: 0,
-            lapsed: Past::new(lapsed),
+            lapsed: Recent::new(lapsed),
         }
     }
 
-    /// Whether there is neither lease nor gate.
+    /// Whether there is neither lease nor cool-down.
     pub(crate) fn is_empty(&self) -> bool {
-        self.flights.is_empty()
+        self.slots.is_empty()
     }
 
     /// The key's lease, unless it is known to have run out.
-    pub(crate) fn lease(&self, hash: u64, name: Name<'_>) -> Option<Held> {
-        let flight = self.find(hash, name)?;
-        match &flight.state {
-            State::Leased { granted, .. } => Some(Held {
+    pub(crate) fn lease(&self, hash: u64, name: Name<'_>) -> Option<CurrentLease> {
+        let slot = self.find(hash, name)?;
+        match &slot.state {
+            SlotState::Leased { granted, .. } => Some(CurrentLease {
                 granted: granted.revision,
-                due: flight.due,
+                due: slot.due,
             }),
-            State::Gated => None,
+            SlotState::CoolDown => None,
         }
     }
 
     /// Until when no lease of the key is granted.
-    pub(crate) fn gate(&self, hash: u64, name: Name<'_>) -> Option<BootTime> {
-        let flight = self.find(hash, name)?;
-        matches!(flight.state, State::Gated).then_some(flight.due)
+    pub(crate) fn cool_down(&self, hash: u64, name: Name<'_>) -> Option<BootTime> {
+        let slot = self.find(hash, name)?;
+        matches!(slot.state, SlotState::CoolDown).then_some(slot.due)
     }
 
-    /// Grants the lease of a key that has neither lease nor gate.
-    pub(crate) fn lead(
+    /// Grants the lease of a key that has neither lease nor cool-down.
+    pub(crate) fn grant_lease(
         &mut self,
         hash: u64,
-        namespace: Arc<Namespace>,
+        namespace: Arc<NamespaceRecord>,
         name: Name<'_>,
         request: LeaseRequest,
         grant: Grant,
-        place: Place,
+        permit: Permit,
     ) -> Lease {
         namespace.tally.add(Count::LeasesGranted);
         // Somebody else's turn: it is current no longer.
         self.lapsed.forget(hash, name);
         let lease = grant.lease(request);
-        let state = State::Leased {
+        let state = SlotState::Leased {
             token: lease.token,
             granted: grant.into(),
         };
         let due = grant.now.after(lease.ttl);
-        self.insert(hash, namespace, name, state, due, place);
+        self.insert(hash, namespace, name, state, due, permit);
         lease
     }
 
@@ -146,43 +146,43 @@ impl Flights {
         name: Name<'_>,
         request: Option<LeaseRequest>,
         most: usize,
-        place: impl FnOnce() -> Option<Place>,
+        permit: impl FnOnce() -> Option<Permit>,
     ) -> Option<Arc<Waiter>> {
         self.serials += 1;
         let number = self.serials;
-        let flight = self.find_mut(hash, name)?;
-        if flight.waiters.len() >= most {
+        let slot = self.find_mut(hash, name)?;
+        if slot.waiters.len() >= most {
             return None;
         }
         let waiter = Waiter::new(
             hash,
             number,
-            flight.serial,
-            flight.namespace.clone(),
+            slot.serial,
+            slot.namespace.clone(),
             request,
-            place()?,
+            permit()?,
         );
         let waiter = Arc::new(waiter);
-        flight.waiters.insert(number, waiter.clone());
+        slot.waiters.insert(number, waiter.clone());
         Some(waiter)
     }
 
     /// Ends the key's lease, if there is one.
-    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: Over) -> Wakers {
+    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: LeaseEnd) -> Wakers {
         self.lapsed.forget(hash, name);
-        let Some(flight) = self.find(hash, name) else {
+        let Some(slot) = self.find(hash, name) else {
             return Wakers::default();
         };
-        let serial = flight.serial;
-        self.end_flight(hash, serial, why, over)
+        let serial = slot.serial;
+        self.end_slot(hash, serial, why, over)
     }
 
     /// Lets leases of the key be granted again, if it is time.
-    pub(crate) fn open_gate(&mut self, hash: u64, name: Name<'_>, now: BootTime) {
-        if let Some(flight) = self.find(hash, name)
-            && flight.due <= now
+    pub(crate) fn end_cool_down(&mut self, hash: u64, name: Name<'_>, now: BootTime) {
+        if let Some(slot) = self.find(hash, name)
+            && slot.due <= now
         {
-            let serial = flight.serial;
+            let serial = slot.serial;
             self.remove(hash, serial);
         }
     }
@@ -201,8 +201,8 @@ impl Flights {
             && due <= now
         {
             budget.remove_other();
-            let over = Over::Next(grant());
-            let ended = self.end_flight(hash, serial, Count::LeasesExpired, over);
+            let over = LeaseEnd::PassOn(grant());
+            let ended = self.end_slot(hash, serial, Count::LeasesExpired, over);
             wakers.0.extend(ended.0);
         }
         self.lapsed.forget_due(now, budget);
@@ -214,81 +214,78 @@ impl Flights {
     /// looks next.
     pub(crate) fn leave(&mut self, waiter: &Waiter) {
         let found = self
-            .flights
-            .find_mut(waiter.hash, |flight| flight.serial == waiter.flight);
-        let Some(flight) = found else {
+            .slots
+            .find_mut(waiter.hash, |slot| slot.serial == waiter.slot);
+        let Some(slot) = found else {
             return;
         };
-        flight.waiters.remove(&waiter.number);
-        if let (State::Leased { token, .. }, Some(lease)) = (&flight.state, waiter.untaken())
+        slot.waiters.remove(&waiter.number);
+        if let (SlotState::Leased { token, .. }, Some(lease)) = (&slot.state, waiter.untaken())
             && *token == lease.token
         {
-            self.by_due.remove(&flight.entry());
-            flight.due = BootTime::default();
-            self.by_due.insert(flight.entry());
+            self.by_due.remove(&slot.entry());
+            slot.due = BootTime::default();
+            self.by_due.insert(slot.entry());
         }
     }
 
-    fn end_flight(&mut self, hash: u64, serial: u64, why: Count, over: Over) -> Wakers {
+    fn end_slot(&mut self, hash: u64, serial: u64, why: Count, over: LeaseEnd) -> Wakers {
         let mut wakers = Wakers::default();
-        let found = self
-            .flights
-            .find_mut(hash, |flight| flight.serial == serial);
-        let Some(flight) = found else {
+        let found = self.slots.find_mut(hash, |slot| slot.serial == serial);
+        let Some(slot) = found else {
             return wakers;
         };
-        if matches!(flight.state, State::Leased { .. }) {
-            flight.namespace.tally.add(why);
+        if matches!(slot.state, SlotState::Leased { .. }) {
+            slot.namespace.tally.add(why);
         }
-        let before = flight.entry();
+        let before = slot.entry();
         let goes_on = match over {
-            Over::Next(grant) => flight.promote(grant, &mut wakers),
-            Over::Gate(until) => {
-                flight.state = State::Gated;
-                flight.due = until;
+            LeaseEnd::PassOn(grant) => slot.promote(grant, &mut wakers),
+            LeaseEnd::CoolDown(until) => {
+                slot.state = SlotState::CoolDown;
+                slot.due = until;
                 true
             }
-            Over::Filled => false,
+            LeaseEnd::Filled => false,
         };
         if goes_on {
-            if matches!(flight.state, State::Gated) {
-                flight.tell_all(&mut wakers);
+            if matches!(slot.state, SlotState::CoolDown) {
+                slot.tell_all(&mut wakers);
             }
-            let after = flight.entry();
+            let after = slot.entry();
             self.by_due.remove(&before);
             self.by_due.insert(after);
         } else {
-            flight.tell_all(&mut wakers);
-            if let Some(flight) = self.remove(hash, serial)
+            slot.tell_all(&mut wakers);
+            if let Some(slot) = self.remove(hash, serial)
                 && why == Count::LeasesExpired
             {
-                self.remember(flight);
+                self.remember(slot);
             }
         }
         wakers
     }
 
     /// Remembers the lease of a key that ran out.
-    fn remember(&mut self, flight: Flight) {
-        if let State::Leased { token, granted } = flight.state {
-            let name = (flight.namespace.name.clone(), flight.key);
+    fn remember(&mut self, slot: LeaseSlot) {
+        if let SlotState::Leased { token, granted } = slot.state {
+            let name = (slot.namespace.name.clone(), slot.key);
             let until = granted.end();
-            self.lapsed
-                .remember(flight.hash, name, token, granted, until);
+            self.lapsed.remember(slot.hash, name, token, granted, until);
         }
     }
 
     fn insert(
         &mut self,
         hash: u64,
-        namespace: Arc<Namespace>,
+        namespace: Arc<NamespaceRecord>,
         name: Name<'_>,
-        state: State,
+        state: SlotState,
         due: BootTime,
-        place: Place,
+        permit: Permit,
     ) {
         self.serials += 1;
-        let flight = Flight {
+        let slot = LeaseSlot {
             hash,
             serial: self.serials,
             namespace,
@@ -296,32 +293,29 @@ impl Flights {
             state,
             due,
             waiters: BTreeMap::new(),
-            _place: place,
+            _permit: permit,
         };
-        self.by_due.insert(flight.entry());
-        self.flights
-            .insert_unique(hash, flight, |flight| flight.hash);
+        self.by_due.insert(slot.entry());
+        self.slots.insert_unique(hash, slot, |slot| slot.hash);
     }
 
-    fn remove(&mut self, hash: u64, serial: u64) -> Option<Flight> {
-        let found = self
-            .flights
-            .find_entry(hash, |flight| flight.serial == serial);
-        let (flight, _) = found.ok()?.remove();
-        self.by_due.remove(&flight.entry());
-        Some(flight)
+    fn remove(&mut self, hash: u64, serial: u64) -> Option<LeaseSlot> {
+        let found = self.slots.find_entry(hash, |slot| slot.serial == serial);
+        let (slot, _) = found.ok()?.remove();
+        self.by_due.remove(&slot.entry());
+        Some(slot)
     }
 
-    fn find(&self, hash: u64, name: Name<'_>) -> Option<&Flight> {
-        self.flights.find(hash, |flight| flight.is_named(name))
+    fn find(&self, hash: u64, name: Name<'_>) -> Option<&LeaseSlot> {
+        self.slots.find(hash, |slot| slot.is_named(name))
     }
 
-    fn find_mut(&mut self, hash: u64, name: Name<'_>) -> Option<&mut Flight> {
-        self.flights.find_mut(hash, |flight| flight.is_named(name))
+    fn find_mut(&mut self, hash: u64, name: Name<'_>) -> Option<&mut LeaseSlot> {
+        self.slots.find_mut(hash, |slot| slot.is_named(name))
     }
 }
 
-impl Flight {
+impl LeaseSlot {
     fn is_named(&self, name: Name<'_>) -> bool {
         *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
     }
@@ -341,7 +335,7 @@ impl Flight {
         };
         self.namespace.tally.add(Count::LeasesGranted);
         let lease = grant.lease(request);
-        self.state = State::Leased {
+        self.state = SlotState::Leased {
             token: lease.token,
             granted: grant.into(),
         };

@@ -26,7 +26,7 @@ pub struct LeaseRequest {
 
 /// No lease is extended beyond this long after it was granted, and none is
 /// filled later.
-pub const LONGEST_LEASE: Duration = Duration::from_secs(600);
+pub const MAX_LEASE: Duration = Duration::from_secs(600);
 
 impl From<Token> for LeaseRequest {
     fn from(token: Token) -> Self {

@@ -5,8 +5,8 @@ use std::{sync::Arc, task::Waker};
 use crate::{
     counters::Count,
     leases::token::{Lease, LeaseRequest},
-    permits::Place,
-    store::namespaces::Namespace,
+    permits::Permit,
+    store::namespaces::NamespaceRecord,
     sync::Mutex,
 };
 
@@ -25,16 +25,16 @@ pub(crate) struct Waiter {
     pub(crate) hash: u64,
     pub(crate) number: u64,
     /// The number of what it waits for.
-    pub(crate) flight: u64,
-    namespace: Arc<Namespace>,
+    pub(crate) slot: u64,
+    namespace: Arc<NamespaceRecord>,
     /// The lease it would take.
     pub(crate) request: Option<LeaseRequest>,
-    told: Mutex<Told>,
-    _place: Place,
+    told: Mutex<Notice>,
+    _permit: Permit,
 }
 
 #[derive(Default)]
-enum Told {
+enum Notice {
     #[default]
     Nothing,
     /// Nothing yet; this wakes the task.
@@ -49,36 +49,36 @@ impl Waiter {
     pub(crate) fn new(
         hash: u64,
         number: u64,
-        flight: u64,
-        namespace: Arc<Namespace>,
+        slot: u64,
+        namespace: Arc<NamespaceRecord>,
         request: Option<LeaseRequest>,
-        place: Place,
+        permit: Permit,
     ) -> Self {
         namespace.tally.add(Count::Waits);
         namespace.tally.add(Count::Waiting);
         Self {
             hash,
             number,
-            flight,
+            slot,
             namespace,
             request,
             told: Mutex::default(),
-            _place: place,
+            _permit: permit,
         }
     }
 
     /// Tells it, once; answers with what wakes its task.
     pub(crate) fn tell(&self, woken: Woken) -> Option<Waker> {
-        match std::mem::replace(&mut *self.told.lock(), Told::Woken(woken)) {
-            Told::Polled(waker) => Some(waker),
-            Told::Nothing | Told::Woken(_) | Told::Taken => None,
+        match std::mem::replace(&mut *self.told.lock(), Notice::Woken(woken)) {
+            Notice::Polled(waker) => Some(waker),
+            Notice::Nothing | Notice::Woken(_) | Notice::Taken => None,
         }
     }
 
     /// A lease it was granted and doesn't know of.
     pub(crate) fn untaken(&self) -> Option<Lease> {
         match *self.told.lock() {
-            Told::Woken(Woken::Granted(lease)) => Some(lease),
+            Notice::Woken(Woken::Granted(lease)) => Some(lease),
             _ => None,
         }
     }
@@ -86,14 +86,16 @@ impl Waiter {
     pub(crate) fn take(&self, waker: Option<&Waker>) -> Option<Woken> {
         let mut told = self.told.lock();
         match (&*told, waker) {
-            (Told::Woken(woken), _) => {
+            (Notice::Woken(woken), _) => {
                 let woken = *woken;
-                *told = Told::Taken;
+                *told = Notice::Taken;
                 return Some(woken);
             }
-            (Told::Polled(old), Some(waker)) if old.will_wake(waker) => {}
-            (Told::Polled(_) | Told::Nothing, Some(waker)) => *told = Told::Polled(waker.clone()),
-            (Told::Polled(_) | Told::Nothing, None) | (Told::Taken, _) => {}
+            (Notice::Polled(old), Some(waker)) if old.will_wake(waker) => {}
+            (Notice::Polled(_) | Notice::Nothing, Some(waker)) => {
+                *told = Notice::Polled(waker.clone())
+            }
+            (Notice::Polled(_) | Notice::Nothing, None) | (Notice::Taken, _) => {}
         }
         None
     }
@@ -102,16 +104,16 @@ impl Waiter {
     pub(crate) fn peek(&self, waker: &Waker) -> Option<Woken> {
         let mut told = self.told.lock();
         match &mut *told {
-            Told::Woken(woken) => return Some(*woken),
-            Told::Polled(old) => old.clone_from(waker),
-            Told::Nothing => *told = Told::Polled(waker.clone()),
-            Told::Taken => {}
+            Notice::Woken(woken) => return Some(*woken),
+            Notice::Polled(old) => old.clone_from(waker),
+            Notice::Nothing => *told = Notice::Polled(waker.clone()),
+            Notice::Taken => {}
         }
         None
     }
 
     pub(crate) fn is_taken(&self) -> bool {
-        matches!(*self.told.lock(), Told::Taken)
+        matches!(*self.told.lock(), Notice::Taken)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::secret::Secret;
 
 /// The largest value that [`Limits`] may allow, in bytes: a message of 4 MiB
 /// must always hold it with its tags and attributes.
-pub const LARGEST_VALUE: u64 = 1024 * 1024;
+pub const MAX_VALUE_LIMIT: u64 = 1024 * 1024;
 
 /// The most tags a credential may have.
 pub const MAX_TAGS: usize = 16;
@@ -22,7 +22,7 @@ pub const MAX_TIERS: usize = 16;
 /// What a cache is bounded by besides the capacity of its tiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest value, in bytes; at most [`LARGEST_VALUE`].
+    /// The largest value, in bytes; at most [`MAX_VALUE_LIMIT`].
     pub max_value: u64,
     /// How many namespaces can hold something at a time.
     pub max_namespaces: u32,

@@ -143,7 +143,7 @@ impl Deadline {
     /// left, so the promise is cut; without a step it is the stored instant
     /// itself and doesn't tremble from answer to answer.
     #[inline]
-    pub(crate) fn told(self, now: Now) -> WallTime {
+    pub(crate) fn reported_expiry(self, now: Now) -> WallTime {
         let left = self.boot.0.saturating_sub(now.boot.0);
         let by_left = now.wall.0.saturating_add(left);
         if by_left.saturating_add(CLOCK_JITTER) < self.wall.0 {
@@ -200,12 +200,12 @@ mod tests {
     fn backward_step_cuts_the_told_deadline_and_jitter_does_not() {
         let set = at(10_000, 10);
         let deadline = Deadline::after(set, Duration::from_secs(60));
-        assert_eq!(deadline.told(set), deadline.wall);
+        assert_eq!(deadline.reported_expiry(set), deadline.wall);
 
         let stepped = at(6_400, 20);
         let left = deadline.left(stepped).expect("live");
         assert_eq!(left, Duration::from_secs(50));
-        assert_eq!(deadline.told(stepped), at(6_450, 0).wall);
+        assert_eq!(deadline.reported_expiry(stepped), at(6_450, 0).wall);
     }
 
     #[test]

@@ -24,8 +24,8 @@ use crate::{
     },
     store::{
         alloc_size::alloc_size,
-        labels::{Group, TAG_PLACE},
-        namespaces::Namespace,
+        labels::{Labels, TAG_OVERHEAD},
+        namespaces::NamespaceRecord,
     },
     sync::HashState,
 };
@@ -33,27 +33,27 @@ use crate::{
 /// A credential as it is kept, its key behind the head: never changed once
 /// stored. A clone is the same one.
 #[derive(Clone)]
-pub(crate) struct Entry(Shared<Head>);
+pub(crate) struct Entry(Shared<EntryHead>);
 
-/// In this order: the group is compared along with the key, which comes next.
+/// In this order: the labels is compared along with the key, which comes next.
 #[repr(C)]
-struct Head {
+struct EntryHead {
     deadline: Deadline,
     version: Revision,
-    rest: Rest,
+    meta: PackedMeta,
     /// Value, attributes, and if there are any the length of these.
     secret: Secret,
-    group: Group,
+    labels: Labels,
 }
 
 /// The refresh lead in nanoseconds, which tier, and whether there are
 /// attributes, in one word: an entry's node is to fit a size of the allocator.
 #[derive(Clone, Copy)]
-struct Rest(u64);
+struct PackedMeta(u64);
 
 /// What an entry is made of.
-pub(crate) struct Parts<'a> {
-    pub(crate) group: Group,
+pub(crate) struct NewEntry<'a> {
+    pub(crate) labels: Labels,
     pub(crate) key: Key<'a>,
     pub(crate) value: Secret,
     pub(crate) attributes: Attributes,
@@ -71,7 +71,7 @@ pub(crate) struct LookupKey<'a> {
     pub(crate) key: &'a [u8],
     /// The namespace's record, where it is at hand: what has it is of the
     /// namespace, and there is nothing to compare.
-    pub(crate) record: Option<&'a Namespace>,
+    pub(crate) record: Option<&'a NamespaceRecord>,
 }
 
 impl<'a> From<Name<'a>> for LookupKey<'a> {
@@ -85,18 +85,18 @@ impl<'a> From<Name<'a>> for LookupKey<'a> {
 }
 
 /// Bytes of a node besides its key.
-const NODE: usize = size_of::<Head>() + Shared::<Head>::OVERHEAD;
+const NODE: usize = size_of::<EntryHead>() + Shared::<EntryHead>::OVERHEAD;
 /// Bytes of an entry's places: in quick_cache (slab slot, hash table), among the
 /// names, the hint for Gets, and what is remembered of as many that were evicted.
 /// Measured by `tests/memory.rs`.
-const PLACES: usize = 60;
+const INDEX_OVERHEAD: usize = 60;
 /// Bytes an entry takes besides its key, value, tags and attributes.
-pub const ENTRY_OVERHEAD: usize = NODE + PLACES;
+pub const ENTRY_OVERHEAD: usize = NODE + INDEX_OVERHEAD;
 
 /// What an entry with a key and a secret (value and attributes) of these
 /// lengths weighs, its tags not counted.
 pub(crate) fn weight(key: usize, secret: u64) -> u64 {
-    PLACES as u64 + alloc_size((NODE + key) as u64) + alloc_size(secret)
+    INDEX_OVERHEAD as u64 + alloc_size((NODE + key) as u64) + alloc_size(secret)
 }
 
 /// Feeds a name to a hasher in two parts, which it keeps apart: what is fed with a
@@ -113,9 +113,9 @@ pub(crate) fn hash_key(hasher: &mut impl Hasher, key: &[u8]) {
 }
 
 impl Entry {
-    pub(crate) fn new(parts: Parts<'_>) -> Self {
-        let Parts {
-            group,
+    pub(crate) fn new(parts: NewEntry<'_>) -> Self {
+        let NewEntry {
+            labels,
             key,
             value,
             attributes,
@@ -125,34 +125,34 @@ impl Entry {
             tier,
         } = parts;
         let attributes = attributes.encoded();
-        let head = Head {
+        let head = EntryHead {
             deadline,
             version,
-            group,
-            rest: Rest::new(refresh_lead, tier, !attributes.is_empty()),
+            labels,
+            meta: PackedMeta::new(refresh_lead, tier, !attributes.is_empty()),
             secret: with_attributes(value, attributes),
         };
         Self(Shared::new(head, key.as_str().as_bytes()))
     }
 
     /// No credential, but something that a tier can find under a hash. Nothing
-    /// is named like it where its group's namespace is nobody's.
-    pub(crate) fn nobodys(group: Group, hash: u64) -> Self {
-        let head = Head {
+    /// is named like it where its labels's namespace is nobody's.
+    pub(crate) fn placeholder(labels: Labels, hash: u64) -> Self {
+        let head = EntryHead {
             deadline: Deadline::NEVER,
             version: Revision::NONE,
-            rest: Rest(0),
+            meta: PackedMeta(0),
             secret: Secret::from_parts(&[]),
-            group,
+            labels,
         };
         Self(Shared::new(head, &hash.to_le_bytes()))
     }
 
     /// The hash that it is to be found under, if it is nobody's.
-    pub(crate) fn hash_if_nobodys(&self) -> Option<u64> {
+    pub(crate) fn placeholder_hash(&self) -> Option<u64> {
         let bytes = self.key().try_into().ok()?;
-        let is_nobodys = self.group().namespace_name().is_empty();
-        is_nobodys.then_some(u64::from_le_bytes(bytes))
+        let is_placeholder = self.labels().namespace_name().is_empty();
+        is_placeholder.then_some(u64::from_le_bytes(bytes))
     }
 
     #[inline]
@@ -162,15 +162,16 @@ impl Entry {
 
     #[inline]
     fn is_of(&self, name: &LookupKey<'_>) -> bool {
-        let group = self.group();
+        let labels = self.labels();
         let is_known = name
             .record
-            .is_some_and(|record| ptr::eq(record, &**group.namespace()));
-        is_known || group.namespace_name() == name.namespace
+            .is_some_and(|record| ptr::eq(record, &**labels.namespace()));
+        is_known || labels.namespace_name() == name.namespace
     }
 
     pub(crate) fn has_name_of(&self, other: &Self) -> bool {
-        self.key() == other.key() && self.group().namespace_name() == other.group().namespace_name()
+        self.key() == other.key()
+            && self.labels().namespace_name() == other.labels().namespace_name()
     }
 
     /// The order of names: those of a namespace stand together.
@@ -181,7 +182,7 @@ impl Entry {
 
     /// Feeds its name to a hasher.
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
-        hash_namespace(hasher, self.group().namespace_name());
+        hash_namespace(hasher, self.labels().namespace_name());
         hash_key(hasher, self.key());
     }
 
@@ -196,12 +197,12 @@ impl Entry {
         self.0.bytes()
     }
 
-    pub(crate) fn group(&self) -> &Group {
-        &self.0.group
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.0.labels
     }
 
-    pub(crate) fn namespace(&self) -> &Namespace {
-        self.group().namespace()
+    pub(crate) fn namespace(&self) -> &NamespaceRecord {
+        self.labels().namespace()
     }
 
     pub(crate) fn deadline(&self) -> Deadline {
@@ -213,11 +214,11 @@ impl Entry {
     }
 
     pub(crate) fn tier(&self) -> TierId {
-        self.0.rest.tier()
+        self.0.meta.tier()
     }
 
     pub(crate) fn refresh_lead(&self) -> Duration {
-        self.0.rest.refresh_lead()
+        self.0.meta.refresh_lead()
     }
 
     pub(crate) fn value(&self) -> &[u8] {
@@ -230,17 +231,17 @@ impl Entry {
 
     /// What it takes of its tier's capacity beside what it shares, in bytes.
     pub(crate) fn weight(&self) -> u32 {
-        let tags = (self.group().tags().len() * TAG_PLACE) as u64;
+        let tags = (self.labels().tags().len() * TAG_OVERHEAD) as u64;
         let weight = weight(self.key().len(), self.0.secret.len() as u64);
         u32::try_from(weight + tags).unwrap_or(u32::MAX)
     }
 
     fn secret(&self) -> (&[u8], &[u8]) {
         let secret = self.0.secret.expose();
-        if self.0.rest.has_attributes()
-            && let Some((rest, len)) = secret.split_last_chunk()
+        if self.0.meta.has_attributes()
+            && let Some((meta, len)) = secret.split_last_chunk()
         {
-            return rest.split_at(rest.len().saturating_sub(u16::from_le_bytes(*len).into()));
+            return meta.split_at(meta.len().saturating_sub(u16::from_le_bytes(*len).into()));
         }
         (secret, &[])
     }
@@ -254,7 +255,7 @@ fn with_attributes(value: Secret, attributes: &[u8]) -> Secret {
     }
 }
 
-impl Rest {
+impl PackedMeta {
     const TIER_BITS: u32 = 4;
     const LEAD_SHIFT: u32 = Self::TIER_BITS + 1;
     /// 18 years.
@@ -286,19 +287,19 @@ mod tests {
 
     #[test]
     fn lead_tier_and_attributes_do_not_get_in_each_others_way() {
-        const { assert!(MAX_TIERS <= 1 << Rest::TIER_BITS) };
+        const { assert!(MAX_TIERS <= 1 << PackedMeta::TIER_BITS) };
         let ten_years = Duration::from_secs(10 * 366 * 24 * 3600);
         for lead in [Duration::ZERO, Duration::from_nanos(1), ten_years] {
             for tier in [0, 1, 15].map(TierId::new) {
                 for has_attributes in [false, true] {
-                    let rest = Rest::new(lead, tier, has_attributes);
-                    assert_eq!(rest.refresh_lead(), lead);
-                    assert_eq!(rest.tier(), tier);
-                    assert_eq!(rest.has_attributes(), has_attributes);
+                    let meta = PackedMeta::new(lead, tier, has_attributes);
+                    assert_eq!(meta.refresh_lead(), lead);
+                    assert_eq!(meta.tier(), tier);
+                    assert_eq!(meta.has_attributes(), has_attributes);
                 }
             }
         }
-        let longest = Rest::new(Duration::MAX, TierId::new(3), true);
+        let longest = PackedMeta::new(Duration::MAX, TierId::new(3), true);
         assert_eq!(longest.tier(), TierId::new(3));
         assert!(longest.refresh_lead() > ten_years);
     }

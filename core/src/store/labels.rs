@@ -16,17 +16,17 @@ use credcache_packed::Shared;
 use crate::{
     btree::Tree,
     model::{name::MAX_NAMESPACE, tags::Tags, tier_spec::TierId},
-    store::{alloc_size::alloc_size, namespaces::Namespace},
+    store::{alloc_size::alloc_size, namespaces::NamespaceRecord},
     sync::{AtomicU64, AtomicUsize},
 };
 
 /// A clone is the same one.
 #[derive(Clone)]
-pub(crate) struct Group(Shared<Head>);
+pub(crate) struct Labels(Shared<LabelsHead>);
 
 /// The namespace's name stands behind it: each Get compares it.
-struct Head {
-    namespace: Arc<Namespace>,
+struct LabelsHead {
+    namespace: Arc<NamespaceRecord>,
     tags: Tags,
     /// How many entries of the index have it; changes under the stripe's lock.
     entries: AtomicUsize,
@@ -37,34 +37,34 @@ struct Head {
 /// The groups of a stripe that entries have. No hash table: those of tags that
 /// come and go would be twice as large as what they hold.
 #[derive(Default)]
-pub(crate) struct Groups(Tree<Group, ()>);
+pub(crate) struct LabelSets(Tree<Labels, ()>);
 
 /// How many bytes the groups take that a tier's entries have, in all stripes;
 /// a figure for each tier.
 #[derive(Clone)]
 pub(crate) struct SharedBytes(Arc<[AtomicU64]>);
 
-/// Bytes that a group takes besides its own: its place among the others.
+/// Bytes that a labels takes besides its own: its place among the others.
 /// Measured by `tests/memory.rs`.
-const GROUP_PLACES: u64 = 8;
+const LABELS_OVERHEAD: u64 = 8;
 /// Bytes that an entry takes for each of its tags: its place under it. Measured
 /// by `tests/memory.rs`.
-pub const TAG_PLACE: usize = 7;
+pub const TAG_OVERHEAD: usize = 7;
 
-/// What a group with these tags takes.
+/// What a labels with these tags takes.
 fn weight(namespace: &str, tags: &Tags) -> u64 {
     let texts = tags.iter().map(|tag| alloc_size(tag.len() as u64));
     own_weight(namespace.len(), tags.len()) + texts.sum::<u64>()
 }
 
-/// The most that a group of `tags` tags of up to `len` bytes can take.
+/// The most that a labels of `tags` tags of up to `len` bytes can take.
 pub(crate) const fn largest_weight(tags: usize, len: usize) -> u64 {
     own_weight(MAX_NAMESPACE, tags) + tags as u64 * alloc_size(len as u64)
 }
 
 const fn own_weight(namespace: usize, tags: usize) -> u64 {
-    let own = Shared::<Head>::OVERHEAD + size_of::<Head>() + namespace;
-    GROUP_PLACES + alloc_size(own as u64) + alloc_size((tags * size_of::<Box<str>>()) as u64)
+    let own = Shared::<LabelsHead>::OVERHEAD + size_of::<LabelsHead>() + namespace;
+    LABELS_OVERHEAD + alloc_size(own as u64) + alloc_size((tags * size_of::<Box<str>>()) as u64)
 }
 
 impl SharedBytes {
@@ -85,8 +85,8 @@ impl SharedBytes {
     }
 }
 
-impl Group {
-    pub(crate) fn namespace(&self) -> &Arc<Namespace> {
+impl Labels {
+    pub(crate) fn namespace(&self) -> &Arc<NamespaceRecord> {
         &self.0.namespace
     }
 
@@ -109,44 +109,44 @@ impl Group {
             .then_with(|| self.tags().cmp(tags))
     }
 
-    fn cmp_group(&self, other: &Self) -> Ordering {
+    fn cmp_labels(&self, other: &Self) -> Ordering {
         self.cmp(other.namespace().id, other.tags(), other.0.tier)
     }
 }
 
-impl Groups {
-    /// The group of these, for an entry that is about to be counted in.
-    pub(crate) fn of(&self, namespace: &Arc<Namespace>, tags: Tags, tier: TierId) -> Group {
+impl LabelSets {
+    /// The labels of these, for an entry that is about to be counted in.
+    pub(crate) fn of(&self, namespace: &Arc<NamespaceRecord>, tags: Tags, tier: TierId) -> Labels {
         if let Some(found) = self.0.find(|one| one.cmp(namespace.id, &tags, tier)) {
             return found.clone();
         }
-        let head = Head {
+        let head = LabelsHead {
             namespace: namespace.clone(),
             weight: u32::try_from(weight(&namespace.name, &tags)).unwrap_or(u32::MAX),
             tags,
             entries: AtomicUsize::default(),
             tier,
         };
-        Group(Shared::new(head, namespace.name.as_bytes()))
+        Labels(Shared::new(head, namespace.name.as_bytes()))
     }
 
-    /// How many bytes the group takes that came with the entry: none if others
+    /// How many bytes the labels takes that came with the entry: none if others
     /// have it already.
-    pub(crate) fn entry_came(&mut self, group: &Group) -> u64 {
-        if group.0.entries.fetch_add(1, Relaxed) > 0 {
+    pub(crate) fn entry_added(&mut self, labels: &Labels) -> u64 {
+        if labels.0.entries.fetch_add(1, Relaxed) > 0 {
             return 0;
         }
-        self.0.insert(group.clone(), |one| one.cmp_group(group));
-        group.0.weight.into()
+        self.0.insert(labels.clone(), |one| one.cmp_labels(labels));
+        labels.0.weight.into()
     }
 
-    /// How many bytes the group takes that went with the entry.
-    pub(crate) fn entry_went(&mut self, group: &Group) -> u64 {
-        if group.0.entries.fetch_sub(1, Relaxed) > 1 {
+    /// How many bytes the labels takes that went with the entry.
+    pub(crate) fn entry_removed(&mut self, labels: &Labels) -> u64 {
+        if labels.0.entries.fetch_sub(1, Relaxed) > 1 {
             return 0;
         }
-        self.0.remove(|one| one.cmp_group(group));
-        group.0.weight.into()
+        self.0.remove(|one| one.cmp_labels(labels));
+        labels.0.weight.into()
     }
 }
 
@@ -170,25 +170,25 @@ mod tests {
             namespaces.find_or_create(name).expect("room")
         });
         let [short, long] = [0, 1].map(TierId::new);
-        let mut groups = Groups::default();
-        let first = groups.of(&a, tags(&["x", "y"]), short);
-        let weight = groups.entry_came(&first);
+        let mut label_sets = LabelSets::default();
+        let first = label_sets.of(&a, tags(&["x", "y"]), short);
+        let weight = label_sets.entry_added(&first);
         assert!(weight > 100, "{weight} bytes");
-        let second = groups.of(&a, tags(&["y", "x"]), short);
+        let second = label_sets.of(&a, tags(&["y", "x"]), short);
         assert!(first.is_same(&second));
-        assert_eq!(groups.entry_came(&second), 0, "it is there already");
+        assert_eq!(label_sets.entry_added(&second), 0, "it is there already");
         for other in [
-            groups.of(&a, tags(&["x"]), short),
-            groups.of(&b, tags(&["x", "y"]), short),
-            groups.of(&a, tags(&["x", "y"]), long),
+            label_sets.of(&a, tags(&["x"]), short),
+            label_sets.of(&b, tags(&["x", "y"]), short),
+            label_sets.of(&a, tags(&["x", "y"]), long),
         ] {
             assert!(!first.is_same(&other));
         }
 
-        assert_eq!(groups.entry_went(&first), 0, "another has it");
-        assert!(first.is_same(&groups.of(&a, tags(&["x", "y"]), short)));
-        assert_eq!(groups.entry_went(&first), weight);
-        assert!(groups.0.find(|_| Ordering::Equal).is_none(), "empty");
-        assert!(!first.is_same(&groups.of(&a, tags(&["x", "y"]), short)));
+        assert_eq!(label_sets.entry_removed(&first), 0, "another has it");
+        assert!(first.is_same(&label_sets.of(&a, tags(&["x", "y"]), short)));
+        assert_eq!(label_sets.entry_removed(&first), weight);
+        assert!(label_sets.0.find(|_| Ordering::Equal).is_none(), "empty");
+        assert!(!first.is_same(&label_sets.of(&a, tags(&["x", "y"]), short)));
     }
 }

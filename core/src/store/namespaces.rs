@@ -15,7 +15,7 @@ use crate::{
 
 /// What the entries of one namespace share.
 #[derive(Debug)]
-pub(crate) struct Namespace {
+pub(crate) struct NamespaceRecord {
     /// Never used twice, so entries of a forgotten record can't be taken for
     /// those of a later one with the same name.
     pub(crate) id: u64,
@@ -23,9 +23,9 @@ pub(crate) struct Namespace {
     pub(crate) tally: Tally,
 }
 
-impl Namespace {
+impl NamespaceRecord {
     /// Nobody's: no namespace has an empty name.
-    pub(crate) fn nobodys() -> Self {
+    pub(crate) fn placeholder() -> Self {
         Self {
             id: u64::MAX,
             name: "".into(),
@@ -44,8 +44,8 @@ pub(crate) struct Namespaces {
 }
 
 struct Registry {
-    records: Vec<Arc<Namespace>>,
-    /// Places in `records`.
+    records: Vec<Arc<NamespaceRecord>>,
+    /// Permits in `records`.
     by_name: HashMap<Arc<str>, usize>,
     next_id: u64,
     /// Where the search for an empty record goes on.
@@ -75,7 +75,7 @@ impl Namespaces {
         }
     }
 
-    pub(crate) fn find(&self, name: NamespaceName<'_>) -> Option<Arc<Namespace>> {
+    pub(crate) fn find(&self, name: NamespaceName<'_>) -> Option<Arc<NamespaceRecord>> {
         self.registry.read().find(name).cloned()
     }
 
@@ -85,7 +85,7 @@ impl Namespaces {
     pub(crate) fn find_or_create(
         &self,
         name: NamespaceName<'_>,
-    ) -> Result<Arc<Namespace>, TooManyNamespaces> {
+    ) -> Result<Arc<NamespaceRecord>, TooManyNamespaces> {
         if let Some(namespace) = self.find(name) {
             return Ok(namespace);
         }
@@ -134,14 +134,14 @@ impl Namespaces {
 }
 
 impl Registry {
-    fn find(&self, name: NamespaceName<'_>) -> Option<&Arc<Namespace>> {
+    fn find(&self, name: NamespaceName<'_>) -> Option<&Arc<NamespaceRecord>> {
         self.by_name
             .get(name.as_str())
             .map(|place| &self.records[*place])
     }
 
-    fn create(&mut self, name: NamespaceName<'_>, tiers: usize) -> Arc<Namespace> {
-        let namespace = Arc::new(Namespace {
+    fn create(&mut self, name: NamespaceName<'_>, tiers: usize) -> Arc<NamespaceRecord> {
+        let namespace = Arc::new(NamespaceRecord {
             id: self.next_id,
             name: name.as_str().into(),
             tally: Tally::new(tiers),
@@ -156,7 +156,7 @@ impl Registry {
     /// A record with no other owner than the registry has no entry, and nobody
     /// is about to give it one: clones are handed out under the registry's
     /// lock alone, which is held here for writing.
-    fn forget_one(&mut self) -> Option<Arc<Namespace>> {
+    fn forget_one(&mut self) -> Option<Arc<NamespaceRecord>> {
         for _ in 0..LOOKED_AT.min(self.records.len()) {
             self.hand = (self.hand + 1) % self.records.len();
             if Arc::get_mut(&mut self.records[self.hand]).is_some() {

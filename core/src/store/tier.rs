@@ -21,7 +21,7 @@ use std::{
 use quick_cache::{OptionsBuilder, sync};
 
 use crate::store::tier::{
-    keys::{Hashed, NameHashes, Newest, Reading, StoredKey, This},
+    keys::{ByHash, ByVersion, InPlaceRead, NameHashes, SameEntry, StoredKey},
     weights::{Ballast, ByWeight, Evicted, Evictions},
 };
 use crate::{
@@ -31,8 +31,8 @@ use crate::{
     },
     store::{
         entry::{Entry, LookupKey},
-        labels::{Groups, SharedBytes},
-        namespaces::Namespace,
+        labels::{LabelSets, SharedBytes},
+        namespaces::NamespaceRecord,
         tier::ghosts::Ghosts,
     },
     sync::{AtomicUsize, Mutex},
@@ -48,7 +48,7 @@ pub(crate) struct Tier<B = NameHashes> {
     /// How many they are.
     count: AtomicUsize,
     /// One for each of quick_cache's shards.
-    parts: Box<[Mutex<Part>]>,
+    parts: Box<[Mutex<ShardState>]>,
     /// Which of them sets its part aside next.
     turn: AtomicUsize,
     /// What the entries share.
@@ -57,7 +57,7 @@ pub(crate) struct Tier<B = NameHashes> {
 }
 
 /// What is known of a shard.
-struct Part {
+struct ShardState {
     ghosts: Ghosts,
     ballast: Ballast,
     /// What the ballast lies under.
@@ -110,11 +110,15 @@ impl<B: BuildHasher + Clone> Tier<B> {
         )]
         let options = options.build().expect("both capacities are set");
         let entries = sync::Cache::with_options(options, ByWeight, hashes.clone(), Evictions);
-        let group = Groups::default().of(&Arc::new(Namespace::nobodys()), Tags::default(), id);
-        let part = |shard| Part {
+        let labels = LabelSets::default().of(
+            &Arc::new(NamespaceRecord::placeholder()),
+            Tags::default(),
+            id,
+        );
+        let part = |shard| ShardState {
             ghosts: Ghosts::default(),
             ballast: Ballast::NONE,
-            place: Entry::nobodys(group.clone(), shard << (usize::BITS / 2)),
+            place: Entry::placeholder(labels.clone(), shard << (usize::BITS / 2)),
         };
         let shards = entries.num_shards();
         Self {
@@ -140,7 +144,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
         name: &LookupKey<'_>,
         read: &mut impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let reading = Reading::new(hash, name, read);
+        let reading = InPlaceRead::new(hash, name, read);
         self.entries.get(&reading)?;
         reading.result()
     }
@@ -153,7 +157,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
 
     /// Whether this very entry is still kept.
     pub(crate) fn keeps(&self, entry: &Entry) -> bool {
-        self.entries.peek(&This(entry)).is_some()
+        self.entries.peek(&SameEntry(entry)).is_some()
     }
 
     /// Stores the entry, which the index holds already, in place of whatever has
@@ -173,7 +177,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
             .insert_with_lifecycle(StoredKey(entry), Ballast::NONE, &mut evicted);
         if is_ghost {
             // As if it had been asked for already.
-            self.entries.get(&Newest { hash, version });
+            self.entries.get(&ByVersion { hash, version });
         }
         // So none is behind by more than what came with as many Puts as there
         // are shards.
@@ -206,7 +210,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
     /// for more of them than there are shards. So entries and what they share
     /// exceed the capacity by one record for each shard at the most, whoever of
     /// those that share it goes.
-    fn set_aside(&self, part: &mut Part, evicted: &mut Evicted) {
+    fn set_aside(&self, part: &mut ShardState, evicted: &mut Evicted) {
         let share = self
             .shared_bytes
             .of(self.id)
@@ -222,16 +226,20 @@ impl<B: BuildHasher + Clone> Tier<B> {
     }
 
     fn shard(&self, hash: u64) -> usize {
-        self.entries.shard_index(&Hashed(hash))
+        self.entries.shard_index(&ByHash(hash))
     }
 
     fn hash(&self, entry: &Entry) -> u64 {
-        self.hashes.hash_one(This(entry))
+        self.hashes.hash_one(SameEntry(entry))
     }
 
     /// Removes this very entry, if it is still kept.
     pub(crate) fn remove(&self, entry: &Entry) {
-        if self.entries.remove_if(&This(entry), |_| true).is_some() {
+        if self
+            .entries
+            .remove_if(&SameEntry(entry), |_| true)
+            .is_some()
+        {
             self.count.fetch_sub(1, Relaxed);
         }
     }

@@ -10,7 +10,7 @@ use crate::{model::tier_spec::TierId, sync::AtomicU8};
 
 /// A few bits for each: they are looked up by every Get, and the fewer there are
 /// the more of them are in a core's cache.
-pub(crate) struct Hints {
+pub(crate) struct TierHints {
     bytes: Box<[AtomicU8]>,
     /// The logarithm of how many bits a hint has: 2, 4 or 8.
     log_bits: u32,
@@ -21,7 +21,7 @@ const BYTES_PER_HINT: u64 = 512;
 /// 16 MiB of bytes serve 32 GiB of four tiers; beyond, more share one.
 const MOST_BYTES: u64 = 1 << 24;
 
-impl Hints {
+impl TierHints {
     /// For so many tiers, of this capacity in all.
     pub(crate) fn new(tiers: usize, capacity: u64) -> Self {
         let log_bits = match tiers {
@@ -81,18 +81,18 @@ mod tests {
     #[test]
     fn latest_hint_stands_and_leaves_the_others_alone() {
         for tiers in [2, 4, 5, 16] {
-            let hints = Hints::new(tiers, 1 << 20);
+            let tier_hints = TierHints::new(tiers, 1 << 20);
             let mut latest = std::collections::HashMap::new();
             for number in 0..1_000_u64 {
                 let hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 let tier = TierId::new((number % tiers as u64).to_le_bytes()[0]);
-                hints.set(hash, tier);
-                let (byte, shift) = hints.place(hash);
+                tier_hints.set(hash, tier);
+                let (byte, shift) = tier_hints.place(hash);
                 latest.insert((std::ptr::from_ref(byte), shift), (hash, tier));
             }
             assert!(latest.len() > 500, "{} places", latest.len());
             for (hash, tier) in latest.into_values() {
-                assert_eq!(hints.tier(hash), tier);
+                assert_eq!(tier_hints.tier(hash), tier);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use credcache_core::{Cache, Limits, SHORTEST_MEMORY, TierSpec, smallest_capacity};
+use credcache_core::{Cache, Limits, MIN_FENCE_MEMORY, TierSpec, smallest_capacity};
 use fastrand::Rng;
 
 use crate::clocks::{SECOND, nanos};
@@ -101,7 +101,7 @@ impl Shape {
     /// before it can live, or a lease that was granted before it; and not less
     /// than the shortest memory.
     pub(crate) fn retention(&self) -> u64 {
-        self.longest_tier().max(nanos(SHORTEST_MEMORY))
+        self.longest_tier().max(nanos(MIN_FENCE_MEMORY))
     }
 
     /// How many invalidations the part of a namespace has room for.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use credcache_core::{Key, Target, Told, WatchFrom};
+use credcache_core::{Key, Target, WatchEvent, WatchFrom};
 
 use crate::{
     explore::{Actor, actor, explore},
@@ -49,7 +49,7 @@ fn near(from: WatchFrom) -> Actor {
         stage.follow(KEY.0, from, LAST, begins, |told| {
             let up_to = revision(told);
             let is_older = copy.get().is_some_and(|copy| copy < up_to);
-            if is_older || matches!(told, Told::Gap(_)) {
+            if is_older || matches!(told, WatchEvent::Gap(_)) {
                 copy.set(None);
             }
             if copy.get().is_none() {

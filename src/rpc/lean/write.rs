@@ -7,7 +7,7 @@ use super::{
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
-use credcache_core::{Cache, Hit, Lookup, MOST_IN_PLACE, Miss, Reader, Seen, TierId};
+use credcache_core::{Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, Miss, Reader, TierId};
 
 use crate::rpc::{batch::Room, response};
 
@@ -95,7 +95,7 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
 impl<'a> BatchResponse<'a> {
     pub(super) fn new(cache: &'a Cache, count: usize) -> Self {
         Self {
-            response: Response::with_capacity(cache, count * EXPECTED + MOST_IN_PLACE),
+            response: Response::with_capacity(cache, count * EXPECTED + MAX_IN_PLACE),
             room: Room::of_misses(count),
             untold: Vec::with_capacity(count),
             told: 0,
@@ -119,15 +119,13 @@ impl<'a> BatchResponse<'a> {
 impl Reader for BatchResponse<'_> {
     #[inline]
     fn make_room(&mut self) {
-        self.response
-            .framed
-            .make_room(BESIDES_VALUE + MOST_IN_PLACE);
+        self.response.framed.make_room(BESIDES_VALUE + MAX_IN_PLACE);
     }
 
     /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
     /// Breaks off where there is no room for it in the message.
     #[inline]
-    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+    fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         match found {
             Ok(seen) => {
                 let credential = Credential::of_seen(seen);
@@ -288,7 +286,7 @@ impl<'a> Credential<'a> {
         }
     }
 
-    fn of_seen(seen: Seen<'a>) -> Self {
+    fn of_seen(seen: EntryView<'a>) -> Self {
         Self {
             value: seen.value(),
             expires_at: seen.expires_at().since_unix(),

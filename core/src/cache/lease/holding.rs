@@ -9,15 +9,15 @@ use crate::{
     cache::{Cache, lease::LeaseLost},
     counters::Count,
     leases::{
-        table::{Flights, Over, Wakers},
+        table::{LeaseEnd, LeaseTable, Wakers},
         token::Token,
     },
     model::{jitter::jitter, name::Name, time::Now},
-    store::namespaces::Namespace,
+    store::namespaces::NamespaceRecord,
 };
 
 /// The longest cool-down that a holder can ask for.
-pub const LONGEST_GATE: Duration = Duration::from_secs(300);
+pub const MAX_COOL_DOWN: Duration = Duration::from_secs(300);
 
 /// Why a lease wasn't extended.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -37,19 +37,19 @@ struct Holding<'a> {
     name: Name<'a>,
     token: Token,
     /// The record of its namespace, if there is one.
-    namespace: Option<Arc<Namespace>>,
+    namespace: Option<Arc<NamespaceRecord>>,
 }
 
 impl Cache {
     /// Lets a lease last for `ttl` from now, or for the cache's own `lease_ttl`,
-    /// and answers with how long it lasts: less where [`LONGEST_LEASE`] from its
+    /// and answers with how long it lasts: less where [`MAX_LEASE`] from its
     /// grant is nearer, more where it would have lasted longer anyway. A lease
     /// that ran out goes on, unless somebody waits for it.
     ///
     /// # Errors
     /// The lease is lost. It ends by that if it was the key's current one.
     ///
-    /// [`LONGEST_LEASE`]: crate::cache::LONGEST_LEASE
+    /// [`MAX_LEASE`]: crate::cache::MAX_LEASE
     pub fn extend_lease(
         &self,
         name: Name<'_>,
@@ -60,7 +60,7 @@ impl Cache {
         let holding = self.holding(name, token);
         let ttl = ttl.unwrap_or(self.limits.lease_ttl);
         let mut stripe = self.stripe(holding.hash).lock();
-        let (extended, wakers) = self.extend(&mut stripe.flights, holding, ttl, now);
+        let (extended, wakers) = self.extend(&mut stripe.leases, holding, ttl, now);
         drop(stripe);
         wakers.wake();
         extended
@@ -68,7 +68,7 @@ impl Cache {
 
     fn extend(
         &self,
-        flights: &mut Flights,
+        leases: &mut LeaseTable,
         holding: Holding<'_>,
         ttl: Duration,
         now: Now,
@@ -76,17 +76,17 @@ impl Cache {
         let Holding {
             hash, name, token, ..
         } = holding;
-        let Some(granted) = flights.granted(hash, name, token, now.boot) else {
+        let Some(granted) = leases.granted(hash, name, token, now.boot) else {
             return (Err(LeaseLost.into()), Wakers::default());
         };
-        if self.ledger.refuses_lease(name, granted) {
-            let wakers = self.give_up_lease(flights, hash, name, now);
+        if self.change_log.refuses_lease(name, granted) {
+            let wakers = self.give_up_lease(leases, hash, name, now);
             return (Err(ExtendError::Revoked), wakers);
         }
         // If it has run out, it is the turn of whoever waits.
-        let wakers = self.settle(flights, hash, name, now);
-        let left = if self.take_up(flights, holding, now) {
-            flights.extend(hash, name, token, ttl, now.boot)
+        let wakers = self.settle(leases, hash, name, now);
+        let left = if self.take_up(leases, holding, now) {
+            leases.extend(hash, name, token, ttl, now.boot)
         } else {
             None
         };
@@ -94,7 +94,7 @@ impl Cache {
     }
 
     /// Gives a lease back without filling it. For `retry_after`, jittered by up
-    /// to 10 % and no longer than [`LONGEST_GATE`], none is granted for the
+    /// to 10 % and no longer than [`MAX_COOL_DOWN`], none is granted for the
     /// key, and whoever waits is answered; if that is zero, the next who waits
     /// gets it.
     ///
@@ -110,21 +110,21 @@ impl Cache {
         let holding = self.holding(name, token);
         let hash = holding.hash;
         let mut stripe = self.stripe(hash).lock();
-        let flights = &mut stripe.flights;
-        let is_current = flights.granted(hash, name, token, now.boot).is_some();
-        if !is_current || !self.take_up(flights, holding, now) {
+        let leases = &mut stripe.leases;
+        let is_current = leases.granted(hash, name, token, now.boot).is_some();
+        if !is_current || !self.take_up(leases, holding, now) {
             return Err(LeaseLost);
         }
         let over = if retry_after.is_zero() {
-            Over::Next(self.grant(now))
+            LeaseEnd::PassOn(self.grant(now))
         } else {
             // Short of the longest by what the jitter may add.
-            let least = retry_after.min(LONGEST_GATE * 10 / 11);
+            let least = retry_after.min(MAX_COOL_DOWN * 10 / 11);
             let spread =
                 least / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
-            Over::Gate(now.boot.after(least + spread))
+            LeaseEnd::CoolDown(now.boot.after(least + spread))
         };
-        let wakers = flights.end(hash, name, Count::LeasesAbandoned, over);
+        let wakers = leases.end(hash, name, Count::LeasesAbandoned, over);
         drop(stripe);
         wakers.wake();
         Ok(())
@@ -142,20 +142,20 @@ impl Cache {
 
     /// Takes a lease up again if it ran out, as long as there is room for it;
     /// whether there is.
-    fn take_up(&self, flights: &mut Flights, holding: Holding<'_>, now: Now) -> bool {
+    fn take_up(&self, leases: &mut LeaseTable, holding: Holding<'_>, now: Now) -> bool {
         let Holding {
             hash,
             name,
             token,
             namespace,
         } = holding;
-        if !flights.ran_out(hash, name, token, now.boot) {
+        if !leases.ran_out(hash, name, token, now.boot) {
             return true;
         }
-        let (Some(namespace), Some(place)) = (namespace, self.leases.take()) else {
+        let (Some(namespace), Some(permit)) = (namespace, self.lease_permits.try_acquire()) else {
             return false;
         };
-        flights.take_up(hash, namespace, name, token, place);
+        leases.take_up(hash, namespace, name, token, permit);
         true
     }
 }

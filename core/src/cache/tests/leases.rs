@@ -17,7 +17,10 @@ use super::*;
 use crate::{
     cache::{
         get::{Lookup, Miss, MissReason},
-        lease::{Answer, Ask, LeaseError, LeaseLost, holding::LONGEST_GATE, waiting::Waiting},
+        lease::{
+            LeaseAnswer, LeaseError, LeaseLost, LeaseQuery, holding::MAX_COOL_DOWN,
+            waiting::Waiting,
+        },
         put::{Put, PutError},
     },
     counters::Count,
@@ -36,8 +39,8 @@ fn token(number: u8) -> Token {
 }
 
 /// Asks for the lease of "a"/"key".
-fn ask(cache: &Cache, number: u8, wait: bool, now: Now) -> Result<Answer<'_>, LeaseError> {
-    let ask = Ask {
+fn ask(cache: &Cache, number: u8, wait: bool, now: Now) -> Result<LeaseAnswer<'_>, LeaseError> {
+    let ask = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(token(number).into()),
         wait,
@@ -47,21 +50,21 @@ fn ask(cache: &Cache, number: u8, wait: bool, now: Now) -> Result<Answer<'_>, Le
 
 fn granted(cache: &Cache, number: u8, now: Now) -> bool {
     match ask(cache, number, false, now).expect("room") {
-        Answer::Now(_, lease) => lease.is_some_and(|lease| lease.token == token(number)),
-        Answer::Later(_) => panic!("nobody asked to wait"),
+        LeaseAnswer::Ready(_, lease) => lease.is_some_and(|lease| lease.token == token(number)),
+        LeaseAnswer::Waits(_) => panic!("nobody asked to wait"),
     }
 }
 
 fn waiting(cache: &Cache, number: u8, now: Now) -> Waiting<'_> {
     match ask(cache, number, true, now).expect("room") {
-        Answer::Later(waiting) => waiting,
-        Answer::Now(..) => panic!("the lease is free"),
+        LeaseAnswer::Waits(waiting) => waiting,
+        LeaseAnswer::Ready(..) => panic!("the lease is free"),
     }
 }
 
 fn miss(cache: &Cache, number: u8, now: Now) -> Miss {
     match ask(cache, number, false, now).expect("room") {
-        Answer::Now(Lookup::Miss(miss), None) => miss,
+        LeaseAnswer::Ready(Lookup::Miss(miss), None) => miss,
         answer => panic!("{answer:?}"),
     }
 }
@@ -177,13 +180,13 @@ fn dead_holder_is_followed_by_exactly_one_in_the_order_they_came() {
 fn one_who_only_waits_is_never_given_the_lease() {
     let cache = cache();
     assert!(granted(&cache, 1, Now::default()));
-    let only_waits = Ask {
+    let only_waits = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: None,
         wait: true,
     };
     let ask = || cache.get_or_lease(name("a", "key"), only_waits, Now::default);
-    let Ok(Answer::Later(mut reader)) = ask() else {
+    let Ok(LeaseAnswer::Waits(mut reader)) = ask() else {
         panic!("the lease is held");
     };
     let mut fetcher = waiting(&cache, 2, Now::default());
@@ -198,7 +201,7 @@ fn one_who_only_waits_is_never_given_the_lease() {
     assert_eq!(polled(&mut reader), Poll::Ready(Woken::Again));
     assert!(matches!(
         ask(),
-        Ok(Answer::Now(
+        Ok(LeaseAnswer::Ready(
             Lookup::Miss(Miss {
                 reason: MissReason::NotFound,
                 retry_after: None
@@ -264,7 +267,7 @@ fn gate_keeps_everybody_off_until_its_time() {
     // Nobody waits for a gate.
     assert!(matches!(
         ask(&cache, 2, true, Now::default()),
-        Ok(Answer::Now(Lookup::Miss(_), None))
+        Ok(LeaseAnswer::Ready(Lookup::Miss(_), None))
     ));
     assert!(!granted(
         &cache,
@@ -282,9 +285,9 @@ fn gate_stands_for_five_minutes_at_the_most() {
         .abandon_lease(name("a", "key"), token(1), Duration::MAX, Now::default())
         .expect("its own");
     let retry_after = miss(&cache, 2, Now::default()).retry_after.expect("a time");
-    assert!(retry_after <= LONGEST_GATE && retry_after >= LONGEST_GATE * 10 / 11);
-    cache.reclaim(after(LONGEST_GATE));
-    assert!(granted(&cache, 2, after(LONGEST_GATE)));
+    assert!(retry_after <= MAX_COOL_DOWN && retry_after >= MAX_COOL_DOWN * 10 / 11);
+    cache.reclaim(after(MAX_COOL_DOWN));
+    assert!(granted(&cache, 2, after(MAX_COOL_DOWN)));
 }
 
 #[test]
@@ -296,7 +299,7 @@ fn credential_due_for_refresh_is_a_hit_and_one_caller_gets_the_lease() {
     };
     cache.put(put, Now::default()).expect("room");
     let at = |number, now| match ask(&cache, number, true, now).expect("room") {
-        Answer::Now(Lookup::Hit(_), lease) => lease.is_some(),
+        LeaseAnswer::Ready(Lookup::Hit(_), lease) => lease.is_some(),
         answer => panic!("{answer:?}"),
     };
     assert!(!at(1, after(SECOND * 50 - Duration::from_nanos(1))));
@@ -316,7 +319,7 @@ fn leases_and_waiters_are_bounded() {
     };
     let cache = with_limits(limits);
     assert!(granted(&cache, 1, Now::default()));
-    let other = Ask {
+    let other = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(token(9).into()),
         wait: true,
@@ -329,7 +332,7 @@ fn leases_and_waiters_are_bounded() {
     let full = ask(&cache, 4, true, Now::default());
     assert!(matches!(
         full,
-        Ok(Answer::Now(
+        Ok(LeaseAnswer::Ready(
             Lookup::Miss(Miss {
                 reason: MissReason::Pending,
                 ..
@@ -345,7 +348,7 @@ fn leases_and_waiters_are_bounded() {
     assert!(
         matches!(
             cache.get_or_lease(name("a", "other"), other, || after(TTL * 3)),
-            Ok(Answer::Now(_, Some(_)))
+            Ok(LeaseAnswer::Ready(_, Some(_)))
         ),
         "the place was given back"
     );
@@ -362,7 +365,7 @@ fn refused_lease_is_no_refused_credential() {
         ..of("a", "key")
     };
     cache.put(put, Now::default()).expect("room");
-    let other = Ask {
+    let other = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(token(9).into()),
         wait: false,
@@ -372,6 +375,6 @@ fn refused_lease_is_no_refused_credential() {
         .expect("room");
     assert!(matches!(
         ask(&cache, 1, false, Now::default()),
-        Ok(Answer::Now(Lookup::Hit(_), None))
+        Ok(LeaseAnswer::Ready(Lookup::Hit(_), None))
     ));
 }

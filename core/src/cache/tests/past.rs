@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    leases::{recent::Past, token::Token},
+    leases::{recent::Recent, token::Token},
     model::time::BootTime,
     work::budget::Budget,
 };
@@ -18,18 +18,18 @@ fn token(number: u8) -> Token {
 }
 
 /// Remembers a number as that of a key's lease.
-fn remember(past: &mut Past<u8>, key: &str, number: u8, until: u64) {
+fn remember(past: &mut Recent<u8>, key: &str, number: u8, until: u64) {
     let name = ("a".into(), key.into());
     past.remember(7, name, token(number), number, at(until));
 }
 
-fn of(past: &Past<u8>, key: &str, number: u8, now: u64) -> Option<u8> {
+fn of(past: &Recent<u8>, key: &str, number: u8, now: u64) -> Option<u8> {
     past.of(7, name("a", key), token(number), at(now)).copied()
 }
 
 #[test]
 fn full_past_forgets_first_what_it_would_forget_first() {
-    let mut past = Past::new(MOST);
+    let mut past = Recent::new(MOST);
     for (key, number, until) in [("first", 1, 30), ("second", 2, 10), ("third", 3, 20)] {
         remember(&mut past, key, number, until);
     }
@@ -45,7 +45,7 @@ fn full_past_forgets_first_what_it_would_forget_first() {
 
 #[test]
 fn last_of_a_key_takes_the_place_of_the_one_before() {
-    let mut past = Past::new(MOST);
+    let mut past = Recent::new(MOST);
     for number in 0..20 {
         remember(&mut past, "key", number, 30);
         remember(&mut past, "other", 1, 10);
@@ -60,7 +60,7 @@ fn last_of_a_key_takes_the_place_of_the_one_before() {
 
 #[test]
 fn past_is_forgotten_in_time_and_leaves_nothing() {
-    let mut past = Past::new(64);
+    let mut past = Recent::new(64);
     for number in 0..64 {
         remember(&mut past, &number.to_string(), number, number.into());
     }

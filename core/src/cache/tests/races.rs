@@ -15,7 +15,7 @@ use super::*;
 
 use crate::{
     cache::{
-        lease::{Answer, Ask},
+        lease::{LeaseAnswer, LeaseQuery},
         put::{Precondition, Put, PutError},
     },
     leases::token::{Lease, Token},
@@ -70,13 +70,13 @@ fn beside<T: Send>(
 ) -> T {
     let (start, answered) = (Barrier::new(2), AtomicBool::new(false));
     thread::scope(|scope| {
-        let decided = scope.spawn(|| {
+        let decision = scope.spawn(|| {
             let mut decide = decide;
             start.wait();
             loop {
                 let is_last = answered.load(Relaxed);
-                if let Some(decided) = decide() {
-                    return Some(decided);
+                if let Some(decision) = decide() {
+                    return Some(decision);
                 }
                 if is_last {
                     return None;
@@ -91,8 +91,8 @@ fn beside<T: Send>(
         };
         cache.invalidate(invalidate, Now::default());
         answered.store(true, Relaxed);
-        let decided = decided.join().expect("it doesn't panic");
-        decided.unwrap_or_else(|| panic!("{target:?} changed nothing"))
+        let decision = decision.join().expect("it doesn't panic");
+        decision.unwrap_or_else(|| panic!("{target:?} changed nothing"))
     })
 }
 
@@ -142,7 +142,7 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
         // At some moment of the invalidation.
         let mut looks = rng.borrow_mut().u32(0..200);
         number.set(number.get() + 1);
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::ZERO,
             lease: Some(Token::from_bytes(u128::from(number.get()).to_be_bytes()).into()),
             wait: false,
@@ -155,8 +155,8 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
             }
             let answer = cache.get_or_lease(name("a", "key"), ask, Now::default);
             match answer.expect("room") {
-                Answer::Now(lookup, lease) => Some((lookup.hit().is_some(), lease)),
-                Answer::Later(_) => panic!("it doesn't wait"),
+                LeaseAnswer::Ready(lookup, lease) => Some((lookup.hit().is_some(), lease)),
+                LeaseAnswer::Waits(_) => panic!("it doesn't wait"),
             }
         });
         let (is_hit, lease) = asked;

@@ -6,7 +6,7 @@ use super::*;
 
 use crate::{
     cache::{
-        batch_get::{Judged, ReadEach, Reader, Seen},
+        batch_get::{BatchGet, EntryView, Reader, Verdict},
         get::{Miss, MissReason},
         put::Put,
     },
@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Read {
     seen: Vec<Result<Vec<u8>, MissReason>>,
     left: Vec<Duration>,
-    judged: Judged,
+    judged: Verdict,
 }
 
 /// Takes everything.
@@ -41,7 +41,7 @@ struct Collect(Vec<Result<Vec<u8>, MissReason>>);
 impl Reader for Collect {
     fn make_room(&mut self) {}
 
-    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+    fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         self.0.push(match found {
             Ok(seen) => Ok(seen.value().to_vec()),
             Err(miss) => Err(miss.reason),
@@ -54,14 +54,14 @@ impl Reader for Collect {
 fn read(cache: &Cache, keys: &[&str], min_ttl: Duration, earlier: Option<Now>, now: Now) -> Read {
     let mut left = Vec::new();
     let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
-    let sought = ReadEach {
+    let sought = BatchGet {
         namespace: namespace("a"),
         keys: &keys,
         min_ttl,
         earlier,
     };
     let mut reader = Collect(Vec::new());
-    let reading = cache.read_each(sought, || now, &mut reader).expect("keys");
+    let reading = cache.batch_get(sought, || now, &mut reader).expect("keys");
     let judged = reading.judge(now, |one| left.push(one));
     let Collect(seen) = reader;
     Read { seen, left, judged }
@@ -86,7 +86,7 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
     let before = cache.counts(None);
 
     let alive = read(&cache, &keys, Duration::ZERO, None, at(4 * SECOND));
-    assert_eq!(alive.judged, Judged::Good);
+    assert_eq!(alive.judged, Verdict::Valid);
     assert_eq!(alive.left, [56 * SECOND, SECOND]);
     assert_eq!(alive.seen[2], Err(MissReason::NotFound));
     let counted = cache.counts(None);
@@ -96,9 +96,9 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
 
     // It was there when it was read.
     let over = read(&cache, &keys, Duration::ZERO, None, at(5 * SECOND));
-    assert_eq!(over.judged, Judged::Over);
+    assert_eq!(over.judged, Verdict::Expired);
     let too_short = read(&cache, &keys, 2 * SECOND, None, at(4 * SECOND));
-    assert_eq!(too_short.judged, Judged::Over);
+    assert_eq!(too_short.judged, Verdict::Expired);
     assert!(
         cache.counts(None) == counted,
         "what isn't told isn't counted"
@@ -106,7 +106,7 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
 
     let again = at(5 * SECOND);
     let known = read(&cache, &keys, Duration::ZERO, Some(again), again);
-    assert_eq!(known.judged, Judged::Good);
+    assert_eq!(known.judged, Verdict::Valid);
     assert_eq!(known.seen[1], Err(MissReason::Expired));
     assert_eq!(known.left, [55 * SECOND]);
     let counts = cache.counts(None);
@@ -119,7 +119,7 @@ fn end_that_a_stepped_clock_cuts_is_not_told_as_it_was_stored() {
     let mut stepped = at(SECOND);
     stepped.wall = stepped.wall.before(100 * SECOND);
     let read = read(&cache, &["long"], Duration::ZERO, None, stepped);
-    assert_eq!(read.judged, Judged::Stepped);
+    assert_eq!(read.judged, Verdict::ClockStepped);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn values_too_large_to_be_copied_under_a_lock_are_read_alike() {
     let keys = sizes.map(|size| size.to_string());
     let keys: Vec<_> = keys.iter().map(|key| &**key).collect();
     let read = read(&cache, &keys, Duration::ZERO, None, at(SECOND));
-    assert_eq!(read.judged, Judged::Good);
+    assert_eq!(read.judged, Verdict::Valid);
     let values = sizes.map(|size| Ok(vec![7; size]));
     assert!(read.seen == values);
 }
@@ -153,13 +153,13 @@ fn values_too_large_to_be_copied_under_a_lock_are_read_alike() {
 fn bytes_that_are_no_key_are_nothing_to_read() {
     let cache = filled();
     for bytes in [&b""[..], b"\xff", &[b'x'; MAX_KEY + 1]] {
-        let sought = ReadEach {
+        let sought = BatchGet {
             namespace: namespace("a"),
             keys: &[b"long", bytes],
             min_ttl: Duration::ZERO,
             earlier: None,
         };
-        let read = cache.read_each(sought, start, &mut Collect(Vec::new()));
+        let read = cache.batch_get(sought, start, &mut Collect(Vec::new()));
         assert!(read.is_none());
     }
 }

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     cache::{
         get::{Lookup, MissReason},
-        invalidate::SHORTEST_MEMORY,
-        lease::{Answer, Ask, LeaseLost},
+        invalidate::MIN_FENCE_MEMORY,
+        lease::{LeaseAnswer, LeaseLost, LeaseQuery},
         put::{Put, PutError},
     },
     counters::Count,
@@ -30,13 +30,16 @@ fn at(secs: u64) -> Now {
 }
 
 fn lease(cache: &Cache, key: &str, number: u8, now: Now) {
-    let ask = Ask {
+    let ask = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     let answer = cache.get_or_lease(name("a", key), ask, || now);
-    assert!(matches!(answer, Ok(Answer::Now(_, Some(_)))), "{answer:?}");
+    assert!(
+        matches!(answer, Ok(LeaseAnswer::Ready(_, Some(_)))),
+        "{answer:?}"
+    );
 }
 
 fn fill(cache: &Cache, key: &str, number: u8, now: Now) -> Result<Stored, PutError> {
@@ -168,7 +171,7 @@ fn issued_before_counts_instead_of_the_instant() {
 
 #[test]
 fn revocation_that_is_forgotten_by_age_leaves_its_time_of_issue() {
-    let memory = SHORTEST_MEMORY.as_secs();
+    let memory = MIN_FENCE_MEMORY.as_secs();
     for ahead in [0, 100] {
         let cache = cache();
         invalidate(&cache, every_target()[0], Some(at(10 + ahead)), at(10));
@@ -196,7 +199,7 @@ fn revocation_that_is_forgotten_by_age_leaves_its_time_of_issue() {
 
 #[test]
 fn time_of_issue_that_is_left_never_goes_back() {
-    let memory = SHORTEST_MEMORY.as_secs();
+    let memory = MIN_FENCE_MEMORY.as_secs();
     let cache = cache();
     invalidate(&cache, every_target()[0], Some(at(50)), at(50));
     invalidate(&cache, every_target()[2], Some(at(20)), at(60));
@@ -272,7 +275,7 @@ fn full_memory_revokes_too_much_and_never_too_little() {
     );
     issued(&cache, "key/0", at(15), at(20)).expect("issued after all of them");
     // The coarsest of all leaves its time of issue as well.
-    let end = at(20 + SHORTEST_MEMORY.as_secs());
+    let end = at(20 + MIN_FENCE_MEMORY.as_secs());
     cache.reclaim(end);
     assert_eq!(issued(&cache, "key/0", at(14), end), Err(PutError::Revoked));
     issued(&cache, "key/0", at(15), end).expect("issued after all of them");

@@ -10,7 +10,7 @@ use super::*;
 
 use crate::{
     cache::{
-        lease::{Answer, Ask},
+        lease::{LeaseAnswer, LeaseQuery},
         put::Put,
     },
     change_log::journal::WatchFrom,
@@ -263,13 +263,16 @@ fn step_of_reclaiming_ends_few_leases_and_forgets_few_revocations() {
     for nth in 0..MANY {
         let key = nth.to_string();
         let name = name("a", &key);
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::ZERO,
             lease: Some(Token::from_bytes(u128::from(nth).to_be_bytes()).into()),
             wait: false,
         };
         let answer = cache.get_or_lease(name, ask, Now::default);
-        assert!(matches!(answer, Ok(Answer::Now(_, Some(_)))), "{answer:?}");
+        assert!(
+            matches!(answer, Ok(LeaseAnswer::Ready(_, Some(_)))),
+            "{answer:?}"
+        );
         let target = Target::Key {
             key: name.key,
             if_version: None,

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     cache::{
         get::{Lookup, MissReason},
-        lease::{Answer, Ask},
+        lease::{LeaseAnswer, LeaseQuery},
         put::{Precondition, Put, PutError},
         sweep::Sweep,
     },
@@ -72,13 +72,13 @@ fn due(cache: &Cache) -> Revision {
 }
 
 fn ask(cache: &Cache, min_ttl: Duration, number: u8) -> (Lookup, Option<Lease>) {
-    let ask = Ask {
+    let ask = LeaseQuery {
         min_ttl,
         lease: Some(Token::from_bytes([number; 16]).into()),
         wait: false,
     };
     match cache.get_or_lease(name("a", "key"), ask, Now::default) {
-        Ok(Answer::Now(lookup, lease)) => (lookup, lease),
+        Ok(LeaseAnswer::Ready(lookup, lease)) => (lookup, lease),
         answer => panic!("{answer:?}"),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 
 use crate::{
-    cache::watch::{Told, Watcher},
+    cache::watch::{WatchEvent, Watcher},
     change_log::journal::{Change, WatchFrom},
     model::{
         invalidation::{Invalidate, OwnedTarget, Target},
@@ -25,14 +25,14 @@ fn watch(cache: &Arc<Cache>, from: WatchFrom) -> Watcher {
         .expect("room for a watcher")
 }
 
-fn next(watcher: &mut Watcher) -> Option<Told> {
+fn next(watcher: &mut Watcher) -> Option<WatchEvent> {
     match watcher.poll_next(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(told) => Some(told),
         Poll::Pending => None,
     }
 }
 
-fn all(watcher: &mut Watcher) -> Vec<Told> {
+fn all(watcher: &mut Watcher) -> Vec<WatchEvent> {
     std::iter::from_fn(|| next(watcher)).collect()
 }
 
@@ -59,7 +59,7 @@ fn changes_are_told_in_the_order_of_their_revisions() {
     put_key(&cache, "before");
     let mut watcher = watch(&cache, WatchFrom::Now);
     assert_eq!(next(&mut watcher), None);
-    let mut expected = vec![Told::Change(
+    let mut expected = vec![WatchEvent::Change(
         put_key(&cache, "k"),
         Change::Replaced("k".into()),
     )];
@@ -82,7 +82,7 @@ fn changes_are_told_in_the_order_of_their_revisions() {
         ),
         (Target::All, Change::Invalidated(OwnedTarget::All)),
     ] {
-        expected.push(Told::Change(invalidate(&cache, target), change));
+        expected.push(WatchEvent::Change(invalidate(&cache, target), change));
     }
     assert_eq!(all(&mut watcher), expected);
     assert_eq!(watcher.position(), cache.revision());
@@ -98,8 +98,8 @@ fn watch_goes_on_where_it_was() {
     let told: Vec<_> = all(&mut resumed)
         .into_iter()
         .map(|told| match told {
-            Told::Change(revision, _) => revision,
-            Told::Gap(_) => panic!("nothing was forgotten"),
+            WatchEvent::Change(revision, _) => revision,
+            WatchEvent::Gap(_) => panic!("nothing was forgotten"),
         })
         .collect();
     assert_eq!(told, revisions[3..]);
@@ -117,7 +117,7 @@ fn what_is_not_remembered_is_told_as_a_gap() {
         WatchFrom::After(after + 1),
     ] {
         let mut watcher = watch(&cache, from);
-        assert_eq!(all(&mut watcher), [Told::Gap(after)], "{from:?}");
+        assert_eq!(all(&mut watcher), [WatchEvent::Gap(after)], "{from:?}");
         assert_eq!(watcher.position(), after);
     }
 }
@@ -133,11 +133,11 @@ fn slow_watcher_is_told_of_a_gap_and_then_of_what_follows() {
     for _ in 0..100 {
         put_key(&cache, "k");
     }
-    assert_eq!(all(&mut watcher), [Told::Gap(cache.revision())]);
+    assert_eq!(all(&mut watcher), [WatchEvent::Gap(cache.revision())]);
     let next_one = put_key(&cache, "k");
     assert_eq!(
         all(&mut watcher),
-        [Told::Change(next_one, Change::Replaced("k".into()))]
+        [WatchEvent::Change(next_one, Change::Replaced("k".into()))]
     );
 }
 
@@ -146,9 +146,10 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
     let cache = Arc::new(cache());
     let mut watcher = watch(&cache, WatchFrom::Now);
     let revocation = cache.revocation(None, Now::default());
-    let entered = cache
-        .ledger
-        .enter_invalidation(namespace("a"), OwnedTarget::All, revocation);
+    let entered =
+        cache
+            .change_log
+            .commit_invalidation(namespace("a"), OwnedTarget::All, revocation);
     assert_eq!(next(&mut watcher), None);
     assert!(watcher.is_current(), "nothing that is done is untold");
     let later = put_key(&cache, "k");
@@ -158,11 +159,11 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
     // One who begins now doesn't miss it either.
     let mut second = watch(&cache, WatchFrom::Now);
     let expected = [
-        Told::Change(
+        WatchEvent::Change(
             entered.revision().number(),
             Change::Invalidated(OwnedTarget::All),
         ),
-        Told::Change(later, Change::Replaced("k".into())),
+        WatchEvent::Change(later, Change::Replaced("k".into())),
     ];
     drop(entered);
     assert_eq!(all(&mut watcher), expected);
@@ -186,7 +187,7 @@ fn journal_is_kept_for_a_while_and_then_forgotten() {
     cache.reclaim(at(100));
     cache.reclaim(at(160));
     let told = all(&mut watch(&cache, WatchFrom::After(seen)));
-    assert!(matches!(told[..], [Told::Gap(_)]), "{told:?}");
+    assert!(matches!(told[..], [WatchEvent::Gap(_)]), "{told:?}");
 }
 
 #[test]

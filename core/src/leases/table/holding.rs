@@ -9,15 +9,15 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     counters::{Count, Tally},
     leases::{
-        table::{Flights, Over, State, Wakers},
+        table::{LeaseEnd, LeaseTable, SlotState, Wakers},
         token::Token,
     },
     model::{name::Name, time::BootTime},
-    permits::Place,
-    store::namespaces::Namespace,
+    permits::Permit,
+    store::namespaces::NamespaceRecord,
 };
 
-impl Flights {
+impl LeaseTable {
     /// Whether any lease is remembered that ran out.
     pub(crate) fn has_lapsed(&self) -> bool {
         !self.lapsed.is_empty()
@@ -32,12 +32,12 @@ impl Flights {
         token: Token,
         now: BootTime,
     ) -> Option<u64> {
-        let granted = match self.find(hash, name).map(|flight| &flight.state) {
-            Some(State::Leased {
+        let granted = match self.find(hash, name).map(|slot| &slot.state) {
+            Some(SlotState::Leased {
                 token: own,
                 granted,
             }) if *own == token => granted,
-            Some(State::Leased { .. } | State::Gated) => return None,
+            Some(SlotState::Leased { .. } | SlotState::CoolDown) => return None,
             None => self.lapsed.of(hash, name, token, now)?,
         };
         (now < granted.end()).then_some(granted.revision)
@@ -48,16 +48,16 @@ impl Flights {
         if self.lapsed.forget(hash, name).is_some() {
             tally.add(Count::LeasesFilled);
         }
-        self.end(hash, name, Count::LeasesFilled, Over::Filled)
+        self.end(hash, name, Count::LeasesFilled, LeaseEnd::Filled)
     }
 
     /// The key was put without its lease, which ends by that: what its holder
     /// fetches is older. A cool-down goes on.
     pub(crate) fn supersede(&mut self, hash: u64, name: Name<'_>) -> Wakers {
-        match self.find(hash, name).map(|flight| &flight.state) {
-            Some(State::Gated) => Wakers::default(),
-            Some(State::Leased { .. }) | None => {
-                self.end(hash, name, Count::LeasesSuperseded, Over::Filled)
+        match self.find(hash, name).map(|slot| &slot.state) {
+            Some(SlotState::CoolDown) => Wakers::default(),
+            Some(SlotState::Leased { .. }) | None => {
+                self.end(hash, name, Count::LeasesSuperseded, LeaseEnd::Filled)
             }
         }
     }
@@ -73,24 +73,22 @@ impl Flights {
         ttl: Duration,
         now: BootTime,
     ) -> Option<Duration> {
-        let flight = self
-            .flights
-            .find_mut(hash, |flight| flight.is_named(name))?;
-        let State::Leased {
+        let slot = self.slots.find_mut(hash, |slot| slot.is_named(name))?;
+        let SlotState::Leased {
             token: own,
             granted,
-        } = flight.state
+        } = slot.state
         else {
             return None;
         };
         if own != token || granted.end() <= now {
             return None;
         }
-        self.by_due.remove(&flight.entry());
-        flight.due = now.after(ttl).min(granted.end()).max(flight.due);
-        self.by_due.insert(flight.entry());
-        flight.namespace.tally.add(Count::LeasesExtended);
-        Some(now.until(flight.due))
+        self.by_due.remove(&slot.entry());
+        slot.due = now.after(ttl).min(granted.end()).max(slot.due);
+        self.by_due.insert(slot.entry());
+        slot.namespace.tally.add(Count::LeasesExtended);
+        Some(now.until(slot.due))
     }
 
     /// Takes a lease up again that ran out and is current still. It is over,
@@ -98,14 +96,14 @@ impl Flights {
     pub(crate) fn take_up(
         &mut self,
         hash: u64,
-        namespace: Arc<Namespace>,
+        namespace: Arc<NamespaceRecord>,
         name: Name<'_>,
         token: Token,
-        place: Place,
+        permit: Permit,
     ) {
         if let Some(granted) = self.lapsed.forget(hash, name) {
-            let state = State::Leased { token, granted };
-            self.insert(hash, namespace, name, state, BootTime::default(), place);
+            let state = SlotState::Leased { token, granted };
+            self.insert(hash, namespace, name, state, BootTime::default(), permit);
         }
     }
 

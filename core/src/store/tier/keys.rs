@@ -18,9 +18,9 @@ pub(super) struct StoredKey(pub(super) Entry);
 
 impl Hash for StoredKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.0.hash_if_nobodys() {
+        match self.0.placeholder_hash() {
             Some(hash) => state.write_u64(hash),
-            None => This(&self.0).hash(state),
+            None => SameEntry(&self.0).hash(state),
         }
     }
 }
@@ -34,7 +34,7 @@ impl PartialEq for StoredKey {
 impl Eq for StoredKey {}
 
 /// A name that is looked up, with its hash computed once for all tiers.
-pub(super) struct Reading<'a, R, F> {
+pub(super) struct InPlaceRead<'a, R, F> {
     hash: u64,
     /// Not copied: it was written just now, and in other words than a copy would
     /// read, which the processor waits for.
@@ -45,7 +45,7 @@ pub(super) struct Reading<'a, R, F> {
     result: Cell<Option<R>>,
 }
 
-impl<'a, R, F> Reading<'a, R, F> {
+impl<'a, R, F> InPlaceRead<'a, R, F> {
     pub(super) fn new(hash: u64, name: &'a LookupKey<'a>, read: &'a mut F) -> Self {
         Self {
             hash,
@@ -61,13 +61,13 @@ impl<'a, R, F> Reading<'a, R, F> {
     }
 }
 
-impl<R, F> Hash for Reading<'_, R, F> {
+impl<R, F> Hash for InPlaceRead<'_, R, F> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<R, F: FnMut(&Entry) -> R> Equivalent<StoredKey> for Reading<'_, R, F> {
+impl<R, F: FnMut(&Entry) -> R> Equivalent<StoredKey> for InPlaceRead<'_, R, F> {
     #[inline]
     fn equivalent(&self, stored: &StoredKey) -> bool {
         let is_it = stored.0.is_named(self.name);
@@ -79,48 +79,48 @@ impl<R, F: FnMut(&Entry) -> R> Equivalent<StoredKey> for Reading<'_, R, F> {
 }
 
 /// One very entry, and no other of its name.
-pub(super) struct This<'a>(pub(super) &'a Entry);
+pub(super) struct SameEntry<'a>(pub(super) &'a Entry);
 
-impl Hash for This<'_> {
+impl Hash for SameEntry<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash_into(state);
     }
 }
 
-impl Equivalent<StoredKey> for This<'_> {
+impl Equivalent<StoredKey> for SameEntry<'_> {
     fn equivalent(&self, stored: &StoredKey) -> bool {
         self.0.version() == stored.0.version()
     }
 }
 
 /// The same, by its version, once its handle was given away.
-pub(super) struct Newest {
+pub(super) struct ByVersion {
     pub(super) hash: u64,
     pub(super) version: Revision,
 }
 
-impl Hash for Newest {
+impl Hash for ByVersion {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl Equivalent<StoredKey> for Newest {
+impl Equivalent<StoredKey> for ByVersion {
     fn equivalent(&self, stored: &StoredKey) -> bool {
         self.version == stored.0.version()
     }
 }
 
 /// A place by its hash alone, where nothing is.
-pub(super) struct Hashed(pub(super) u64);
+pub(super) struct ByHash(pub(super) u64);
 
-impl Hash for Hashed {
+impl Hash for ByHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
     }
 }
 
-impl Equivalent<StoredKey> for Hashed {
+impl Equivalent<StoredKey> for ByHash {
     fn equivalent(&self, _: &StoredKey) -> bool {
         false
     }

@@ -22,7 +22,7 @@ use crate::{
         time::{Deadline, Now},
     },
     store::{
-        entry::{self, Parts},
+        entry::{self, NewEntry},
         namespaces::Namespaces,
     },
 };
@@ -145,8 +145,8 @@ fn raw(room: usize, shards: usize) -> Raw {
 /// A tier, and what goes into it.
 struct Stock {
     tier: Tier<NameHashes<FixedState>>,
-    namespace: Arc<Namespace>,
-    groups: Groups,
+    namespace: Arc<NamespaceRecord>,
+    label_sets: LabelSets,
     revisions: Revisions,
     value: usize,
     weight: u32,
@@ -165,7 +165,7 @@ impl Stock {
         let mut stock = Self {
             tier: Tier::new(TierId::new(0), spec, largest, hashes, SharedBytes::new(1)),
             namespace: Namespaces::new(1, 1).find_or_create(name).expect("room"),
-            groups: Groups::default(),
+            label_sets: LabelSets::default(),
             revisions: Revisions::default(),
             value,
             weight: 0,
@@ -200,9 +200,9 @@ impl Stock {
     }
 
     fn entry(&self, key: &str) -> Entry {
-        Entry::new(Parts {
-            group: self
-                .groups
+        Entry::new(NewEntry {
+            labels: self
+                .label_sets
                 .of(&self.namespace, Tags::default(), self.tier.id),
             key: Key::parse(key).expect("a key"),
             value: Secret::copy_from(&vec![7; self.value]),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use credcache_core::{Count, LONGEST_LEASE, Lease, LeaseRequest, Limits, Stored, Token, Woken};
+use credcache_core::{Count, Lease, LeaseRequest, Limits, MAX_LEASE, Stored, Token, Woken};
 
 use super::past::{Known, Past};
 use crate::{clocks::nanos, figures::Counted, names::Name};
@@ -302,7 +302,7 @@ impl Grant {
         Current {
             token: request.token,
             granted: self.granted,
-            end: self.boot + nanos(LONGEST_LEASE),
+            end: self.boot + nanos(MAX_LEASE),
         }
     }
 }

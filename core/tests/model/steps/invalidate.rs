@@ -2,7 +2,7 @@
 //! the end.
 
 use credcache_core::{
-    Count, Invalidate, Invalidated, Key, KeyPrefix, LONGEST_AHEAD, Revision, Sweep, Tag, Target,
+    Count, Invalidate, Invalidated, Key, KeyPrefix, MAX_CLOCK_AHEAD, Revision, Sweep, Tag, Target,
 };
 
 use super::Episode;
@@ -183,7 +183,7 @@ impl<'a> Episode<'a> {
         let now = self.clocks.wall;
         match self.draw.rng.u8(0..8) {
             0..2 => Some(now - self.draw.length()),
-            2 => Some(now + self.draw.rng.u64(0..2 * nanos(LONGEST_AHEAD))),
+            2 => Some(now + self.draw.rng.u64(0..2 * nanos(MAX_CLOCK_AHEAD))),
             _ => None,
         }
     }
@@ -207,7 +207,7 @@ impl<'a> Episode<'a> {
             .journals
             .invalidate(namespace, &selection, revision);
         let now = self.clocks;
-        let latest = now.wall + nanos(LONGEST_AHEAD);
+        let latest = now.wall + nanos(MAX_CLOCK_AHEAD);
         let issued_before = issued_before.unwrap_or(now.wall).min(latest);
         let ahead = issued_before.saturating_sub(now.wall);
         self.reference.fences.raise(Revocation {

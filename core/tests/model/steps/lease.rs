@@ -4,7 +4,7 @@ mod holding;
 
 use std::time::Duration;
 
-use credcache_core::{Answer, Ask, Count, LeaseError, Lookup, MissReason, Token};
+use credcache_core::{Count, LeaseAnswer, LeaseError, LeaseQuery, Lookup, MissReason, Token};
 
 use super::{Episode, waiting::Parked};
 use crate::{
@@ -27,7 +27,7 @@ impl Episode<'_> {
     }
 
     fn get_or_lease(&mut self, name: Name, min_ttl: u64, asked: Asked) {
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::from_nanos(min_ttl),
             lease: asked.request,
             wait: asked.wait,
@@ -35,11 +35,11 @@ impl Episode<'_> {
         let now = || self.clocks.now();
         let answer = self.cache.get_or_lease(name.parsed(), ask, now);
 
-        if let Ok(Answer::Now(_, Some(_))) = answer {
+        if let Ok(LeaseAnswer::Ready(_, Some(_))) = answer {
             self.claim(name);
         }
         let hit = match &answer {
-            Ok(Answer::Now(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
+            Ok(LeaseAnswer::Ready(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
             _ => {
                 if self.reference.look(name, min_ttl, self.clocks).is_ok() {
                     self.notice_missing(name);
@@ -117,13 +117,13 @@ impl<'a> Episode<'a> {
         &mut self,
         name: Name,
         min_ttl: u64,
-        ask: Ask,
-        answer: Result<Answer<'a>, LeaseError>,
+        ask: LeaseQuery,
+        answer: Result<LeaseAnswer<'a>, LeaseError>,
         joined: Joined,
     ) {
         let (found, lease) = match answer {
-            Ok(Answer::Now(found, lease)) => (found, lease),
-            Ok(Answer::Later(waiting)) => {
+            Ok(LeaseAnswer::Ready(found, lease)) => (found, lease),
+            Ok(LeaseAnswer::Waits(waiting)) => {
                 let Joined::Waits(id) = joined else {
                     panic!("there is nothing to wait for");
                 };

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use credcache_core::{Change, OwnedTarget, Told, WatchFrom, Watcher};
+use credcache_core::{Change, OwnedTarget, WatchEvent, WatchFrom, Watcher};
 
 use super::{Episode, Woke};
 use crate::{
@@ -162,7 +162,7 @@ impl Episode<'_> {
         let mut context = Context::from_waker(&watching.waker);
         watching.waits_since = None;
         match watching.watcher.poll_next(&mut context) {
-            Poll::Ready(Told::Gap(up_to)) => {
+            Poll::Ready(WatchEvent::Gap(up_to)) => {
                 assert!(may_gap, "nothing was forgotten");
                 assert_eq!(up_to, latest);
                 watching.position = Some(up_to);
@@ -173,7 +173,7 @@ impl Episode<'_> {
                     self.seen.add(Event::ResumedWithGap);
                 }
             }
-            Poll::Ready(Told::Change(revision, change)) => {
+            Poll::Ready(WatchEvent::Change(revision, change)) => {
                 assert!(!must_gap, "a gap wasn't told");
                 assert_eq!(next, Some(&(revision, change.clone())));
                 watching.position = Some(revision);

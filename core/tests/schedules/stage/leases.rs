@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use credcache_core::{Answer, Ask, Lease, Lookup, Token, Waiting, Woken};
+use credcache_core::{Lease, LeaseAnswer, LeaseQuery, Lookup, Token, Waiting, Woken};
 use credcache_history as history;
 use history::{Call, Operation, Span};
 use shuttle::future::block_on;
@@ -87,7 +87,7 @@ impl Stage {
         number: u8,
         wait: bool,
     ) -> Result<Option<Lease>, Parked<'_>> {
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::from_secs(least),
             lease: Some(token(number).into()),
             wait,
@@ -96,7 +96,7 @@ impl Stage {
             let (invoked, wall_before) = (self.tick(), nanos(self.now().wall));
             let answer = self.cache.get_or_lease(name(at), ask, || self.now());
             match answer.unwrap() {
-                Answer::Now(found, lease) => {
+                LeaseAnswer::Ready(found, lease) => {
                     let hit = match &found {
                         Lookup::Hit(hit) => Some(recorded_hit(hit)),
                         Lookup::Miss(_) => None,
@@ -109,7 +109,7 @@ impl Stage {
                     };
                     (Ok(lease), Some(Call::Get(get)))
                 }
-                Answer::Later(waiting) => {
+                LeaseAnswer::Waits(waiting) => {
                     let parked = Parked {
                         stage: self,
                         at,

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use credcache_core::{NamespaceName, Told, WatchFrom, Watcher};
+use credcache_core::{NamespaceName, WatchEvent, WatchFrom, Watcher};
 use credcache_history as history;
 use history::{Call, Operation};
 use shuttle::future::block_on;
@@ -14,7 +14,7 @@ pub(crate) struct Followed {
     namespace: &'static str,
     /// The revision it began after.
     start: u64,
-    told: Vec<Told>,
+    told: Vec<WatchEvent>,
 }
 
 impl Stage {
@@ -32,7 +32,7 @@ impl Stage {
         from: WatchFrom,
         last: u64,
         begins: impl FnOnce(),
-        mut sees: impl FnMut(&Told),
+        mut sees: impl FnMut(&WatchEvent),
     ) {
         let mut watcher = self.watch(namespace, from);
         let start = watcher.position();
@@ -57,9 +57,9 @@ impl Stage {
 }
 
 /// Up to where this tells.
-pub(crate) fn revision(told: &Told) -> u64 {
+pub(crate) fn revision(told: &WatchEvent) -> u64 {
     match told {
-        Told::Change(revision, _) | Told::Gap(revision) => *revision,
+        WatchEvent::Change(revision, _) | WatchEvent::Gap(revision) => *revision,
     }
 }
 
@@ -71,7 +71,7 @@ impl Followed {
         for told in &self.told {
             let next = revision(told);
             assert!(next > position, "{next} told after {position}");
-            if let Told::Change(..) = told {
+            if let WatchEvent::Change(..) = told {
                 let between = position + 1..next;
                 let missed = record.iter().filter_map(|operation| self.change(operation));
                 let missed: Vec<_> = missed.filter(|one| between.contains(one)).collect();

@@ -4,12 +4,12 @@ use super::*;
 
 use crate::{
     cache::{
-        lease::{Answer, Ask, LeaseLost, holding::ExtendError, waiting::Waiting},
+        lease::{LeaseAnswer, LeaseLost, LeaseQuery, holding::ExtendError, waiting::Waiting},
         put::{Precondition, Put, PutError},
     },
     counters::Count,
     leases::{
-        token::{LONGEST_LEASE, Lease, LeaseRequest},
+        token::{Lease, LeaseRequest, MAX_LEASE},
         waiter::Woken,
     },
     model::{
@@ -47,10 +47,10 @@ fn version(cache: &Cache, now: Now) -> Option<Revision> {
 }
 
 /// Asks for the lease of "a"/"key" for as long as this, or waits for it.
-fn ask_for(cache: &Cache, number: u8, ttl: Duration, now: Now) -> Answer<'_> {
+fn ask_for(cache: &Cache, number: u8, ttl: Duration, now: Now) -> LeaseAnswer<'_> {
     let token = token(number);
     let ttl = Some(ttl);
-    let ask = Ask {
+    let ask = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(LeaseRequest { token, ttl }),
         wait: true,
@@ -66,11 +66,11 @@ fn is_granted(waiting: &mut Waiting<'_>) -> bool {
 #[test]
 fn lease_lasts_for_as_long_as_was_asked() {
     let cache = cache();
-    let Answer::Now(_, Some(lease)) = ask_for(&cache, 1, SECOND, Now::default()) else {
+    let LeaseAnswer::Ready(_, Some(lease)) = ask_for(&cache, 1, SECOND, Now::default()) else {
         panic!("the lease is free");
     };
     assert_eq!(lease.ttl, SECOND);
-    let Answer::Later(mut next) = ask_for(&cache, 2, SECOND * 40, Now::default()) else {
+    let LeaseAnswer::Waits(mut next) = ask_for(&cache, 2, SECOND * 40, Now::default()) else {
         panic!("the lease is held");
     };
     cache.reclaim(after(SECOND - NANOSECOND));
@@ -103,7 +103,7 @@ fn late_fill_is_accepted_if_nobody_else_was_granted_the_lease() {
 
 #[test]
 fn fill_is_refused_ten_minutes_after_the_grant() {
-    for (late, accepted) in [(LONGEST_LEASE - NANOSECOND, true), (LONGEST_LEASE, false)] {
+    for (late, accepted) in [(MAX_LEASE - NANOSECOND, true), (MAX_LEASE, false)] {
         for reclaimed in [false, true] {
             let cache = cache();
             assert!(granted(&cache, 1, Now::default()));
@@ -168,7 +168,7 @@ fn late_fill_is_refused_if_it_was_revoked_since_the_grant() {
         Target::All,
     ] {
         // The later one is beyond the longest tier.
-        for late in [TTL, LONGEST_LEASE - NANOSECOND] {
+        for late in [TTL, MAX_LEASE - NANOSECOND] {
             let cache = cache();
             assert!(granted(&cache, 1, Now::default()));
             invalidate(&cache, target, Now::default());
@@ -191,13 +191,16 @@ fn leases_that_ran_out_keep_no_others_off() {
     for nth in 0..200 {
         // Each in a namespace of its own, of which there is room for one.
         let namespace = format!("n{nth}");
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::ZERO,
             lease: Some(token(nth).into()),
             wait: false,
         };
         let answer = cache.get_or_lease(name(&namespace, "key"), ask, || after(now));
-        assert!(matches!(answer, Ok(Answer::Now(_, Some(_)))), "{nth}");
+        assert!(
+            matches!(answer, Ok(LeaseAnswer::Ready(_, Some(_)))),
+            "{nth}"
+        );
         now += TTL;
         cache.reclaim(after(now));
     }
@@ -355,13 +358,13 @@ fn lease_that_ran_out_goes_on_only_where_there_is_room() {
     });
     assert!(granted(&cache, 1, Now::default()));
     cache.reclaim(after(TTL));
-    let ask = Ask {
+    let ask = LeaseQuery {
         min_ttl: Duration::ZERO,
         lease: Some(token(2).into()),
         wait: false,
     };
     let other = cache.get_or_lease(name("a", "other"), ask, || after(TTL));
-    assert!(matches!(other, Ok(Answer::Now(_, Some(_)))));
+    assert!(matches!(other, Ok(LeaseAnswer::Ready(_, Some(_)))));
     assert_eq!(extend(&cache, 1, SECOND, after(TTL)), Err(LOST));
     assert_eq!(abandon(&cache, 1, SECOND, after(TTL)), Err(LeaseLost));
     fill(&cache, 1, after(TTL)).expect("it needs none");
@@ -374,11 +377,11 @@ fn no_lease_is_extended_beyond_ten_minutes_from_its_grant() {
     let five = SECOND * 300;
     assert_eq!(extend(&cache, 1, five, after(SECOND)), Ok(five));
     assert_eq!(extend(&cache, 1, five, after(five)), Ok(five));
-    let late = LONGEST_LEASE - SECOND * 2;
+    let late = MAX_LEASE - SECOND * 2;
     assert_eq!(extend(&cache, 1, five, after(late)), Ok(SECOND * 2));
-    assert!(!granted(&cache, 2, after(LONGEST_LEASE - NANOSECOND)));
-    assert_eq!(extend(&cache, 1, five, after(LONGEST_LEASE)), Err(LOST));
-    assert!(granted(&cache, 2, after(LONGEST_LEASE)));
+    assert!(!granted(&cache, 2, after(MAX_LEASE - NANOSECOND)));
+    assert_eq!(extend(&cache, 1, five, after(MAX_LEASE)), Err(LOST));
+    assert!(granted(&cache, 2, after(MAX_LEASE)));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use credcache_core::{Answer, Ask, Count, ExtendError, LONGEST_GATE, LeaseLost, Lookup};
+use credcache_core::{
+    Count, ExtendError, LeaseAnswer, LeaseLost, LeaseQuery, Lookup, MAX_COOL_DOWN,
+};
 
 use super::Episode;
 use crate::{
@@ -104,7 +106,7 @@ impl Episode<'_> {
         let retry_after = match self.draw.rng.u8(0..8) {
             0..4 => 0,
             4..7 => self.draw.length(),
-            _ => self.draw.rng.u64(1..nanos(LONGEST_GATE)),
+            _ => self.draw.rng.u64(1..nanos(MAX_COOL_DOWN)),
         };
         let now = self.clocks.now();
         let after = Duration::from_nanos(retry_after);
@@ -139,13 +141,13 @@ impl Episode<'_> {
     /// Until when the gate that was just closed stands. How much it is jittered
     /// isn't for the model to know, so it asks, for more than can be there.
     fn gate(&mut self, name: Name, retry_after: u64) -> u64 {
-        let ask = Ask {
+        let ask = LeaseQuery {
             min_ttl: Duration::MAX,
             lease: None,
             wait: true,
         };
         let now = || self.clocks.now();
-        let Ok(Answer::Now(Lookup::Miss(miss), None)) =
+        let Ok(LeaseAnswer::Ready(Lookup::Miss(miss), None)) =
             self.cache.get_or_lease(name.parsed(), ask, now)
         else {
             panic!("there is a gate");
@@ -153,7 +155,7 @@ impl Episode<'_> {
         self.reference.count_miss(miss.reason);
         self.check_reason(name, u64::MAX, miss.reason);
         let left = nanos(miss.retry_after.expect("there is a gate"));
-        let least = retry_after.min(nanos(LONGEST_GATE * 10 / 11));
+        let least = retry_after.min(nanos(MAX_COOL_DOWN * 10 / 11));
         assert!(least <= left && left <= least + least / 10, "{left}");
         self.clocks.boot + left
     }
