@@ -14,6 +14,8 @@ export CARGO_TARGET_DIR=$target/seeded-bugs/target
 # them, and may have built an older copy.
 rm -rf "$copy"
 mkdir -p "$copy"
+# A run that was cut off may have left a state that later builds can't go on from.
+rm -rf "$CARGO_TARGET_DIR/debug/incremental"
 git ls-files -z --cached --others --exclude-standard |
   tar --null --files-from=- --ignore-failed-read -cf - | tar -C "$copy" -mxf -
 
