@@ -50,7 +50,8 @@ impl Tags {
         Ok(Self(tags.into()))
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+    /// The tags, in the order of their bytes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|tag| &**tag)
     }
 

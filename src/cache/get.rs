@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     Cache,
     attributes::AttributesRef,
+    contents::Tags,
     counters::Count,
     entry::Entry,
     name::{Name, Sought},
@@ -337,6 +338,12 @@ impl Hit {
     #[must_use]
     pub fn attributes(&self) -> AttributesRef<'_> {
         self.entry.attributes()
+    }
+
+    /// The tags of the Put.
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        self.entry.group().tags()
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 use super::{
     Cache, MAX_TIERS,
     attributes::{self, AttributesRef},
+    contents::Tags,
     counters::{Count, Tally},
     entry::{self, Entry},
     get::{Miss, left},
@@ -245,5 +246,11 @@ impl<'a> Seen<'a> {
     #[must_use]
     pub fn attributes(self) -> AttributesRef<'a> {
         self.0.attributes()
+    }
+
+    /// The tags of the Put.
+    #[must_use]
+    pub fn tags(self) -> &'a Tags {
+        self.0.group().tags()
     }
 }
