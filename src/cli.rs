@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{CheckConfigArgs, ServeArgs};
+use crate::config::{self, CheckConfigArgs, ServeArgs};
 
 use self::failure::{Again, Failure};
 pub use self::{
@@ -66,6 +66,7 @@ pub enum Command {
     /// Run the server.
     Serve(ServeArgs),
     /// Check the server's configuration without starting it.
+    #[command(after_help = config::help())]
     CheckConfig(CheckConfigArgs),
     /// Stand between `fetch` and its command.
     #[command(name = supervise::NAME, hide = true)]

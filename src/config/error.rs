@@ -17,7 +17,7 @@ pub struct SettingError {
     /// What is wrong with it.
     pub(super) problem: String,
     /// What it accepts.
-    pub(super) accepts: &'static str,
+    pub(super) accepts: String,
 }
 
 /// Where a value was typed.
