@@ -64,6 +64,7 @@ Exit codes:
 )]
 pub enum Command {
     /// Run the server.
+    #[command(after_help = "Settings without a flag: credcache check-config --help")]
     Serve(ServeArgs),
     /// Check the server's configuration without starting it.
     #[command(after_help = config::help())]

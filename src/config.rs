@@ -1,9 +1,10 @@
-//! What the operator typed, turned into a configuration that holds.
+//! The server's configuration, from flags, environment variables and a TOML
+//! file.
 //!
-//! Flags win over the environment (`CREDCACHE_*`), that over the TOML file,
-//! and that over the defaults. Whatever is unknown or out of bounds is refused
-//! by name, all of it at once, before anything else of the server starts. This
-//! is the only reader of the environment.
+//! A flag wins over the environment (`CREDCACHE_*`), the environment over the
+//! file, and the file over the defaults. Unknown settings and values out of
+//! bounds are refused by name, all at once, before the server starts anything
+//! else. This module is the only reader of the environment.
 
 mod args;
 mod describe;
@@ -40,22 +41,22 @@ pub(crate) use self::{describe::help, listen::is_loopback};
 
 use self::{error::Origin, raw::Raw};
 
-/// The variable that names the file, where `--config` doesn't.
+/// The variable that names the file if `--config` doesn't.
 const FILE_VARIABLE: &str = "CREDCACHE_CONFIG";
 
 impl Config {
     /// Reads the file, the environment and the flags.
     ///
     /// # Errors
-    /// Every setting that is unknown, malformed or out of bounds.
+    /// All settings that are unknown, malformed or out of bounds.
     pub fn load(args: &ServeArgs) -> Result<Self, ConfigErrors> {
         let environment = environment();
         let file = read_file(args, &environment)?;
         Self::from_sources(file.as_deref(), environment, args)
     }
 
-    /// The same from what was read already: the file's text, the variables and
-    /// the flags.
+    /// Builds the configuration from the text of the file, the environment
+    /// variables and the flags.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
@@ -113,8 +114,7 @@ fn read_file(
     })
 }
 
-/// A variable of a client command that counts as unset, as it does for the
-/// server.
+/// Whether a variable is set to the empty text, which counts as unset.
 pub(crate) fn is_set_but_empty(variable: &OsStr) -> bool {
     environment()
         .iter()
@@ -123,7 +123,7 @@ pub(crate) fn is_set_but_empty(variable: &OsStr) -> bool {
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
+    reason = "the only place that reads the environment"
 )]
 fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()

@@ -1,7 +1,7 @@
-//! The flags of the commands that read the configuration, as they are typed.
+//! The flags of the commands that read the configuration.
 //!
-//! Values stay text here, so that a wrong one is reported together with what
-//! is wrong in the file and in the environment.
+//! Their values stay text here, so that a wrong value is reported together with
+//! the errors of the file and the environment.
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Where to listen: an address that other parts needn't parse again.
+//! Listen addresses, parsed.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -8,7 +8,7 @@ use toml::Value;
 use super::form::Samples;
 use super::form::{Flag, Form, Problem, shown};
 
-/// The longest path of a Unix socket that the kernel takes, in bytes.
+/// The longest path of a Unix socket that the kernel accepts, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Where to listen.
@@ -28,8 +28,9 @@ pub enum ListenAddr {
 }
 
 impl ListenAddr {
-    /// Whether only this host can reach it. Of the names, only `localhost` is
-    /// taken for that; what it resolves to is checked again at binding.
+    /// Whether only this host can reach the address. The only name for which this
+    /// is true is `localhost`; the addresses behind it are checked when they are
+    /// bound.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What was typed: each setting's value from the source that wins, unchecked.
+//! What was typed: the value of each setting from the source that wins, unchecked.
 //!
 //! Names that are no setting are refused here; values are read in `valid`.
 
@@ -31,7 +31,7 @@ pub(super) struct Typed {
 }
 
 impl Raw {
-    /// Collects the sources, each over the ones below it.
+    /// Collects the sources in order, so that each overrides the ones before.
     pub(super) fn gather(
         file: Option<&str>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -144,11 +144,11 @@ impl Raw {
     }
 }
 
-/// Whether a `CREDCACHE_*` variable is no attempt at a setting.
+/// Whether a `CREDCACHE_*` variable is not meant as a setting.
 ///
-/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` is the
-/// client commands'. Kubernetes gives every pod the address of every Service
-/// of its namespace: for one called credcache as `CREDCACHE_SERVICE_HOST`,
+/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` belongs
+/// to the client commands. Kubernetes gives every pod the address of every
+/// Service of its namespace: for one called credcache as `CREDCACHE_SERVICE_HOST`,
 /// `CREDCACHE_SERVICE_PORT[_NAME]`, `CREDCACHE_PORT` and `CREDCACHE_PORT_…`;
 /// for credcache-metrics as `CREDCACHE_METRICS_…` alike. Refusing those would
 /// keep the server from starting wherever it has a Service.

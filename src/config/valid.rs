@@ -1,5 +1,5 @@
-//! What was typed, checked: each value by its form, then the rules between
-//! settings. An error ends nothing, so that all are reported at once.
+//! The checks of what was typed: each value by its form, then the rules between
+//! settings. Checking goes on after an error, so that all errors are reported.
 
 use super::{
     error::{Origin, SettingError},
@@ -9,7 +9,7 @@ use super::{
     tiers,
 };
 
-/// The configuration, good only if `errors` stays empty.
+/// Returns the configuration, which is valid only if `errors` stays empty.
 pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
     let usual = Config::default();
     let mut config = usual.clone();
