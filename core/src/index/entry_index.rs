@@ -1,10 +1,8 @@
-//! Where the entries of one stripe stand: by name and by tag, and when the
-//! earliest of them end.
+//! The index of one stripe's entries: by name, by tag, and by earliest deadline.
 //!
-//! A stripe is the part of all names whose hash falls to it. Its index holds
-//! every entry that a tier holds, and is the only place where entries are
-//! counted in and out. Each entry owns its places: when it goes, they go, so
-//! the index never outgrows what is live.
+//! A stripe holds the names whose hashes select it. Its index holds every entry that a tier holds,
+//! and is the only place that counts entries as added and removed. The index memory of an entry is
+//! freed when the entry is removed, so the index never outgrows the live entries.
 
 use std::{cmp::Ordering, ops::ControlFlow, sync::Arc};
 
@@ -25,7 +23,7 @@ use crate::{
     work::budget::Budget,
 };
 
-/// Why an entry leaves.
+/// Why an entry is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalReason {
     Replaced,
@@ -35,14 +33,14 @@ pub(crate) enum RemovalReason {
 }
 
 pub(crate) struct EntryIndex {
-    /// Entries that end stand among those that don't: a block of names is
-    /// looked through for them once the earliest of its deadlines has passed.
+    /// Expired entries stand among the others. A leaf is searched for them once the earliest
+    /// deadline in it has passed.
     by_name: Tree<Entry, Deadline>,
-    /// By the first of the tags that each entry has, by the second, and so on.
-    /// Under one tag they stand by version.
+    /// The first tree holds entries by their first tag, the second tree by their second tag, and so
+    /// on. Within a tag, entries are ordered by version.
     by_tag: Vec<Tree<Entry, ()>>,
     label_sets: LabelSets,
-    /// Of all stripes.
+    /// Shared by all stripes.
     shared_bytes: SharedBytes,
 }
 
@@ -56,7 +54,7 @@ impl EntryIndex {
         }
     }
 
-    /// What an entry that is about to come shares with others.
+    /// The labels for an entry that is about to be inserted.
     pub(crate) fn labels(
         &self,
         namespace: &Arc<NamespaceRecord>,
@@ -66,7 +64,7 @@ impl EntryIndex {
         self.label_sets.of(namespace, tags, tier)
     }
 
-    /// An entry whose name has no other.
+    /// Inserts an entry. The index must hold no other entry with its name.
     pub(crate) fn insert(&mut self, entry: &Entry) {
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
         let shared = self.label_sets.entry_added(entry.labels());
@@ -82,7 +80,7 @@ impl EntryIndex {
         }
     }
 
-    /// Removes this very entry, unless it has already gone.
+    /// Removes exactly this entry, unless it was removed already.
     pub(crate) fn remove(&mut self, entry: &Entry, why: RemovalReason) {
         let found = self.by_name.find(|one| one.cmp_name_of(entry));
         if found.is_none_or(|found| found.version() != entry.version()) {
@@ -109,9 +107,9 @@ impl EntryIndex {
             .find(|one| one.cmp_name(namespace, key.as_bytes()))
     }
 
-    /// Entries of the namespace whose key starts with `prefix` and that were put
-    /// before `revision`; all of the namespace's with an empty prefix. Goes on
-    /// after the entry that the last batch ended with.
+    /// Entries of the namespace whose key starts with `prefix` and whose version is lower than
+    /// `before`. An empty prefix matches all entries of the namespace. The search continues after
+    /// the entry `after`, with which the last batch ended.
     pub(crate) fn with_prefix(
         &self,
         namespace: u64,
@@ -137,8 +135,8 @@ impl EntryIndex {
         batch
     }
 
-    /// Entries of the namespace with this tag that were put before `revision`,
-    /// which must be removed.
+    /// Entries of the namespace with this tag and a version lower than `before`. The caller must
+    /// remove them.
     pub(crate) fn tagged(
         &self,
         namespace: u64,
@@ -168,7 +166,7 @@ impl EntryIndex {
         batch
     }
 
-    /// Entries whose deadline has passed, which must be removed.
+    /// Entries whose deadline has passed. The caller must remove them.
     pub(crate) fn due(&mut self, now: Now, budget: &mut Budget) -> Batch {
         let mut batch = Batch::default();
         self.by_name.sift(
@@ -188,18 +186,16 @@ impl EntryIndex {
     }
 }
 
-/// Some of the entries that were searched for, to be removed under one holding
-/// of the stripe's lock.
+/// A part of the entries that a search finds, to be removed before the stripe's lock is released.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
-    /// The last one looked at, if there may be more behind it.
+    /// The entry inspected last, if more may follow.
     pub(crate) last: Option<Entry>,
 }
 
 impl Batch {
-    /// Takes the entry or leaves it; breaks off once that was all that the
-    /// budget allowed.
+    /// Inspects an entry and adds it if it `matches`. Breaks when the budget is spent.
     fn look(&mut self, entry: &Entry, take: bool, budget: &mut Budget) -> ControlFlow<()> {
         budget.look();
         if take {
@@ -225,8 +221,8 @@ impl Entry {
         by_namespace.then_with(|| labels.tags().nth(nth).cmp(&Some(tag)))
     }
 
-    /// How others stand to this one among those with an `nth` tag; `tag` is its
-    /// own.
+    /// The order of entries relative to this entry in the tree of `nth` tags. `tag` is this entry's
+    /// `nth` tag.
     fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
         move |one| {
             let by_tag = if one.labels().is_same(self.labels()) {
@@ -239,9 +235,9 @@ impl Entry {
     }
 }
 
-/// The earliest on each clock.
+/// The earliest instant on each clock.
 impl Summary<Entry> for Deadline {
-    /// What an allocation of 512 bytes has room for.
+    /// As many as fit into an allocation of 512 bytes.
     const MOST_ITEMS: usize = 85;
     const NONE: Self = Self::NEVER;
 

@@ -1,7 +1,7 @@
-//! The names whose credentials were revoked lately, so that a miss can say why.
+//! Tombstones: the names of recently revoked credentials, so that a miss can report why.
 //!
-//! For the reason only: what holds revoked credentials off is the change log's. So
-//! the oldest is simply forgotten when there is no room.
+//! Tombstones serve only that report; the fences of the change log keep revoked credentials out. So
+//! the oldest tombstone is simply dropped when there is no room.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,14 +9,15 @@ use hashbrown::HashTable;
 
 use crate::{model::name::Name, store::entry::Entry};
 
-/// How many names a stripe remembers: in all stripes 16,384, which is 16 MiB if
-/// every key is as long as it may be.
+/// The most tombstones of a stripe. All stripes together have up to 16,384, which take 16 MiB if
+/// every key has the maximum length.
 const REMEMBERED: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Tombstones {
     names: HashTable<Tombstone>,
-    /// Hash and number of each, oldest first; of some that are gone as well.
+    /// Hash and number of each tombstone, oldest first. Some of these tombstones may be removed
+    /// already.
     order: VecDeque<(u64, u64)>,
     numbers: u64,
 }
@@ -55,7 +56,7 @@ impl Tombstones {
         self.names.find(hash, |one| one.is_named(name)).is_some()
     }
 
-    /// The name holds something again.
+    /// Removes the tombstone because the name holds a credential again.
     pub(crate) fn forget(&mut self, hash: u64, name: Name<'_>) {
         self.remove(hash, |one| one.is_named(name));
     }

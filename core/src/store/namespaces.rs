@@ -1,9 +1,8 @@
-//! The namespaces the server keeps a record of.
+//! The registry of namespaces.
 //!
-//! A record is shared by all of a namespace's entries, so it lives as long as
-//! any of them. Records of namespaces that hold nothing are forgotten when room
-//! for another one is needed: callers can't make the registry grow past its
-//! bound.
+//! A record is shared by all entries of a namespace, so it lives at least as long as any of them.
+//! When the registry is full, the record of a namespace that holds nothing is forgotten to make
+//! room. So callers can't make the registry exceed its bound.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -13,18 +12,18 @@ use crate::{
     sync::RwLock,
 };
 
-/// What the entries of one namespace share.
+/// The record of a namespace, which its entries share.
 #[derive(Debug)]
 pub(crate) struct NamespaceRecord {
-    /// Never used twice, so entries of a forgotten record can't be taken for
-    /// those of a later one with the same name.
+    /// Never reused, so the entries of a forgotten record can't be mistaken for entries of a later
+    /// record with the same name.
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) tally: Tally,
 }
 
 impl NamespaceRecord {
-    /// Nobody's: no namespace has an empty name.
+    /// A record that belongs to no namespace: no namespace has an empty name.
     pub(crate) fn placeholder() -> Self {
         Self {
             id: u64::MAX,
@@ -36,8 +35,7 @@ impl NamespaceRecord {
 
 pub(crate) struct Namespaces {
     registry: RwLock<Registry>,
-    /// What happened in namespaces without a record, and what those counted
-    /// that were forgotten.
+    /// The counts of namespaces without a record, including those of forgotten records.
     elsewhere: Tally,
     capacity: usize,
     tiers: usize,
@@ -45,15 +43,15 @@ pub(crate) struct Namespaces {
 
 struct Registry {
     records: Vec<Arc<NamespaceRecord>>,
-    /// Permits in `records`.
+    /// Indices into `records`.
     by_name: HashMap<Arc<str>, usize>,
     next_id: u64,
-    /// Where the search for an empty record goes on.
+    /// The index at which the search for an unused record continues.
     hand: usize,
 }
 
-/// How many records one Put looks at in search of an empty one, so that Puts
-/// into a full registry cost the same whatever its size.
+/// How many records one Put inspects in search of an unused one. The limit keeps the cost of a Put
+/// independent of the size of a full registry.
 const LOOKED_AT: usize = 1024;
 
 /// The registry is full of namespaces that hold something.
@@ -79,9 +77,11 @@ impl Namespaces {
         self.registry.read().find(name).cloned()
     }
 
+    /// Returns the record of a namespace, and creates the record if necessary.
+    ///
     /// # Errors
-    /// The registry is full, and no empty record was found. The next call looks
-    /// at others.
+    /// The registry is full and this call found no unused record. The next call inspects other
+    /// records.
     pub(crate) fn find_or_create(
         &self,
         name: NamespaceName<'_>,
@@ -100,8 +100,8 @@ impl Namespaces {
         Ok(registry.create(name, self.tiers))
     }
 
-    /// Runs `count` on the namespace's tally, or on the common one if there is
-    /// no record of it.
+    /// Runs `count` on the namespace's tally, or on the common tally if the namespace has no
+    /// record.
     pub(crate) fn tally(&self, name: NamespaceName<'_>, count: impl FnOnce(&Tally)) {
         match self.registry.read().find(name) {
             Some(namespace) => count(&namespace.tally),
@@ -153,9 +153,9 @@ impl Registry {
         namespace
     }
 
-    /// A record with no other owner than the registry has no entry, and nobody
-    /// is about to give it one: clones are handed out under the registry's
-    /// lock alone, which is held here for writing.
+    /// Removes an unused record. A record that only the registry owns has no entry and can't get
+    /// one, because clones are handed out only under the registry's lock, which is held for writing
+    /// here.
     fn forget_one(&mut self) -> Option<Arc<NamespaceRecord>> {
         for _ in 0..LOOKED_AT.min(self.records.len()) {
             self.hand = (self.hand + 1) % self.records.len();
