@@ -1,5 +1,5 @@
-//! What is known of parts of a namespace, found by what they hold: one key,
-//! every key with a prefix, every credential with a tag, or all.
+//! A map from targets within a namespace: one key, all keys with a prefix, all credentials with a
+//! tag, or the whole namespace.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::model::{invalidation::OwnedTarget, name::Key};
 
-/// One `T` for each part.
+/// At most one value for each target.
 pub(super) struct Targets<T> {
     keys: HashMap<Arc<str>, T>,
     prefixes: BTreeMap<Arc<str>, T>,
@@ -63,8 +63,8 @@ impl<T> Targets<T> {
             && self.all.is_none()
     }
 
-    /// What is known of every part that a credential of this key, with these
-    /// tags, belongs to. `tags` is called only if something is known of any tag.
+    /// The values of all targets that cover a credential with this key and these tags. `tags` is
+    /// called only if the map contains any tag.
     pub(super) fn around<'t, Tags: Iterator<Item = &'t str>>(
         &self,
         key: Key<'_>,
@@ -82,8 +82,8 @@ impl<T> Targets<T> {
             )
     }
 
-    /// What is known of prefixes of this key, longest first. Each step finds one
-    /// or rules out all that don't share more with the key.
+    /// The values of all prefixes of this key, longest first. Each step finds one prefix, or rules
+    /// out all prefixes that share no more with the key.
     fn around_prefixes_of(&self, key: &str) -> impl Iterator<Item = &T> {
         let mut bound = Bound::Included(key);
         std::iter::from_fn(move || {
@@ -101,7 +101,7 @@ impl<T> Targets<T> {
     }
 }
 
-/// What both texts begin with, taken from the second.
+/// The longest common prefix of both texts, as a slice of the second.
 fn shared<'a>(one: &str, other: &'a str) -> &'a str {
     let pairs = one.chars().zip(other.char_indices());
     let differing = pairs.into_iter().find(|(a, (_, b))| a != b);
