@@ -111,7 +111,7 @@ pub enum TierError {
     #[error("there must be 1 to {MAX_TIERS} tiers")]
     Count,
     /// Two tiers have the same name.
-    #[error("there is already a tier of this name")]
+    #[error("another tier has the same name")]
     DuplicateName {
         /// The index of the second of these tiers in the configuration.
         index: usize,

@@ -142,18 +142,18 @@ impl Tally {
 
     /// Adds the counts of a namespace whose record is about to be forgotten.
     pub(crate) fn absorb(&self, other: &Self) {
-        for (sum, one) in self.cells.iter().zip(other.sums()) {
-            sum.fetch_add(one, Relaxed);
+        for (sum, count) in self.cells.iter().zip(other.sums()) {
+            sum.fetch_add(count, Relaxed);
         }
     }
 
     fn sums(&self) -> impl Iterator<Item = u64> {
-        self.cells.iter().enumerate().map(|(place, cell)| {
-            let tier = place.checked_sub(tier_cell(TierId::new(0), TierCount::Hits));
-            let tier = tier.filter(|beyond| beyond % TIER_COUNTS == 0);
-            let lanes = tier.map_or(0, |beyond| {
+        self.cells.iter().enumerate().map(|(index, cell)| {
+            let tier = index.checked_sub(tier_cell(TierId::new(0), TierCount::Hits));
+            let tier = tier.filter(|offset| offset % TIER_COUNTS == 0);
+            let lanes = tier.map_or(0, |offset| {
                 let hits = self.hits.iter();
-                let hits = hits.map(|lane| lane.0[beyond / TIER_COUNTS].load(Relaxed));
+                let hits = hits.map(|lane| lane.0[offset / TIER_COUNTS].load(Relaxed));
                 hits.sum()
             });
             cell.load(Relaxed) + lanes
@@ -167,8 +167,8 @@ impl Counts {
     }
 
     pub(crate) fn add(&mut self, tally: &Tally) {
-        for (sum, one) in self.0.iter_mut().zip(tally.sums()) {
-            *sum += one;
+        for (sum, count) in self.0.iter_mut().zip(tally.sums()) {
+            *sum += count;
         }
     }
 

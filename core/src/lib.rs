@@ -98,7 +98,7 @@ mod work;
 pub use cache::{
     Cache, TierError,
     batch_get::{BatchGet, BatchRead, EntryView, MAX_IN_PLACE, Reader, Verdict},
-    get::{Hit, Lookup, Miss, MissReason, SharedValue},
+    get::{Hit, Lookup, Miss, MissReason, SharedValue, WhenDue},
     invalidate::{MAX_CLOCK_AHEAD, MIN_FENCE_MEMORY},
     lease::{
         LeaseAnswer, LeaseError, LeaseLost, LeaseQuery,

@@ -7,17 +7,17 @@ use crate::sync::AtomicUsize;
 /// A counter with an upper bound. Each holder takes one [`Permit`].
 pub(crate) struct Permits {
     taken: Arc<AtomicUsize>,
-    most: usize,
+    max: usize,
 }
 
 /// One unit of a [`Permits`] counter. Dropping it gives the unit back.
 pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Permits {
-    pub(crate) fn new(most: u32) -> Self {
+    pub(crate) fn new(max: u32) -> Self {
         Self {
             taken: Arc::default(),
-            most: most as usize,
+            max: max as usize,
         }
     }
 
@@ -25,7 +25,7 @@ impl Permits {
         // The count is raised before the check, so two callers can't both acquire the last permit.
         let permit = Permit(self.taken.clone());
         let before = self.taken.fetch_add(1, Relaxed);
-        (before < self.most).then_some(permit)
+        (before < self.max).then_some(permit)
     }
 }
 

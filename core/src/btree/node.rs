@@ -6,7 +6,7 @@ use crate::{btree::summary::Summary, store::alloc_size::alloc_size};
 
 /// The most children of an inner node: enough that the node's own 50 bytes or so are little per
 /// child.
-pub(super) const MOST_CHILDREN: usize = 64;
+pub(super) const MAX_CHILDREN: usize = 64;
 /// How many removed elements a node may keep capacity for.
 pub(super) const SPARE: usize = 8;
 
@@ -50,7 +50,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         match self {
             Self::Leaf(items) => match items.binary_search_by(order) {
                 Ok(at) => Inserted::Replaced(std::mem::replace(&mut items[at], item)),
-                Err(at) if items.len() < S::MOST_ITEMS => {
+                Err(at) if items.len() < S::MAX_ITEMS => {
                     insert_at(items, at, item);
                     Inserted::Added
                 }
@@ -94,7 +94,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         at: usize,
         child: Child<T, S>,
     ) -> Inserted<T, S> {
-        if children.len() < MOST_CHILDREN {
+        if children.len() < MAX_CHILDREN {
             insert_at(children, at, child);
             return Inserted::Added;
         }
@@ -223,8 +223,8 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
     /// neighbour that has room.
     fn most(&self) -> usize {
         match self {
-            Self::Leaf(_) => S::MOST_ITEMS,
-            Self::Inner(_) => MOST_CHILDREN,
+            Self::Leaf(_) => S::MAX_ITEMS,
+            Self::Inner(_) => MAX_CHILDREN,
         }
     }
 

@@ -5,7 +5,7 @@
 pub(crate) trait Summary<T>: Copy {
     /// The most items of a leaf. A sift inspects all of them, and an insertion moves half of them
     /// on average.
-    const MOST_ITEMS: usize;
+    const MAX_ITEMS: usize;
     /// The summary of no items.
     const NONE: Self;
 
@@ -17,7 +17,7 @@ pub(crate) trait Summary<T>: Copy {
 
 /// For trees that are searched in order only.
 impl<T> Summary<T> for () {
-    const MOST_ITEMS: usize = 256;
+    const MAX_ITEMS: usize = 256;
     const NONE: Self = ();
 
     fn of(_: &T) -> Self {}

@@ -14,7 +14,7 @@ use std::{
 use crate::{
     cache::{
         Cache,
-        get::{Miss, left},
+        get::{Miss, check_ttl},
     },
     counters::{Count, Tally},
     model::{
@@ -101,7 +101,7 @@ impl Cache {
     /// if the reader breaks.
     pub fn batch_get<'a>(
         &'a self,
-        sought: BatchGet<'a>,
+        request: BatchGet<'a>,
         now: impl Fn() -> Now,
         reader: &mut impl Reader,
     ) -> Option<BatchRead<'a>> {
@@ -110,23 +110,23 @@ impl Cache {
             keys,
             min_ttl,
             earlier,
-        } = sought;
+        } = request;
         let record = self.namespaces.find(namespace);
         let namespace_bytes = namespace.as_str().as_bytes();
-        let mut of_namespace = self.hasher.build_hasher();
-        entry::hash_namespace(&mut of_namespace, namespace_bytes);
+        let mut namespace_hasher = self.hasher.build_hasher();
+        entry::hash_namespace(&mut namespace_hasher, namespace_bytes);
         let hash = |key: &&[u8]| {
-            let mut hasher = of_namespace.clone();
+            let mut hasher = namespace_hasher.clone();
             entry::hash_key(&mut hasher, key);
             hasher.finish()
         };
         // All hints are read first, so that their memory accesses overlap.
-        let places: Vec<_> = keys
+        let hints: Vec<_> = keys
             .iter()
             .map(hash)
             .map(|hash| (hash, self.tier_hints.tier(hash)))
             .collect();
-        let mut reading = BatchRead {
+        let mut batch = BatchRead {
             cache: self,
             record: record.clone(),
             namespace,
@@ -135,7 +135,7 @@ impl Cache {
             hits: [0; MAX_TIERS],
             misses: Vec::new(),
         };
-        for (key, (hash, hinted)) in keys.iter().zip(places) {
+        for (key, (hash, hinted)) in keys.iter().zip(hints) {
             reader.make_room();
             let name = LookupKey {
                 namespace: namespace_bytes,
@@ -146,30 +146,30 @@ impl Cache {
                 if entry.value().len() > IN_PLACE {
                     return Err(entry.clone());
                 }
-                Ok(reading.see(entry, earlier, reader))
+                Ok(batch.accept(entry, earlier, reader))
             });
             match found {
-                Some(Ok(seen)) => seen,
-                Some(Err(entry)) => reading.see(&entry, earlier, reader),
+                Some(Ok(flow)) => flow,
+                Some(Err(entry)) => batch.accept(&entry, earlier, reader),
                 None => {
                     let name = Name {
                         namespace,
                         key: Key::of_bytes(key)?,
                     };
-                    let miss = self.why_not(hash, name, &now);
-                    reading.misses.push(miss.reason.count());
+                    let miss = self.explain_miss(hash, name, &now);
+                    batch.misses.push(miss.reason.count());
                     reader.read(Err(miss))
                 }
             }
             .continue_value()?;
         }
-        Some(reading)
+        Some(batch)
     }
 }
 
 impl BatchRead<'_> {
     #[inline(always)]
-    fn see(
+    fn accept(
         &mut self,
         entry: &Entry,
         earlier: Option<Now>,
@@ -177,7 +177,7 @@ impl BatchRead<'_> {
     ) -> ControlFlow<()> {
         let deadline = entry.deadline();
         if let Some(earlier) = earlier
-            && let Err(reason) = left(deadline, self.min_ttl, earlier)
+            && let Err(reason) = check_ttl(deadline, self.min_ttl, earlier)
         {
             self.misses.push(reason.count());
             return reader.read(Err(reason.into()));
@@ -192,15 +192,15 @@ impl BatchRead<'_> {
     /// the remaining lifetime of each entry, in order.
     ///
     /// `now` must be read after the last lookup.
-    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> Verdict {
+    pub fn judge(self, now: Now, mut report_ttl: impl FnMut(Duration)) -> Verdict {
         for deadline in &self.deadlines {
-            let Ok(left) = left(*deadline, self.min_ttl, now) else {
+            let Ok(left) = check_ttl(*deadline, self.min_ttl, now) else {
                 return Verdict::Expired;
             };
             if deadline.reported_expiry(now) != deadline.wall() {
                 return Verdict::ClockStepped;
             }
-            tell(left);
+            report_ttl(left);
         }
         let count = |tally: &Tally| {
             for ((tier, _), hits) in self.cache.tiers().zip(self.hits) {

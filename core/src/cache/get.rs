@@ -49,6 +49,15 @@ pub enum MissReason {
     Pending,
 }
 
+/// What [`Cache::hit`] does with a live credential that is due for refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDue {
+    /// Returns it.
+    Return,
+    /// Declines it, because the caller wants the lease to refresh it.
+    Decline,
+}
+
 /// A live credential, as of the `now` of its lookup.
 pub struct Hit {
     entry: Entry,
@@ -68,7 +77,7 @@ impl Cache {
         let hash = self.hash(name);
         let lookup = match self.find(hash, name) {
             Some(entry) => judge(entry, min_ttl, now()),
-            None => Lookup::Miss(self.why_not(hash, name, now)),
+            None => Lookup::Miss(self.explain_miss(hash, name, now)),
         };
         self.count(name, &lookup);
         lookup
@@ -88,37 +97,39 @@ impl Cache {
             .map(|name| {
                 let hash = self.hash(*name);
                 self.find(hash, *name)
-                    .ok_or_else(|| self.why_not(hash, *name, &now))
+                    .ok_or_else(|| self.explain_miss(hash, *name, &now))
             })
             .collect();
         let now = now();
-        let judged = found.into_iter().map(|found| match found {
+        let lookups = found.into_iter().map(|found| match found {
             Ok(entry) => judge(entry, min_ttl, now),
             Err(miss) => Lookup::Miss(miss),
         });
-        let lookups: Vec<_> = judged.collect();
+        let lookups: Vec<_> = lookups.collect();
         for (name, lookup) in names.iter().zip(&lookups) {
             self.count(*name, lookup);
         }
         lookups
     }
 
-    /// Looks up a live credential for a caller that would call [`get_or_lease`] after a miss.
-    /// Returns `None`, and counts nothing, if that call is the next step: on a miss, or if the
-    /// credential is due for refresh and `would_refresh` is true.
+    /// Looks up a live credential for a caller that calls [`get_or_lease`] next if this method
+    /// returns `None`. That is the case on a miss, and for a credential that is due for refresh if
+    /// `when_due` says so. Only a hit is counted here.
     ///
     /// [`get_or_lease`]: Self::get_or_lease
     pub fn hit(
         &self,
         name: Name<'_>,
         min_ttl: Duration,
-        would_refresh: bool,
+        when_due: WhenDue,
         now: impl FnOnce() -> Now,
     ) -> Option<Hit> {
         let entry = self.find(self.hash(name), name)?;
         let lookup = judge(entry, min_ttl, now());
         match &lookup {
-            Lookup::Hit(hit) if !(would_refresh && hit.is_due()) => self.count(name, &lookup),
+            Lookup::Hit(hit) if when_due == WhenDue::Return || !hit.is_due() => {
+                self.count(name, &lookup);
+            }
             _ => return None,
         }
         lookup.hit()
@@ -134,10 +145,10 @@ impl Cache {
     ) -> Lookup {
         let hash = self.hash(name);
         let mut stripe = self.stripe(hash).lock();
-        let (mut lookup, now) = self.look(hash, name, min_ttl, now);
+        let (mut lookup, now) = self.look_up(hash, name, min_ttl, now);
         // The lease may have been granted after the revision of an invalidation that hasn't reached
         // this stripe yet.
-        let covered = self.take_out_covered(&mut stripe, name, now);
+        let covered = self.remove_covered(&mut stripe, name, now);
         if covered.is_some() {
             lookup = Lookup::Miss(MissReason::NotFound.into());
         }
@@ -151,7 +162,7 @@ impl Cache {
 
     /// Looks up a credential without counting the lookup. Returns the reading of the clocks that
     /// the entry was judged by.
-    pub(crate) fn look(
+    pub(crate) fn look_up(
         &self,
         hash: u64,
         name: Name<'_>,
@@ -193,22 +204,27 @@ impl Cache {
         name: &LookupKey<'_>,
         mut read: impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let at_once = self.tiers[hinted.index()].read(hash, name, &mut read);
-        at_once.or_else(|| {
+        let in_hinted = self.tiers[hinted.index()].read(hash, name, &mut read);
+        in_hinted.or_else(|| {
             let mut others = self.tiers.iter().filter(|tier| tier.id != hinted);
             others.find_map(|tier| tier.read(hash, name, &mut read))
         })
     }
 
     /// Finds the reason why nothing is stored under a name.
-    pub(crate) fn why_not(&self, hash: u64, name: Name<'_>, now: impl FnOnce() -> Now) -> Miss {
+    pub(crate) fn explain_miss(
+        &self,
+        hash: u64,
+        name: Name<'_>,
+        now: impl FnOnce() -> Now,
+    ) -> Miss {
         let stripe = self.stripe(hash);
-        if !stripe.remembers() {
+        if !stripe.has_miss_reasons() {
             return MissReason::NotFound.into();
         }
         let stripe = stripe.lock();
         if let Some(lease) = stripe.leases.lease(hash, name)
-            && let Some(retry_after) = lease.come_back(hash, now().boot)
+            && let Some(retry_after) = lease.retry_after(hash, now().boot)
         {
             return Miss::pending(retry_after);
         }
@@ -219,14 +235,14 @@ impl Cache {
 }
 
 fn judge(entry: Entry, min_ttl: Duration, now: Now) -> Lookup {
-    match left(entry.deadline(), min_ttl, now) {
+    match check_ttl(entry.deadline(), min_ttl, now) {
         Ok(_) => Lookup::Hit(Hit { entry, now }),
         Err(reason) => Lookup::Miss(reason.into()),
     }
 }
 
 /// The remaining lifetime, if it is at least `min_ttl`.
-pub(crate) fn left(
+pub(crate) fn check_ttl(
     deadline: Deadline,
     min_ttl: Duration,
     now: Now,

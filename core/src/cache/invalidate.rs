@@ -116,13 +116,13 @@ impl Cache {
         }
         // Committed before any stripe is searched: a Put that isn't in the index by then has a
         // higher revision.
-        let entered = self.change_log.commit_invalidation(
+        let change = self.change_log.commit_invalidation(
             invalidation.namespace(),
             invalidation.target.clone(),
             revocation,
         );
         let Some(record) = self.namespaces.find(invalidation.namespace()) else {
-            return Sweep::done(self, entered.publish(), now);
+            return Sweep::done(self, change.publish(), now);
         };
         let selection = match &invalidation.target {
             OwnedTarget::Key(key) => {
@@ -130,8 +130,8 @@ impl Cache {
                     namespace: invalidation.namespace(),
                     key: Key::known(key),
                 };
-                let counted = self.remove_key(record.id, name, &entered, now);
-                let mut invalidated = entered.publish();
+                let counted = self.remove_key(record.id, name, &change, now);
+                let mut invalidated = change.publish();
                 invalidated.removed += counted;
                 return Sweep::done(self, invalidated, now);
             }
@@ -139,22 +139,22 @@ impl Cache {
             OwnedTarget::Tag(tag) => Selection::Tag(record.id, tag.clone()),
             OwnedTarget::All => Selection::Prefix(record.id, "".into()),
         };
-        Sweep::new(self, selection, entered, now)
+        Sweep::new(self, selection, change, now)
     }
 
     fn remove_key(
         &self,
         namespace: u64,
         name: Name<'_>,
-        entered: &PendingChange<'_>,
+        change: &PendingChange<'_>,
         now: Now,
     ) -> u64 {
         let mut removed = 0;
         self.remove(self.stripe(self.hash(name)), now, |index| {
             let current = index.named(namespace, name.key.as_str());
-            let matching = current.filter(|entry| entry.version() < entered.revision());
+            let matching = current.filter(|entry| entry.version() < change.revision());
             let matching: Vec<_> = matching.cloned().into_iter().collect();
-            removed = entered.count(&matching, now);
+            removed = change.count(&matching, now);
             matching
         });
         removed
@@ -180,15 +180,15 @@ impl Cache {
             };
         };
         let current = CurrentEntry::at(&entry, now);
-        let entered = self
+        let change = self
             .change_log
             .commit_version_invalidation(name, current, revocation);
-        let was_live = self.take_out(&mut stripe, &entry, now);
+        let was_live = self.remove_entry(&mut stripe, &entry, now);
         drop(stripe);
-        match entered {
-            Some(entered) => Invalidated {
+        match change {
+            Some(change) => Invalidated {
                 removed: was_live.into(),
-                revision: entered.publish().revision,
+                revision: change.publish().revision,
             },
             // The invalidation in progress counts the entry.
             None => Invalidated {

@@ -54,21 +54,21 @@ pub enum LeaseAnswer<'a> {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LeaseError {
     /// [`Limits::max_leases`](crate::Limits::max_leases) keys have a lease or are in a cool-down.
-    #[error("the server holds as many leases as it may")]
+    #[error("the limit on leases is reached")]
     TooManyLeases,
     /// [`Limits::max_namespaces`](crate::Limits::max_namespaces) namespaces hold something.
-    #[error("the server holds as many namespaces as it may")]
+    #[error("the limit on namespaces is reached")]
     TooManyNamespaces,
 }
 
 /// The lease is no longer the key's current lease.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the lease isn't the key's current one any more")]
+#[error("the lease is no longer the key's current lease")]
 pub struct LeaseLost;
 
 /// The latest time after which a caller that can't wait should ask again. Most fetches take less
 /// time, and a lease that ends early may be free by then.
-const COME_BACK: Duration = Duration::from_secs(1);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A caller that is about to take a lease or to wait for it.
 struct Joining<'a> {
@@ -84,7 +84,7 @@ enum Joined {
     Granted(Lease),
     Waits(Arc<Waiter>),
     /// Another caller has the lease; the caller should ask again after this time.
-    Behind(Duration),
+    Busy(Duration),
     /// The key is in a cool-down for this long.
     CoolDown(Duration),
     /// The key has no lease, and the caller requested none.
@@ -155,11 +155,11 @@ impl Cache {
     pub fn get_or_lease(
         &self,
         name: Name<'_>,
-        ask: LeaseQuery,
+        query: LeaseQuery,
         now: impl FnOnce() -> Now,
     ) -> Result<LeaseAnswer<'_>, LeaseError> {
         let hash = self.hash(name);
-        let namespace = match ask.lease {
+        let namespace = match query.lease {
             Some(_) => self.namespaces.find_or_create(name.namespace).ok(),
             // If the namespace has a lease, it has a record.
             None => self.namespaces.find(name.namespace),
@@ -167,23 +167,23 @@ impl Cache {
         let mut wakers = Wakers::default();
         // Locked from here on: a fill either is found below, or comes after this.
         let mut stripe = self.stripe(hash).lock();
-        let (mut found, now) = self.look(hash, name, ask.min_ttl, now);
-        let is_wanted = match &found {
-            Lookup::Hit(hit) => ask.lease.is_some() && hit.is_due(),
+        let (mut found, now) = self.look_up(hash, name, query.min_ttl, now);
+        let needs_fetch = match &found {
+            Lookup::Hit(hit) => query.lease.is_some() && hit.is_due(),
             Lookup::Miss(_) => true,
         };
         let joined = match namespace {
-            _ if !is_wanted => Ok(Joined::Nothing),
-            None if ask.lease.is_some() => Err(LeaseError::TooManyNamespaces),
+            _ if !needs_fetch => Ok(Joined::Nothing),
+            None if query.lease.is_some() => Err(LeaseError::TooManyNamespaces),
             None => Ok(Joined::Nothing),
             Some(namespace) => {
                 wakers = self.settle(&mut stripe.leases, hash, name, now);
-                let wait = ask.wait && matches!(found, Lookup::Miss(_));
+                let wait = query.wait && matches!(found, Lookup::Miss(_));
                 let joining = Joining {
                     hash,
                     name,
                     namespace,
-                    request: ask.lease,
+                    request: query.lease,
                     wait,
                 };
                 self.join(&mut stripe.leases, joining, now)
@@ -193,7 +193,7 @@ impl Cache {
         // sees it. Otherwise the holder could get a credential from before the invalidation
         // together with a lease from after it.
         let covered = match joined {
-            Ok(Joined::Granted(_)) => self.take_out_covered(&mut stripe, name, now),
+            Ok(Joined::Granted(_)) => self.remove_covered(&mut stripe, name, now),
             _ => None,
         };
         if covered.is_some() {
@@ -211,7 +211,7 @@ impl Cache {
                 return Ok(LeaseAnswer::Waits(Waiting::new(self, waiter)));
             }
             (Ok(Joined::Granted(granted)), _) => lease = Some(granted),
-            (Ok(Joined::Behind(retry_after)), Lookup::Miss(miss)) => {
+            (Ok(Joined::Busy(retry_after)), Lookup::Miss(miss)) => {
                 *miss = Miss::pending(retry_after);
             }
             (Ok(Joined::CoolDown(retry_after)), Lookup::Miss(miss)) => {
@@ -230,7 +230,7 @@ impl Cache {
     pub(crate) fn end_leases(&self, stripes: &mut usize, now: Now, budget: &mut Budget) -> bool {
         for stripe in &self.stripes[*stripes..] {
             if stripe.has_leases() {
-                budget.find_place();
+                budget.seek();
                 let grant = || self.grant(now);
                 let mut stripe = stripe.lock();
                 let wakers = stripe.leases.end_due(now.boot, grant, budget);
@@ -280,17 +280,17 @@ impl Cache {
         if let Some(until) = leases.cool_down(hash, name) {
             return Ok(Joined::CoolDown(now.boot.until(until)));
         }
-        if let Some(held) = leases.lease(hash, name) {
-            let most = self.limits.max_waiters_per_key as usize;
+        if let Some(lease) = leases.lease(hash, name) {
+            let max = self.limits.max_waiters_per_key as usize;
             let waiter = if wait {
-                leases.wait(hash, name, request, most, || {
+                leases.wait(hash, name, request, max, || {
                     self.waiter_permits.try_acquire()
                 })
             } else {
                 None
             };
-            let behind = || Joined::Behind(held.come_back(hash, now.boot).unwrap_or_default());
-            return Ok(waiter.map_or_else(behind, Joined::Waits));
+            let busy = || Joined::Busy(lease.retry_after(hash, now.boot).unwrap_or_default());
+            return Ok(waiter.map_or_else(busy, Joined::Waits));
         }
         let Some(request) = request else {
             return Ok(Joined::Nothing);
@@ -310,7 +310,7 @@ impl Cache {
     }
 
     /// Ends the key's lease, whose fill was refused.
-    pub(crate) fn give_up_lease(
+    pub(crate) fn revoke_lease(
         &self,
         leases: &mut LeaseTable,
         hash: u64,
@@ -339,9 +339,9 @@ impl Cache {
 impl CurrentLease {
     /// When a caller that doesn't wait should ask again: at the latest when the lease is due,
     /// spread over the second half of that time. `None` if the lease is due.
-    pub(crate) fn come_back(&self, hash: u64, now: BootTime) -> Option<Duration> {
-        let most = now.until(self.due).min(COME_BACK);
-        let earlier = most / 2 * u32::from(jitter(hash, now.nanos())) / u32::from(u8::MAX);
-        (!most.is_zero()).then_some(most - earlier)
+    pub(crate) fn retry_after(&self, hash: u64, now: BootTime) -> Option<Duration> {
+        let max = now.until(self.due).min(MAX_RETRY_AFTER);
+        let earlier = max / 2 * u32::from(jitter(hash, now.nanos())) / u32::from(u8::MAX);
+        (!max.is_zero()).then_some(max - earlier)
     }
 }

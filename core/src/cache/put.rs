@@ -70,22 +70,22 @@ pub enum Precondition {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PutError {
     /// The requested lifetime has ended already.
-    #[error("the lifetime is already over")]
+    #[error("the lifetime has already ended")]
     NoLifetime,
     /// With [`Precondition::Absent`]: the name holds a live credential.
-    #[error("the key is live")]
+    #[error("the key holds a live credential")]
     Exists,
     /// With [`Precondition::Version`]: the name doesn't hold a live credential with this version.
-    #[error("the key doesn't hold this version")]
+    #[error("the key doesn't hold a live credential of this version")]
     VersionDiffers,
     /// The lease isn't the key's current lease.
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
     /// The credential may have been revoked since its lease was granted, or since it was issued.
-    #[error("revoked since it was fetched")]
+    #[error("the credential was revoked since it was fetched")]
     Revoked,
     /// [`Limits::max_namespaces`](crate::Limits::max_namespaces) namespaces hold something.
-    #[error("the server holds as many namespaces as it may")]
+    #[error("the limit on namespaces is reached")]
     TooManyNamespaces,
 }
 
@@ -130,7 +130,7 @@ impl Cache {
         let filled = prepared.lease.and_then(|token| {
             stripe
                 .fills
-                .of(prepared.hash, prepared.name, token, now.boot)
+                .get(prepared.hash, prepared.name, token, now.boot)
         });
         if let Some(stored) = filled {
             return Ok(*stored);
@@ -163,10 +163,12 @@ impl Cache {
 
     /// The first step: everything that needs no lock on the stripe.
     fn prepare<'c, 'p>(&'c self, put: &Put<'p>, now: Now) -> Result<Prepared<'c, 'p>, PutError> {
-        let asked = put.lifetime.left(now).ok_or(PutError::NoLifetime)?;
-        let tier = put.tier.unwrap_or_else(|| self.smallest_covering(asked));
+        let requested = put.lifetime.left(now).ok_or(PutError::NoLifetime)?;
+        let tier = put
+            .tier
+            .unwrap_or_else(|| self.smallest_covering(requested));
         let tier = &self.tiers[tier.index()];
-        let lifetime = asked.min(tier.spec.max_ttl);
+        let lifetime = requested.min(tier.spec.max_ttl);
         let namespace = self.namespace_for(put.name.namespace, put.precondition);
         let namespace = namespace.inspect_err(|_| {
             self.namespaces
@@ -222,13 +224,13 @@ impl Cache {
             &put.contents.tags,
             current.as_ref().map(|entry| CurrentEntry::at(entry, *now)),
             |live| {
-                check(put.precondition, live.filter(|_| is_kept))?;
+                check_precondition(put.precondition, live.filter(|_| is_kept))?;
                 Ok(evidence?)
             },
         );
         *covered = current.take_if(|_| decision.is_claimed);
         if let Some(entry) = covered {
-            self.take_out(stripe, entry, *now);
+            self.remove_entry(stripe, entry, *now);
         }
         let change = decision.change?;
         Ok(Committed {
@@ -255,7 +257,7 @@ impl Cache {
         namespace.tally.add(Count::PutsRefused);
         match (error, lease) {
             (PutError::Revoked, Some(_)) => {
-                self.give_up_lease(&mut stripe.leases, *hash, *name, *now)
+                self.revoke_lease(&mut stripe.leases, *hash, *name, *now)
             }
             _ => Wakers::default(),
         }
@@ -378,7 +380,10 @@ impl From<Revoked> for PutError {
     }
 }
 
-fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(), PutError> {
+fn check_precondition(
+    precondition: Option<Precondition>,
+    live: Option<&Entry>,
+) -> Result<(), PutError> {
     match precondition {
         Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
         Some(Precondition::Version(version))

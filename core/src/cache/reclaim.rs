@@ -53,7 +53,7 @@ impl Reclaim<'_> {
     /// how many entries were removed.
     pub fn step(&mut self) -> Option<u64> {
         let (cache, now) = (self.cache, self.now);
-        let mut budget = Budget::of_a_step();
+        let mut budget = Budget::for_step();
         if !cache.end_leases(&mut self.stripes, now, &mut budget)
             || !cache.change_log.forget(&mut self.shards, now, &mut budget)
         {

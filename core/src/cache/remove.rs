@@ -15,14 +15,14 @@ use crate::{
     },
     store::entry::Entry,
     work::{
-        budget::{Budget, PLACE, STEP},
+        budget::{Budget, SEEK, STEP},
         scan::Scan,
     },
 };
 
 // A step that removes nothing must complete at least one leaf of an index, because the next step
 // begins an incomplete leaf again.
-const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MOST_ITEMS + PLACE);
+const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MAX_ITEMS + SEEK);
 
 impl Cache {
     /// Removes the entries that `select` finds, in all stripes, as many as the budget allows.
@@ -39,7 +39,7 @@ impl Cache {
         while !budget.is_spent()
             && let Some(stripe) = self.stripes.get(scan.stripe)
         {
-            budget.find_place();
+            budget.seek();
             // This may be the last handle to an entry that was removed, so it is dropped after
             // unlocking.
             let last = scan.last.take();
@@ -67,7 +67,7 @@ impl Cache {
         let mut stripe = stripe.lock();
         let selected = select(&mut stripe.index);
         for entry in &selected {
-            self.take_out(&mut stripe, entry, now);
+            self.remove_entry(&mut stripe, entry, now);
         }
         // A large removal locks the stripe again soon. Without this, waiting threads would wait for
         // several steps.
@@ -78,14 +78,14 @@ impl Cache {
 
     /// Removes an invalidated entry from index and tier. Returns whether it was live. The caller
     /// must keep a handle until the stripe is unlocked.
-    pub(crate) fn take_out(&self, stripe: &mut StripeState, entry: &Entry, now: Now) -> bool {
+    pub(crate) fn remove_entry(&self, stripe: &mut StripeState, entry: &Entry, now: Now) -> bool {
         let is_live = !entry.deadline().passed(now);
-        let why = if is_live {
+        let reason = if is_live {
             RemovalReason::Invalidated
         } else {
             RemovalReason::Expired
         };
-        stripe.index.remove(entry, why);
+        stripe.index.remove(entry, reason);
         self.tiers[entry.tier().index()].remove(entry);
         if is_live {
             stripe.tombstones.remember(entry.hash(&self.hasher), entry);
@@ -95,7 +95,7 @@ impl Cache {
 
     /// Removes the entry of a name if an invalidation in progress covers it, for a caller that is
     /// about to decide by the entry. Returns the entry, which the caller must drop after unlocking.
-    pub(crate) fn take_out_covered(
+    pub(crate) fn remove_covered(
         &self,
         stripe: &mut StripeState,
         name: Name<'_>,
@@ -106,7 +106,7 @@ impl Cache {
         if !self.change_log.claims(CurrentEntry::at(&entry, now)) {
             return None;
         }
-        self.take_out(stripe, &entry, now);
+        self.remove_entry(stripe, &entry, now);
         Some(entry)
     }
 }

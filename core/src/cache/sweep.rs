@@ -111,7 +111,7 @@ impl Pending<'_> {
         } = self;
         let before = change.revision();
         let mut counted = 0;
-        let mut budget = Budget::of_a_step();
+        let mut budget = Budget::for_step();
         let (_, is_complete) = cache.scan(scan, now, &mut budget, |index, last, budget| {
             let batch = match selection {
                 Selection::Prefix(namespace, prefix) => {

@@ -40,7 +40,7 @@ pub struct Watcher {
 
 /// [`Limits::max_watchers`](crate::Limits::max_watchers) watchers exist already.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the server has as many watchers as it may")]
+#[error("the limit on watchers is reached")]
 pub struct TooManyWatchers;
 
 impl Cache {

@@ -86,7 +86,7 @@ impl Fences {
     pub(super) fn raise(
         &mut self,
         namespace: NamespaceName<'_>,
-        part: OwnedTarget,
+        target: OwnedTarget,
         revision: Revision,
         revocation: Revocation,
     ) {
@@ -95,7 +95,7 @@ impl Fences {
             issued_before: revocation.issued_before,
             until: revocation.until,
         };
-        self.insert(namespace.as_str().into(), part, fence);
+        self.insert(namespace.as_str().into(), target, fence);
         while self.by_end.len() > self.capacity {
             self.coarsen();
         }
@@ -126,7 +126,7 @@ impl Fences {
         let Some(namespace) = self.namespaces.get(namespace.as_str()) else {
             return false;
         };
-        namespace.fences.around(key, tags).any(refuses)
+        namespace.fences.covering(key, tags).any(refuses)
     }
 
     /// Forgets fences that have ended, as many as the budget allows.
@@ -138,22 +138,22 @@ impl Fences {
             budget.remove_other();
             let end = *end;
             if let Some((_, _, fence)) = self.remove(end) {
-                self.forgot(fence);
+                self.raise_issued_floor(fence);
             }
         }
         if let Some(floor) = self.floor.take_if(|floor| floor.until <= now) {
-            self.forgot(floor);
+            self.raise_issued_floor(floor);
         }
     }
 
-    fn forgot(&mut self, fence: Fence) {
+    fn raise_issued_floor(&mut self, fence: Fence) {
         self.issued_floor = self.issued_floor.max(Some(fence.issued_before));
     }
 
-    fn insert(&mut self, name: Arc<str>, part: OwnedTarget, fence: Fence) {
+    fn insert(&mut self, name: Arc<str>, target: OwnedTarget, fence: Fence) {
         let fences = self.namespaces.entry(name.clone()).or_default();
         let size = fences.by_end.len();
-        let (old, new) = fences.insert(part, fence);
+        let (old, new) = fences.insert(target, fence);
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
@@ -172,7 +172,7 @@ impl Fences {
             self.namespaces.remove(&name);
         }
         self.resized(name.clone(), size, now);
-        removed.map(|(part, fence)| (name, part, fence))
+        removed.map(|(target, fence)| (name, target, fence))
     }
 
     fn resized(&mut self, name: Arc<str>, from: usize, to: usize) {
@@ -190,10 +190,10 @@ impl Fences {
         let oldest = largest
             .and_then(|(_, name)| self.namespaces.get(name))
             .and_then(NamespaceFences::oldest);
-        let Some((name, part, fence)) = oldest.and_then(|end| self.remove(end)) else {
+        let Some((name, target, fence)) = oldest.and_then(|end| self.remove(end)) else {
             return;
         };
-        match part {
+        match target {
             OwnedTarget::Key(_) | OwnedTarget::Prefix(_) | OwnedTarget::Tag(_)
                 if self.namespaces.contains_key(&name) =>
             {
@@ -212,36 +212,36 @@ impl Fences {
 impl NamespaceFences {
     /// Inserts a fence, or merges it into the existing fence of the same target. Returns the end
     /// before, if there was a fence, and the end now.
-    fn insert(&mut self, part: OwnedTarget, fence: Fence) -> (Option<End>, End) {
-        let (old, new) = match self.fences.get_mut(&part) {
-            Some(there) => {
-                let old = there.end();
-                there.raise(fence);
-                (Some(old), there.end())
+    fn insert(&mut self, target: OwnedTarget, fence: Fence) -> (Option<End>, End) {
+        let (old, new) = match self.fences.get_mut(&target) {
+            Some(existing) => {
+                let old = existing.end();
+                existing.raise(fence);
+                (Some(old), existing.end())
             }
             None => {
-                self.fences.insert(part.clone(), fence);
+                self.fences.insert(target.clone(), fence);
                 (None, fence.end())
             }
         };
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
-        self.by_end.insert(new, part);
+        self.by_end.insert(new, target);
         (old, new)
     }
 
     fn remove(&mut self, end: End) -> Option<(OwnedTarget, Fence)> {
-        let part = self.by_end.remove(&end)?;
-        let fence = self.fences.remove(&part);
-        fence.map(|fence| (part, fence))
+        let target = self.by_end.remove(&end)?;
+        let fence = self.fences.remove(&target);
+        fence.map(|fence| (target, fence))
     }
 
     /// The fence to merge first. The fence around the whole namespace is chosen only if there is no
     /// other.
     fn oldest(&self) -> Option<End> {
         let mut ends = self.by_end.iter();
-        let finer = ends.find(|(_, part)| !matches!(part, OwnedTarget::All));
+        let finer = ends.find(|(_, target)| !matches!(target, OwnedTarget::All));
         finer.or(self.by_end.first_key_value()).map(|(end, _)| *end)
     }
 }

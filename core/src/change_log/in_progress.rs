@@ -35,10 +35,10 @@ impl InProgress {
     pub(super) fn begin(
         &mut self,
         namespace: &str,
-        part: &OwnedTarget,
+        target: &OwnedTarget,
         revision: Revision,
     ) -> bool {
-        let begun = Invalidation {
+        let invalidation = Invalidation {
             revision,
             removed: Cell::new(0),
         };
@@ -47,26 +47,27 @@ impl InProgress {
             None => self.namespaces.entry(namespace.into()).or_default(),
         };
         let is_only = targets.is_empty();
-        match targets.get_mut(part) {
-            Some(others) => others.push(begun),
-            None => targets.insert(part.clone(), vec![begun]),
+        match targets.get_mut(target) {
+            Some(others) => others.push(invalidation),
+            None => targets.insert(target.clone(), vec![invalidation]),
         }
         is_only
     }
 
     /// Removes an invalidation after everything that it covers was removed. Returns how many live
     /// entries other operations removed on its behalf.
-    pub(super) fn end(&mut self, namespace: &str, part: &OwnedTarget, revision: Revision) -> u64 {
+    pub(super) fn end(&mut self, namespace: &str, target: &OwnedTarget, revision: Revision) -> u64 {
         let Some(targets) = self.namespaces.get_mut(namespace) else {
             return 0;
         };
-        let Some(same) = targets.get_mut(part) else {
+        let Some(invalidations) = targets.get_mut(target) else {
             return 0;
         };
-        let found = same.binary_search_by_key(&revision, |one| one.revision);
-        let removed = found.map_or(0, |place| same.remove(place).removed.get());
-        if same.is_empty() {
-            targets.remove(part);
+        let found =
+            invalidations.binary_search_by_key(&revision, |invalidation| invalidation.revision);
+        let removed = found.map_or(0, |index| invalidations.remove(index).removed.get());
+        if invalidations.is_empty() {
+            targets.remove(target);
             if targets.is_empty() {
                 self.namespaces.remove(namespace);
             }
@@ -84,12 +85,13 @@ impl InProgress {
             return false;
         };
         let covering = targets
-            .around(key, || entry.labels().tags().iter())
-            .filter_map(|same| {
-                let later = same.partition_point(|one| one.revision < entry.version());
-                same.get(later)
+            .covering(key, || entry.labels().tags().iter())
+            .filter_map(|invalidations| {
+                let later = invalidations
+                    .partition_point(|invalidation| invalidation.revision < entry.version());
+                invalidations.get(later)
             });
-        let Some(first) = covering.min_by_key(|one| one.revision) else {
+        let Some(first) = covering.min_by_key(|invalidation| invalidation.revision) else {
             return false;
         };
         if is_live {

@@ -248,7 +248,7 @@ impl ChangeLog {
     /// all shards are complete.
     pub(crate) fn forget(&self, shards: &mut usize, now: Now, budget: &mut Budget) -> bool {
         for shard in &self.shards[*shards..] {
-            budget.find_place();
+            budget.seek();
             let mut shard = shard.lock();
             shard.fences.forget(now.boot, budget);
             if budget.is_spent() {
@@ -371,14 +371,14 @@ impl PendingChange<'_> {
 
     fn leave(&mut self) -> u64 {
         let mut shard = self.change_log.shard(self.hash).lock();
-        let entered = (self.hash, self.revision);
-        let Some(place) = shard.in_flight.iter().position(|one| *one == entered) else {
+        let own = (self.hash, self.revision);
+        let Some(index) = shard.in_flight.iter().position(|other| *other == own) else {
             return 0;
         };
-        shard.in_flight.swap_remove(place);
+        shard.in_flight.swap_remove(index);
         let namespace = &*self.namespace;
-        let removed = self.invalidates.take().map_or(0, |part| {
-            shard.in_progress.end(namespace, &part, self.revision)
+        let removed = self.invalidates.take().map_or(0, |target| {
+            shard.in_progress.end(namespace, &target, self.revision)
         });
         let wakers = shard.journals.take_wakers(namespace);
         drop(shard);

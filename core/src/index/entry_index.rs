@@ -71,7 +71,7 @@ impl EntryIndex {
         self.shared_bytes.add(tier, shared);
         tally.entry_added(tier, u64::from(entry.weight()) + shared);
         self.by_name
-            .insert(entry.clone(), |one| one.cmp_name_of(entry));
+            .insert(entry.clone(), |other| other.cmp_name_of(entry));
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
@@ -81,12 +81,12 @@ impl EntryIndex {
     }
 
     /// Removes exactly this entry, unless it was removed already.
-    pub(crate) fn remove(&mut self, entry: &Entry, why: RemovalReason) {
-        let found = self.by_name.find(|one| one.cmp_name_of(entry));
+    pub(crate) fn remove(&mut self, entry: &Entry, reason: RemovalReason) {
+        let found = self.by_name.find(|other| other.cmp_name_of(entry));
         if found.is_none_or(|found| found.version() != entry.version()) {
             return;
         }
-        self.by_name.remove(|one| one.cmp_name_of(entry));
+        self.by_name.remove(|other| other.cmp_name_of(entry));
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             self.by_tag[nth].remove(entry.under_tag(nth, tag));
         }
@@ -94,7 +94,7 @@ impl EntryIndex {
         let shared = self.label_sets.entry_removed(entry.labels());
         self.shared_bytes.sub(tier, shared);
         tally.entry_removed(tier, u64::from(entry.weight()) + shared);
-        match why {
+        match reason {
             RemovalReason::Replaced => {}
             RemovalReason::Invalidated => tally.add(Count::Invalidated),
             RemovalReason::Evicted => tally.add_to_tier(tier, TierCount::Evictions),
@@ -104,7 +104,7 @@ impl EntryIndex {
 
     pub(crate) fn named(&self, namespace: u64, key: &str) -> Option<&Entry> {
         self.by_name
-            .find(|one| one.cmp_name(namespace, key.as_bytes()))
+            .find(|other| other.cmp_name(namespace, key.as_bytes()))
     }
 
     /// Entries of the namespace whose key starts with `prefix` and whose version is lower than
@@ -121,15 +121,15 @@ impl EntryIndex {
         let prefix = prefix.as_bytes();
         let mut batch = Batch::default();
         let _ = self.by_name.visit(
-            |one| match after {
-                Some(after) => one.cmp_name_of(after) != Ordering::Greater,
-                None => one.cmp_name(namespace, prefix) == Ordering::Less,
+            |entry| match after {
+                Some(after) => entry.cmp_name_of(after) != Ordering::Greater,
+                None => entry.cmp_name(namespace, prefix) == Ordering::Less,
             },
-            |one| {
-                if one.namespace().id != namespace || !one.key().starts_with(prefix) {
+            |entry| {
+                if entry.namespace().id != namespace || !entry.key().starts_with(prefix) {
                     return ControlFlow::Break(());
                 }
-                batch.look(one, one.version() < before, budget)
+                batch.inspect(entry, entry.version() < before, budget)
             },
         );
         batch
@@ -146,14 +146,14 @@ impl EntryIndex {
     ) -> Batch {
         let mut batch = Batch::default();
         for (nth, tree) in self.by_tag.iter().enumerate() {
-            budget.find_place();
+            budget.seek();
             let _ = tree.visit(
-                |one| one.cmp_tag(nth, namespace, tag) == Ordering::Less,
-                |one| {
-                    let is_one = one.version() < before
-                        && one.cmp_tag(nth, namespace, tag) == Ordering::Equal;
-                    if is_one {
-                        batch.look(one, true, budget)
+                |entry| entry.cmp_tag(nth, namespace, tag) == Ordering::Less,
+                |entry| {
+                    let matches = entry.version() < before
+                        && entry.cmp_tag(nth, namespace, tag) == Ordering::Equal;
+                    if matches {
+                        batch.inspect(entry, true, budget)
                     } else {
                         ControlFlow::Break(())
                     }
@@ -171,13 +171,13 @@ impl EntryIndex {
         let mut batch = Batch::default();
         self.by_name.sift(
             |earliest| earliest.passed(now),
-            |one| {
-                let is_due = one.deadline().passed(now);
-                batch.look(one, is_due, budget).map_continue(|()| {
+            |entry| {
+                let is_due = entry.deadline().passed(now);
+                batch.inspect(entry, is_due, budget).map_continue(|()| {
                     if is_due {
                         Deadline::NONE
                     } else {
-                        one.deadline()
+                        entry.deadline()
                     }
                 })
             },
@@ -196,9 +196,9 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Inspects an entry and adds it if it `matches`. Breaks when the budget is spent.
-    fn look(&mut self, entry: &Entry, take: bool, budget: &mut Budget) -> ControlFlow<()> {
-        budget.look();
-        if take {
+    fn inspect(&mut self, entry: &Entry, matches: bool, budget: &mut Budget) -> ControlFlow<()> {
+        budget.inspect();
+        if matches {
             budget.remove(entry.weight());
             self.entries.push(entry.clone());
         }
@@ -224,13 +224,13 @@ impl Entry {
     /// The order of entries relative to this entry in the tree of `nth` tags. `tag` is this entry's
     /// `nth` tag.
     fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
-        move |one| {
-            let by_tag = if one.labels().is_same(self.labels()) {
+        move |other| {
+            let by_tag = if other.labels().is_same(self.labels()) {
                 Ordering::Equal
             } else {
-                one.cmp_tag(nth, self.namespace().id, tag)
+                other.cmp_tag(nth, self.namespace().id, tag)
             };
-            by_tag.then_with(|| one.version().cmp(&self.version()))
+            by_tag.then_with(|| other.version().cmp(&self.version()))
         }
     }
 }
@@ -238,7 +238,7 @@ impl Entry {
 /// The earliest instant on each clock.
 impl Summary<Entry> for Deadline {
     /// As many as fit into an allocation of 512 bytes.
-    const MOST_ITEMS: usize = 85;
+    const MAX_ITEMS: usize = 85;
     const NONE: Self = Self::NEVER;
 
     fn of(entry: &Entry) -> Self {

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Stripe {
     state: Mutex<StripeState>,
     /// Whether a miss may learn its reason under the lock.
-    remembers: AtomicBool,
+    has_miss_reasons: AtomicBool,
     /// Whether any lease, lapsed lease or fill ends by time.
     has_leases: AtomicBool,
 }
@@ -32,22 +32,22 @@ pub(crate) struct StripeState {
 
 pub(crate) struct StripeGuard<'a> {
     state: MutexGuard<'a, StripeState>,
-    remembers: &'a AtomicBool,
+    has_miss_reasons: &'a AtomicBool,
     has_leases: &'a AtomicBool,
 }
 
 impl Stripe {
     /// An empty stripe that remembers up to `lapsed` leases that ran out, and as many fills.
-    pub(crate) fn new(shared_bytes: SharedBytes, past: usize) -> Self {
+    pub(crate) fn new(shared_bytes: SharedBytes, lapsed: usize) -> Self {
         let state = StripeState {
             index: EntryIndex::new(shared_bytes),
-            leases: LeaseTable::new(past),
-            fills: Recent::new(past),
+            leases: LeaseTable::new(lapsed),
+            fills: Recent::new(lapsed),
             tombstones: Tombstones::default(),
         };
         Self {
             state: Mutex::new(state),
-            remembers: AtomicBool::default(),
+            has_miss_reasons: AtomicBool::default(),
             has_leases: AtomicBool::default(),
         }
     }
@@ -55,15 +55,15 @@ impl Stripe {
     pub(crate) fn lock(&self) -> StripeGuard<'_> {
         StripeGuard {
             state: self.state.lock(),
-            remembers: &self.remembers,
+            has_miss_reasons: &self.has_miss_reasons,
             has_leases: &self.has_leases,
         }
     }
 
     /// Whether the stripe has a lease, cool-down or tombstone. Read without the lock, so that most
     /// misses needn't take the lock to learn that there is no reason.
-    pub(crate) fn remembers(&self) -> bool {
-        self.remembers.load(Relaxed)
+    pub(crate) fn has_miss_reasons(&self) -> bool {
+        self.has_miss_reasons.load(Relaxed)
     }
 
     /// Whether the stripe has leases, or still remembers leases that ended. Read without the lock,
@@ -103,10 +103,10 @@ impl Drop for StripeGuard<'_> {
             ..
         } = &*self.state;
         // A miss doesn't depend on leases that ended.
-        let remembers = !leases.is_empty() || !tombstones.is_empty();
+        let has_miss_reasons = !leases.is_empty() || !tombstones.is_empty();
         let has_leases = !leases.is_empty() || leases.has_lapsed() || !fills.is_empty();
-        if self.remembers.load(Relaxed) != remembers {
-            self.remembers.store(remembers, Relaxed);
+        if self.has_miss_reasons.load(Relaxed) != has_miss_reasons {
+            self.has_miss_reasons.store(has_miss_reasons, Relaxed);
         }
         if self.has_leases.load(Relaxed) != has_leases {
             self.has_leases.store(has_leases, Relaxed);

@@ -11,7 +11,7 @@ use crate::{model::name::Name, store::entry::Entry};
 
 /// The most tombstones of a stripe. All stripes together have up to 16,384, which take 16 MiB if
 /// every key has the maximum length.
-const REMEMBERED: usize = 256;
+const CAPACITY: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Tombstones {
@@ -32,7 +32,7 @@ struct Tombstone {
 
 impl Tombstones {
     pub(crate) fn remember(&mut self, hash: u64, entry: &Entry) {
-        if self.order.len() == REMEMBERED
+        if self.order.len() == CAPACITY
             && let Some((oldest, number)) = self.order.pop_front()
         {
             self.remove(oldest, |tombstone| tombstone.number == number);
@@ -53,20 +53,22 @@ impl Tombstones {
     }
 
     pub(crate) fn contains(&self, hash: u64, name: Name<'_>) -> bool {
-        self.names.find(hash, |one| one.is_named(name)).is_some()
+        self.names
+            .find(hash, |tombstone| tombstone.is_named(name))
+            .is_some()
     }
 
     /// Removes the tombstone because the name holds a credential again.
     pub(crate) fn forget(&mut self, hash: u64, name: Name<'_>) {
-        self.remove(hash, |one| one.is_named(name));
+        self.remove(hash, |tombstone| tombstone.is_named(name));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Tombstone) -> bool) {
-        if let Ok(found) = self.names.find_entry(hash, is_it) {
+    fn remove(&mut self, hash: u64, matches: impl FnMut(&Tombstone) -> bool) {
+        if let Ok(found) = self.names.find_entry(hash, matches) {
             found.remove();
         }
     }

@@ -29,7 +29,7 @@ struct Record<T> {
     key: Box<str>,
     token: Token,
     until: BootTime,
-    what: T,
+    value: T,
 }
 
 impl<T> Recent<T> {
@@ -53,14 +53,16 @@ impl<T> Recent<T> {
         hash: u64,
         (namespace, key): (Arc<str>, Box<str>),
         token: Token,
-        what: T,
+        value: T,
         until: BootTime,
     ) {
-        self.remove(hash, |one| *one.namespace == *namespace && one.key == key);
+        self.remove(hash, |record| {
+            *record.namespace == *namespace && record.key == key
+        });
         if self.records.len() >= self.capacity
             && let Some(&(_, serial, hash)) = self.by_end.first()
         {
-            self.remove(hash, |one| one.serial == serial);
+            self.remove(hash, |record| record.serial == serial);
         }
         self.serials += 1;
         let record = Record {
@@ -70,7 +72,7 @@ impl<T> Recent<T> {
             key,
             token,
             until,
-            what,
+            value,
         };
         self.by_end.insert(record.end());
         self.records
@@ -78,14 +80,14 @@ impl<T> Recent<T> {
     }
 
     /// The value that is remembered for the name, if its lease has this token.
-    pub(crate) fn of(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> Option<&T> {
-        let record = self.records.find(hash, |one| one.is_named(name))?;
-        (record.token == token && now < record.until).then_some(&record.what)
+    pub(crate) fn get(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> Option<&T> {
+        let record = self.records.find(hash, |record| record.is_named(name))?;
+        (record.token == token && now < record.until).then_some(&record.value)
     }
 
     /// Forgets the name, and returns the value that was remembered for it.
     pub(crate) fn forget(&mut self, hash: u64, name: Name<'_>) -> Option<T> {
-        self.remove(hash, |one| one.is_named(name))
+        self.remove(hash, |record| record.is_named(name))
     }
 
     /// Forgets expired records, as many as the budget allows.
@@ -95,15 +97,15 @@ impl<T> Recent<T> {
             && until <= now
         {
             budget.remove_other();
-            self.remove(hash, |one| one.serial == serial);
+            self.remove(hash, |record| record.serial == serial);
         }
     }
 
-    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Record<T>) -> bool) -> Option<T> {
-        let found = self.records.find_entry(hash, is_it).ok()?;
+    fn remove(&mut self, hash: u64, matches: impl FnMut(&Record<T>) -> bool) -> Option<T> {
+        let found = self.records.find_entry(hash, matches).ok()?;
         let (record, _) = found.remove();
         self.by_end.remove(&record.end());
-        Some(record.what)
+        Some(record.value)
     }
 }
 

@@ -145,13 +145,13 @@ impl LeaseTable {
         hash: u64,
         name: Name<'_>,
         request: Option<LeaseRequest>,
-        most: usize,
+        max: usize,
         permit: impl FnOnce() -> Option<Permit>,
     ) -> Option<Arc<Waiter>> {
         self.serials += 1;
         let number = self.serials;
         let slot = self.find_mut(hash, name)?;
-        if slot.waiters.len() >= most {
+        if slot.waiters.len() >= max {
             return None;
         }
         let waiter = Waiter::new(
@@ -168,13 +168,13 @@ impl LeaseTable {
     }
 
     /// Ends the key's lease, if there is one.
-    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: LeaseEnd) -> Wakers {
+    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, next: LeaseEnd) -> Wakers {
         self.lapsed.forget(hash, name);
         let Some(slot) = self.find(hash, name) else {
             return Wakers::default();
         };
         let serial = slot.serial;
-        self.end_slot(hash, serial, why, over)
+        self.end_slot(hash, serial, why, next)
     }
 
     /// Removes the key's cool-down if it has ended.
@@ -201,8 +201,8 @@ impl LeaseTable {
             && due <= now
         {
             budget.remove_other();
-            let over = LeaseEnd::PassOn(grant());
-            let ended = self.end_slot(hash, serial, Count::LeasesExpired, over);
+            let next = LeaseEnd::PassOn(grant());
+            let ended = self.end_slot(hash, serial, Count::LeasesExpired, next);
             wakers.0.extend(ended.0);
         }
         self.lapsed.forget_due(now, budget);
@@ -222,13 +222,13 @@ impl LeaseTable {
         if let (SlotState::Leased { token, .. }, Some(lease)) = (&slot.state, waiter.untaken())
             && *token == lease.token
         {
-            self.by_due.remove(&slot.entry());
+            self.by_due.remove(&slot.due_key());
             slot.due = BootTime::default();
-            self.by_due.insert(slot.entry());
+            self.by_due.insert(slot.due_key());
         }
     }
 
-    fn end_slot(&mut self, hash: u64, serial: u64, why: Count, over: LeaseEnd) -> Wakers {
+    fn end_slot(&mut self, hash: u64, serial: u64, why: Count, next: LeaseEnd) -> Wakers {
         let mut wakers = Wakers::default();
         let found = self.slots.find_mut(hash, |slot| slot.serial == serial);
         let Some(slot) = found else {
@@ -237,8 +237,8 @@ impl LeaseTable {
         if matches!(slot.state, SlotState::Leased { .. }) {
             slot.namespace.tally.add(why);
         }
-        let before = slot.entry();
-        let goes_on = match over {
+        let before = slot.due_key();
+        let continues = match next {
             LeaseEnd::PassOn(grant) => slot.promote(grant, &mut wakers),
             LeaseEnd::CoolDown(until) => {
                 slot.state = SlotState::CoolDown;
@@ -247,15 +247,15 @@ impl LeaseTable {
             }
             LeaseEnd::Filled => false,
         };
-        if goes_on {
+        if continues {
             if matches!(slot.state, SlotState::CoolDown) {
-                slot.tell_all(&mut wakers);
+                slot.notify_all(&mut wakers);
             }
-            let after = slot.entry();
+            let after = slot.due_key();
             self.by_due.remove(&before);
             self.by_due.insert(after);
         } else {
-            slot.tell_all(&mut wakers);
+            slot.notify_all(&mut wakers);
             if let Some(slot) = self.remove(hash, serial)
                 && why == Count::LeasesExpired
             {
@@ -294,14 +294,14 @@ impl LeaseTable {
             waiters: BTreeMap::new(),
             _permit: permit,
         };
-        self.by_due.insert(slot.entry());
+        self.by_due.insert(slot.due_key());
         self.slots.insert_unique(hash, slot, |slot| slot.hash);
     }
 
     fn remove(&mut self, hash: u64, serial: u64) -> Option<LeaseSlot> {
         let found = self.slots.find_entry(hash, |slot| slot.serial == serial);
         let (slot, _) = found.ok()?.remove();
-        self.by_due.remove(&slot.entry());
+        self.by_due.remove(&slot.due_key());
         Some(slot)
     }
 
@@ -319,7 +319,7 @@ impl LeaseSlot {
         *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
     }
 
-    fn entry(&self) -> (BootTime, u64, u64) {
+    fn due_key(&self) -> (BootTime, u64, u64) {
         (self.due, self.serial, self.hash)
     }
 
@@ -341,14 +341,14 @@ impl LeaseSlot {
         };
         self.due = grant.now.after(lease.ttl);
         if let Some(waiter) = self.waiters.remove(&number) {
-            wakers.0.extend(waiter.tell(Woken::Granted(lease)));
+            wakers.0.extend(waiter.notify(Woken::Granted(lease)));
         }
         true
     }
 
-    fn tell_all(&mut self, wakers: &mut Wakers) {
+    fn notify_all(&mut self, wakers: &mut Wakers) {
         for waiter in std::mem::take(&mut self.waiters).into_values() {
-            wakers.0.extend(waiter.tell(Woken::Again));
+            wakers.0.extend(waiter.notify(Woken::Again));
         }
     }
 }

@@ -29,16 +29,16 @@ pub(crate) struct Waiter {
     namespace: Arc<NamespaceRecord>,
     /// The lease that the waiter would accept.
     pub(crate) request: Option<LeaseRequest>,
-    told: Mutex<Notice>,
+    notice: Mutex<Notice>,
     _permit: Permit,
 }
 
 #[derive(Default)]
 enum Notice {
     #[default]
-    Nothing,
+    Empty,
     /// No notification yet; the waker is that of the task that waits for it.
-    Polled(Waker),
+    Registered(Waker),
     /// A notification that wasn't taken yet.
     Woken(Woken),
     /// The one notification was taken.
@@ -62,58 +62,58 @@ impl Waiter {
             slot,
             namespace,
             request,
-            told: Mutex::default(),
+            notice: Mutex::default(),
             _permit: permit,
         }
     }
 
     /// Stores the notification, which must be the only one. Returns the waker of the waiting task.
-    pub(crate) fn tell(&self, woken: Woken) -> Option<Waker> {
-        match std::mem::replace(&mut *self.told.lock(), Notice::Woken(woken)) {
-            Notice::Polled(waker) => Some(waker),
-            Notice::Nothing | Notice::Woken(_) | Notice::Taken => None,
+    pub(crate) fn notify(&self, woken: Woken) -> Option<Waker> {
+        match std::mem::replace(&mut *self.notice.lock(), Notice::Woken(woken)) {
+            Notice::Registered(waker) => Some(waker),
+            Notice::Empty | Notice::Woken(_) | Notice::Taken => None,
         }
     }
 
     /// The lease that was granted to the waiter and that it hasn't taken.
     pub(crate) fn untaken(&self) -> Option<Lease> {
-        match *self.told.lock() {
+        match *self.notice.lock() {
             Notice::Woken(Woken::Granted(lease)) => Some(lease),
             _ => None,
         }
     }
 
     pub(crate) fn take(&self, waker: Option<&Waker>) -> Option<Woken> {
-        let mut told = self.told.lock();
-        match (&*told, waker) {
+        let mut notice = self.notice.lock();
+        match (&*notice, waker) {
             (Notice::Woken(woken), _) => {
                 let woken = *woken;
-                *told = Notice::Taken;
+                *notice = Notice::Taken;
                 return Some(woken);
             }
-            (Notice::Polled(old), Some(waker)) if old.will_wake(waker) => {}
-            (Notice::Polled(_) | Notice::Nothing, Some(waker)) => {
-                *told = Notice::Polled(waker.clone())
+            (Notice::Registered(old), Some(waker)) if old.will_wake(waker) => {}
+            (Notice::Registered(_) | Notice::Empty, Some(waker)) => {
+                *notice = Notice::Registered(waker.clone())
             }
-            (Notice::Polled(_) | Notice::Nothing, None) | (Notice::Taken, _) => {}
+            (Notice::Registered(_) | Notice::Empty, None) | (Notice::Taken, _) => {}
         }
         None
     }
 
     /// Returns the notification without taking it, or registers the waker.
     pub(crate) fn peek(&self, waker: &Waker) -> Option<Woken> {
-        let mut told = self.told.lock();
-        match &mut *told {
+        let mut notice = self.notice.lock();
+        match &mut *notice {
             Notice::Woken(woken) => return Some(*woken),
-            Notice::Polled(old) => old.clone_from(waker),
-            Notice::Nothing => *told = Notice::Polled(waker.clone()),
+            Notice::Registered(old) => old.clone_from(waker),
+            Notice::Empty => *notice = Notice::Registered(waker.clone()),
             Notice::Taken => {}
         }
         None
     }
 
     pub(crate) fn is_taken(&self) -> bool {
-        matches!(*self.told.lock(), Notice::Taken)
+        matches!(*self.notice.lock(), Notice::Taken)
     }
 }
 

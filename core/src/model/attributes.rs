@@ -27,9 +27,9 @@ const NAME: u8 = 1 << 3 | LENGTH_DELIMITED;
 const VALUE: u8 = 2 << 3 | LENGTH_DELIMITED;
 /// The most bytes that a pair takes in addition to its texts: three fields, each with a length of
 /// up to two bytes.
-const AROUND_PAIR: usize = 9;
+const PAIR_OVERHEAD: usize = 9;
 /// The most bytes that the encoded attributes of a credential take.
-pub(crate) const MAX_ENCODED: usize = MAX_ATTRIBUTES * AROUND_PAIR + MAX_ATTRIBUTE_BYTES;
+pub(crate) const MAX_ENCODED: usize = MAX_ATTRIBUTES * PAIR_OVERHEAD + MAX_ATTRIBUTE_BYTES;
 
 impl Attributes {
     /// Copies the pairs.
@@ -180,7 +180,7 @@ mod tests {
             prop_assume!(bytes <= MAX_ATTRIBUTE_BYTES);
             let attributes = Attributes::new(pairs.clone()).expect("within the limits");
             let encoded = attributes.encoded();
-            prop_assert!(encoded.len() <= bytes + pairs.len() * AROUND_PAIR);
+            prop_assert!(encoded.len() <= bytes + pairs.len() * PAIR_OVERHEAD);
             let back: Vec<_> = AttributesRef::new(encoded).iter().collect();
             prop_assert_eq!(back, pairs);
         }

@@ -84,7 +84,7 @@ impl Limits {
 
 /// The error for a value that is larger than [`Limits::max_value`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be at most {max} bytes, is {len}")]
+#[error("must be at most {max} bytes long, but is {len}")]
 pub struct ValueTooLarge {
     len: usize,
     max: u64,
@@ -92,14 +92,14 @@ pub struct ValueTooLarge {
 
 /// The error for more tags or attributes than a credential may have.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must have at most {max} {what}")]
+#[error("must have at most {max} {unit}")]
 pub struct TooMany {
-    what: &'static str,
+    unit: &'static str,
     max: usize,
 }
 
 impl TooMany {
-    pub(crate) fn new(what: &'static str, max: usize) -> Self {
-        Self { what, max }
+    pub(crate) fn new(unit: &'static str, max: usize) -> Self {
+        Self { unit, max }
     }
 }

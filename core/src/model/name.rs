@@ -19,7 +19,7 @@ pub enum NameError {
     #[error("must not be empty")]
     Empty,
     /// The text is too long.
-    #[error("must be at most {max} bytes, is {len}")]
+    #[error("must be at most {max} bytes long, but is {len}")]
     TooLong {
         /// The length of the text, in bytes.
         len: usize,
@@ -27,7 +27,7 @@ pub enum NameError {
         max: usize,
     },
     /// The namespace contains a character that isn't allowed.
-    #[error("must be of [a-z0-9._-] and start with a letter or digit")]
+    #[error("must consist of [a-z0-9._-] and start with a letter or digit")]
     BadCharacter,
 }
 
@@ -65,7 +65,7 @@ impl<'a> NamespaceName<'a> {
     /// # Errors
     /// [`NameError`] if the text is empty, too long, or contains a character that isn't allowed.
     pub fn parse(text: &'a str) -> Result<Self, NameError> {
-        within(text, MAX_NAMESPACE)?;
+        check_len(text, MAX_NAMESPACE)?;
         let mut bytes = text.bytes();
         let leads = bytes
             .next()
@@ -100,7 +100,7 @@ macro_rules! bounded_text {
             /// # Errors
             /// [`NameError`] if the text is empty or too long.
             pub fn parse(text: &'a str) -> Result<Self, NameError> {
-                within(text, $max).map(|()| Self(text))
+                check_len(text, $max).map(|()| Self(text))
             }
 
             /// The text.
@@ -134,7 +134,7 @@ bounded_text!(Key, MAX_KEY);
 bounded_text!(KeyPrefix, MAX_KEY);
 bounded_text!(Tag, MAX_TAG);
 
-fn within(text: &str, max: usize) -> Result<(), NameError> {
+fn check_len(text: &str, max: usize) -> Result<(), NameError> {
     match text.len() {
         0 => Err(NameError::Empty),
         len if len > max => Err(NameError::TooLong { len, max }),

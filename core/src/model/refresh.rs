@@ -11,9 +11,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Without it, the lead is 5 minutes for a lifetime of up to 20 minutes, 15 minutes below 90
 /// minutes, and otherwise an hour. It is never more than half the lifetime. `jitter` adds up to 10
 /// %, so that credentials that were put together aren't refreshed together.
-pub(crate) fn lead(lifetime: Duration, asked: Option<Duration>, jitter: u8) -> Duration {
-    if let Some(asked) = asked {
-        return asked.min(lifetime);
+pub(crate) fn lead(lifetime: Duration, requested: Option<Duration>, jitter: u8) -> Duration {
+    if let Some(requested) = requested {
+        return requested.min(lifetime);
     }
     let by_lifetime = if lifetime <= 20 * MINUTE {
         5 * MINUTE

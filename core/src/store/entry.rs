@@ -114,7 +114,7 @@ pub(crate) fn hash_key(hasher: &mut impl Hasher, key: &[u8]) {
 }
 
 impl Entry {
-    pub(crate) fn new(parts: NewEntry<'_>) -> Self {
+    pub(crate) fn new(new: NewEntry<'_>) -> Self {
         let NewEntry {
             labels,
             key,
@@ -124,7 +124,7 @@ impl Entry {
             refresh_lead,
             version,
             tier,
-        } = parts;
+        } = new;
         let attributes = attributes.encoded();
         let head = EntryHead {
             deadline,
@@ -158,11 +158,11 @@ impl Entry {
 
     #[inline]
     pub(crate) fn is_named(&self, name: &LookupKey<'_>) -> bool {
-        self.key() == name.key && self.is_of(name)
+        self.key() == name.key && self.is_in_namespace(name)
     }
 
     #[inline]
-    fn is_of(&self, name: &LookupKey<'_>) -> bool {
+    fn is_in_namespace(&self, name: &LookupKey<'_>) -> bool {
         let labels = self.labels();
         let is_known = name
             .record
@@ -241,9 +241,13 @@ impl Entry {
     fn secret(&self) -> (&[u8], &[u8]) {
         let secret = self.0.secret.expose();
         if self.0.meta.has_attributes()
-            && let Some((meta, len)) = secret.split_last_chunk()
+            && let Some((content, len)) = secret.split_last_chunk()
         {
-            return meta.split_at(meta.len().saturating_sub(u16::from_le_bytes(*len).into()));
+            return content.split_at(
+                content
+                    .len()
+                    .saturating_sub(u16::from_le_bytes(*len).into()),
+            );
         }
         (secret, &[])
     }
@@ -261,11 +265,11 @@ impl PackedMeta {
     const TIER_BITS: u32 = 4;
     const LEAD_SHIFT: u32 = Self::TIER_BITS + 1;
     /// About 18 years, in nanoseconds.
-    const LONGEST_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
+    const MAX_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
 
     fn new(refresh_lead: Duration, tier: TierId, has_attributes: bool) -> Self {
         let lead = u64::try_from(refresh_lead.as_nanos()).unwrap_or(u64::MAX);
-        let lead = lead.min(Self::LONGEST_LEAD) << Self::LEAD_SHIFT;
+        let lead = lead.min(Self::MAX_LEAD) << Self::LEAD_SHIFT;
         Self(lead | u64::from(tier.number()) << 1 | u64::from(has_attributes))
     }
 

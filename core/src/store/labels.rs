@@ -113,7 +113,7 @@ impl Labels {
 impl LabelSets {
     /// Returns the labels for an entry that is about to be inserted: existing labels, or new ones.
     pub(crate) fn of(&self, namespace: &Arc<NamespaceRecord>, tags: Tags, tier: TierId) -> Labels {
-        if let Some(found) = self.0.find(|one| one.cmp(namespace.id, &tags, tier)) {
+        if let Some(found) = self.0.find(|other| other.cmp(namespace.id, &tags, tier)) {
             return found.clone();
         }
         let head = LabelsHead {
@@ -132,7 +132,8 @@ impl LabelSets {
         if labels.0.entries.fetch_add(1, Relaxed) > 0 {
             return 0;
         }
-        self.0.insert(labels.clone(), |one| one.cmp_labels(labels));
+        self.0
+            .insert(labels.clone(), |other| other.cmp_labels(labels));
         labels.0.weight.into()
     }
 
@@ -142,7 +143,7 @@ impl LabelSets {
         if labels.0.entries.fetch_sub(1, Relaxed) > 1 {
             return 0;
         }
-        self.0.remove(|one| one.cmp_labels(labels));
+        self.0.remove(|other| other.cmp_labels(labels));
         labels.0.weight.into()
     }
 }

@@ -36,7 +36,7 @@ impl NamespaceRecord {
 pub(crate) struct Namespaces {
     registry: RwLock<Registry>,
     /// The counts of namespaces without a record, including those of forgotten records.
-    elsewhere: Tally,
+    common_tally: Tally,
     capacity: usize,
     tiers: usize,
 }
@@ -52,7 +52,7 @@ struct Registry {
 
 /// How many records one Put inspects in search of an unused one. The limit keeps the cost of a Put
 /// independent of the size of a full registry.
-const LOOKED_AT: usize = 1024;
+const MAX_INSPECTED: usize = 1024;
 
 /// The registry is full of namespaces that hold something.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Namespaces {
                 next_id: 0,
                 hand: 0,
             }),
-            elsewhere: Tally::new(tiers),
+            common_tally: Tally::new(tiers),
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
             tiers,
         }
@@ -95,7 +95,7 @@ impl Namespaces {
         }
         if registry.records.len() >= self.capacity {
             let forgotten = registry.forget_one().ok_or(TooManyNamespaces)?;
-            self.elsewhere.absorb(&forgotten.tally);
+            self.common_tally.absorb(&forgotten.tally);
         }
         Ok(registry.create(name, self.tiers))
     }
@@ -105,13 +105,13 @@ impl Namespaces {
     pub(crate) fn tally(&self, name: NamespaceName<'_>, count: impl FnOnce(&Tally)) {
         match self.registry.read().find(name) {
             Some(namespace) => count(&namespace.tally),
-            None => count(&self.elsewhere),
+            None => count(&self.common_tally),
         }
     }
 
-    pub(crate) fn counts(&self, only: Option<NamespaceName<'_>>) -> Counts {
+    pub(crate) fn counts(&self, name: Option<NamespaceName<'_>>) -> Counts {
         let mut sum = Counts::zero(self.tiers);
-        match only {
+        match name {
             Some(name) => {
                 if let Some(namespace) = self.find(name) {
                     sum.add(&namespace.tally);
@@ -119,7 +119,7 @@ impl Namespaces {
             }
             None => {
                 let registry = self.registry.read();
-                sum.add(&self.elsewhere);
+                sum.add(&self.common_tally);
                 for namespace in &registry.records {
                     sum.add(&namespace.tally);
                 }
@@ -137,7 +137,7 @@ impl Registry {
     fn find(&self, name: NamespaceName<'_>) -> Option<&Arc<NamespaceRecord>> {
         self.by_name
             .get(name.as_str())
-            .map(|place| &self.records[*place])
+            .map(|index| &self.records[*index])
     }
 
     fn create(&mut self, name: NamespaceName<'_>, tiers: usize) -> Arc<NamespaceRecord> {
@@ -157,7 +157,7 @@ impl Registry {
     /// one, because clones are handed out only under the registry's lock, which is held for writing
     /// here.
     fn forget_one(&mut self) -> Option<Arc<NamespaceRecord>> {
-        for _ in 0..LOOKED_AT.min(self.records.len()) {
+        for _ in 0..MAX_INSPECTED.min(self.records.len()) {
             self.hand = (self.hand + 1) % self.records.len();
             if Arc::get_mut(&mut self.records[self.hand]).is_some() {
                 let forgotten = self.records.swap_remove(self.hand);

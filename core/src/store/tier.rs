@@ -48,9 +48,9 @@ pub(crate) struct Tier<B = NameHashes> {
     /// The number of entries.
     count: AtomicUsize,
     /// The state of each of quick_cache's shards.
-    parts: Box<[Mutex<ShardState>]>,
+    shard_states: Box<[Mutex<ShardState>]>,
     /// Counts up to choose the shard that adjusts its ballast next.
-    turn: AtomicUsize,
+    next_ballast: AtomicUsize,
     /// The bytes of labels, by tier.
     shared_bytes: SharedBytes,
     hashes: B,
@@ -61,7 +61,7 @@ struct ShardState {
     ghosts: Ghosts,
     ballast: Ballast,
     /// The placeholder that the ballast is stored under.
-    place: Entry,
+    ballast_key: Entry,
 }
 
 /// The most shards of a tier; more would not lessen contention on machines with fewer cores than
@@ -92,8 +92,8 @@ impl<B: BuildHasher + Clone> Tier<B> {
     ) -> Self {
         // Rounded down to a power of two: quick_cache rounds up, which would make the shards too
         // small for the largest entry.
-        let most = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
-        let shards = 1 << most.ilog2();
+        let max_shards = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
+        let shards = 1 << max_shards.ilog2();
         let mut options = OptionsBuilder::new();
         options
             .shards(shards)
@@ -114,20 +114,20 @@ impl<B: BuildHasher + Clone> Tier<B> {
             Tags::default(),
             id,
         );
-        let part = |shard| ShardState {
+        let state = |shard| ShardState {
             ghosts: Ghosts::default(),
             ballast: Ballast::NONE,
-            place: Entry::placeholder(labels.clone(), shard << (usize::BITS / 2)),
+            ballast_key: Entry::placeholder(labels.clone(), shard << (usize::BITS / 2)),
         };
         let shards = entries.num_shards();
         Self {
             id,
             spec,
             count: AtomicUsize::default(),
-            parts: (0..shards as u64)
-                .map(|shard| Mutex::new(part(shard)))
+            shard_states: (0..shards as u64)
+                .map(|shard| Mutex::new(state(shard)))
                 .collect(),
-            turn: AtomicUsize::default(),
+            next_ballast: AtomicUsize::default(),
             shared_bytes,
             hashes,
             entries,
@@ -167,9 +167,9 @@ impl<B: BuildHasher + Clone> Tier<B> {
         let shard = self.shard(hash);
         let mut evicted = Evicted::default();
         let is_ghost = {
-            let mut part = self.parts[shard].lock();
-            self.set_aside(&mut part, &mut evicted);
-            part.ghosts.forget(hash)
+            let mut state = self.shard_states[shard].lock();
+            self.adjust_ballast(&mut state, &mut evicted);
+            state.ghosts.forget(hash)
         };
         self.count.fetch_add(1, Relaxed);
         self.entries
@@ -180,20 +180,20 @@ impl<B: BuildHasher + Clone> Tier<B> {
         }
         // Each Put also adjusts the ballast of one other shard, so no ballast lags behind by more
         // records than there are shards.
-        let next = self.turn.fetch_add(1, Relaxed) % self.parts.len();
+        let next = self.next_ballast.fetch_add(1, Relaxed) % self.shard_states.len();
         if next != shard {
-            self.set_aside(&mut self.parts[next].lock(), &mut evicted);
+            self.adjust_ballast(&mut self.shard_states[next].lock(), &mut evicted);
         }
 
         let Evicted { cold, mut hot } = evicted;
         let count = self.count.fetch_sub(cold.len() + hot.len(), Relaxed);
-        for gone in &cold {
-            let gone = self.hash(gone);
+        for entry in &cold {
+            let gone = self.hash(entry);
             // An evicted entry with the same hash is the one that was replaced.
             if gone != hash {
-                let most = count / self.parts.len();
-                let mut part = self.parts[self.shard(gone)].lock();
-                part.ghosts.remember(gone, most);
+                let per_shard = count / self.shard_states.len();
+                let mut state = self.shard_states[self.shard(gone)].lock();
+                state.ghosts.remember(gone, per_shard);
             }
         }
         hot.extend(cold);
@@ -208,19 +208,19 @@ impl<B: BuildHasher + Clone> Tier<B> {
     /// one record, and no shard lags behind by more Puts than there are shards. So entries and
     /// labels together exceed the capacity by at most one record per shard, regardless of which of
     /// the entries that share a record is evicted.
-    fn set_aside(&self, part: &mut ShardState, evicted: &mut Evicted) {
+    fn adjust_ballast(&self, state: &mut ShardState, evicted: &mut Evicted) {
         let share = self
             .shared_bytes
             .of(self.id)
-            .div_ceil(self.parts.len() as u64);
-        let [now, then] = [Ballast::of(share), part.ballast].map(Ballast::kib);
+            .div_ceil(self.shard_states.len() as u64);
+        let [new, old] = [Ballast::of(share), state.ballast].map(Ballast::kib);
         // A small decrease is ignored, so that the ballast isn't replaced for each record that
         // comes and goes.
-        if now > then || now + 1 < then {
-            part.ballast = Ballast::of(share);
-            let place = StoredKey(part.place.clone());
+        if new > old || new + 1 < old {
+            state.ballast = Ballast::of(share);
+            let key = StoredKey(state.ballast_key.clone());
             self.entries
-                .insert_with_lifecycle(place, part.ballast, evicted);
+                .insert_with_lifecycle(key, state.ballast, evicted);
         }
     }
 

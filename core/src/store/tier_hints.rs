@@ -19,7 +19,7 @@ pub(crate) struct TierHints {
 const BYTES_PER_HINT: u64 = 512;
 /// With 16 MiB, the table suffices for 32 GiB in four tiers. Beyond that, more entries share a
 /// hint.
-const MOST_BYTES: u64 = 1 << 24;
+const MAX_BYTES: u64 = 1 << 24;
 
 impl TierHints {
     /// Hints for `tiers` tiers with this total capacity in bytes.
@@ -33,7 +33,7 @@ impl TierHints {
             ..=1 => 1,
             _ => (capacity / BYTES_PER_HINT) >> (3 - log_bits),
         };
-        let bytes = bytes.clamp(1, MOST_BYTES).next_power_of_two();
+        let bytes = bytes.clamp(1, MAX_BYTES).next_power_of_two();
         Self {
             bytes: (0..bytes).map(|_| AtomicU8::default()).collect(),
             log_bits,
@@ -42,12 +42,12 @@ impl TierHints {
 
     #[inline]
     pub(crate) fn tier(&self, hash: u64) -> TierId {
-        let (byte, shift) = self.place(hash);
+        let (byte, shift) = self.slot(hash);
         TierId::new(byte.load(Relaxed) >> shift & self.mask())
     }
 
     pub(crate) fn set(&self, hash: u64, tier: TierId) {
-        let (byte, shift) = self.place(hash);
+        let (byte, shift) = self.slot(hash);
         let old = byte.load(Relaxed);
         let new = old & !(self.mask() << shift) | tier.number() << shift;
         // A cache line that is only read stays in every core's cache. A hint in the same byte that
@@ -67,7 +67,7 @@ impl TierHints {
         clippy::cast_possible_truncation,
         reason = "cut to the table's length, and to 8"
     )]
-    fn place(&self, hash: u64) -> (&AtomicU8, u32) {
+    fn slot(&self, hash: u64) -> (&AtomicU8, u32) {
         let byte = &self.bytes[hash as usize & (self.bytes.len() - 1)];
         let shift = ((hash >> 32) as u32 & (7 >> self.log_bits)) << self.log_bits;
         (byte, shift)
@@ -87,10 +87,10 @@ mod tests {
                 let hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 let tier = TierId::new((number % tiers as u64).to_le_bytes()[0]);
                 tier_hints.set(hash, tier);
-                let (byte, shift) = tier_hints.place(hash);
+                let (byte, shift) = tier_hints.slot(hash);
                 latest.insert((std::ptr::from_ref(byte), shift), (hash, tier));
             }
-            assert!(latest.len() > 500, "{} places", latest.len());
+            assert!(latest.len() > 500, "{} slots", latest.len());
             for (hash, tier) in latest.into_values() {
                 assert_eq!(tier_hints.tier(hash), tier);
             }

@@ -11,12 +11,12 @@ pub(crate) const STEP: usize = 256;
 /// Units for removing an entry, without its value.
 const REMOVAL: usize = 15;
 /// How many bytes of a value can be zeroed and freed in one unit.
-const BYTES_A_LOOK: u32 = 1024;
+const BYTES_PER_UNIT: u32 = 1024;
 /// Units for locking a stripe or for seeking in a tree.
-pub(crate) const PLACE: usize = 4;
+pub(crate) const SEEK: usize = 4;
 
 impl Budget {
-    pub(crate) fn of_a_step() -> Self {
+    pub(crate) fn for_step() -> Self {
         Self(STEP)
     }
 
@@ -24,17 +24,17 @@ impl Budget {
         self.0 == 0
     }
 
-    pub(crate) fn find_place(&mut self) {
-        self.spend(PLACE);
+    pub(crate) fn seek(&mut self) {
+        self.spend(SEEK);
     }
 
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn inspect(&mut self) {
         self.spend(1);
     }
 
     /// Spends the units for removing an entry of this weight, which was inspected already.
     pub(crate) fn remove(&mut self, weight: u32) {
-        self.spend(REMOVAL + (weight / BYTES_A_LOOK) as usize);
+        self.spend(REMOVAL + (weight / BYTES_PER_UNIT) as usize);
     }
 
     /// Spends the units for removing anything that takes about as long as an entry.
@@ -42,7 +42,7 @@ impl Budget {
         self.spend(REMOVAL);
     }
 
-    fn spend(&mut self, looks: usize) {
-        self.0 = self.0.saturating_sub(looks);
+    fn spend(&mut self, units: usize) {
+        self.0 = self.0.saturating_sub(units);
     }
 }

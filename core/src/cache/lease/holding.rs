@@ -25,7 +25,7 @@ pub enum ExtendError {
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
     /// The key was invalidated after the lease was granted, so its fill would be refused.
-    #[error("revoked since the lease was granted")]
+    #[error("the key was invalidated since the lease was granted")]
     Revoked,
 }
 
@@ -79,12 +79,12 @@ impl Cache {
             return (Err(LeaseLost.into()), Wakers::default());
         };
         if self.change_log.refuses_lease(name, granted) {
-            let wakers = self.give_up_lease(leases, hash, name, now);
+            let wakers = self.revoke_lease(leases, hash, name, now);
             return (Err(ExtendError::Revoked), wakers);
         }
         // If the lease has run out, the next waiter gets a new lease.
         let wakers = self.settle(leases, hash, name, now);
-        let left = if self.take_up(leases, holding, now) {
+        let left = if self.revive(leases, holding, now) {
             leases.extend(hash, name, token, ttl, now.boot)
         } else {
             None
@@ -111,19 +111,18 @@ impl Cache {
         let mut stripe = self.stripe(hash).lock();
         let leases = &mut stripe.leases;
         let is_current = leases.granted(hash, name, token, now.boot).is_some();
-        if !is_current || !self.take_up(leases, holding, now) {
+        if !is_current || !self.revive(leases, holding, now) {
             return Err(LeaseLost);
         }
-        let over = if retry_after.is_zero() {
+        let next = if retry_after.is_zero() {
             LeaseEnd::PassOn(self.grant(now))
         } else {
             // Limited to the maximum less the jitter's share.
-            let least = retry_after.min(MAX_COOL_DOWN * 10 / 11);
-            let spread =
-                least / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
-            LeaseEnd::CoolDown(now.boot.after(least + spread))
+            let base = retry_after.min(MAX_COOL_DOWN * 10 / 11);
+            let spread = base / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
+            LeaseEnd::CoolDown(now.boot.after(base + spread))
         };
-        let wakers = leases.end(hash, name, Count::LeasesAbandoned, over);
+        let wakers = leases.end(hash, name, Count::LeasesAbandoned, next);
         drop(stripe);
         wakers.wake();
         Ok(())
@@ -141,20 +140,20 @@ impl Cache {
 
     /// Puts a lapsed lease back into the table if there is room. Returns whether the lease is in
     /// the table.
-    fn take_up(&self, leases: &mut LeaseTable, holding: Holding<'_>, now: Now) -> bool {
+    fn revive(&self, leases: &mut LeaseTable, holding: Holding<'_>, now: Now) -> bool {
         let Holding {
             hash,
             name,
             token,
             namespace,
         } = holding;
-        if !leases.ran_out(hash, name, token, now.boot) {
+        if !leases.is_lapsed(hash, name, token, now.boot) {
             return true;
         }
         let (Some(namespace), Some(permit)) = (namespace, self.lease_permits.try_acquire()) else {
             return false;
         };
-        leases.take_up(hash, namespace, name, token, permit);
+        leases.revive(hash, namespace, name, token, permit);
         true
     }
 }

@@ -35,7 +35,7 @@ impl<'a> Waiting<'a> {
     ///
     /// # Cancel safety
     /// Dropping this future changes nothing.
-    pub async fn until_told(&self) -> Woken {
+    pub async fn notified(&self) -> Woken {
         poll_fn(|cx| match self.waiter.peek(cx.waker()) {
             Some(woken) => Poll::Ready(woken),
             None => Poll::Pending,
@@ -45,7 +45,7 @@ impl<'a> Waiting<'a> {
 
     /// Takes the notification if there is one, for a caller that can't wait any longer.
     #[must_use]
-    pub fn told(&self) -> Option<Woken> {
+    pub fn try_take(&self) -> Option<Woken> {
         self.waiter.take(None)
     }
 }

@@ -38,7 +38,7 @@ impl LeaseTable {
                 granted,
             }) if *own == token => granted,
             Some(SlotState::Leased { .. } | SlotState::CoolDown) => return None,
-            None => self.lapsed.of(hash, name, token, now)?,
+            None => self.lapsed.get(hash, name, token, now)?,
         };
         (now < granted.end()).then_some(granted.revision)
     }
@@ -83,15 +83,15 @@ impl LeaseTable {
         if own != token || granted.end() <= now {
             return None;
         }
-        self.by_due.remove(&slot.entry());
+        self.by_due.remove(&slot.due_key());
         slot.due = now.after(ttl).min(granted.end()).max(slot.due);
-        self.by_due.insert(slot.entry());
+        self.by_due.insert(slot.due_key());
         slot.namespace.tally.add(Count::LeasesExtended);
         Some(now.until(slot.due))
     }
 
     /// Puts a lapsed lease back into the table. It is due at once unless the caller extends it.
-    pub(crate) fn take_up(
+    pub(crate) fn revive(
         &mut self,
         hash: u64,
         namespace: Arc<NamespaceRecord>,
@@ -106,7 +106,7 @@ impl LeaseTable {
     }
 
     /// Whether the lease with this token is lapsed.
-    pub(crate) fn ran_out(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> bool {
-        self.lapsed.of(hash, name, token, now).is_some()
+    pub(crate) fn is_lapsed(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> bool {
+        self.lapsed.get(hash, name, token, now).is_some()
     }
 }

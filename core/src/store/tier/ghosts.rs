@@ -28,19 +28,23 @@ impl Ghosts {
         if self.latest.len() >= entries * EIGHTHS / 8 {
             self.earlier = std::mem::take(&mut self.latest);
         }
-        let ghost = part_of(hash);
+        let ghost = fingerprint(hash);
         self.latest
-            .entry(spread(ghost), |one| *one == ghost, |one| spread(*one))
+            .entry(
+                bucket_hash(ghost),
+                |other| *other == ghost,
+                |other| bucket_hash(*other),
+            )
             .insert(ghost);
     }
 
     /// Removes a ghost; returns whether it was remembered.
     pub(super) fn forget(&mut self, hash: u64) -> bool {
-        let ghost = part_of(hash);
+        let ghost = fingerprint(hash);
         [&mut self.latest, &mut self.earlier]
             .into_iter()
             .any(|generation| {
-                let found = generation.find_entry(spread(ghost), |one| *one == ghost);
+                let found = generation.find_entry(bucket_hash(ghost), |other| *other == ghost);
                 found.map(|found| found.remove()).is_ok()
             })
     }
@@ -48,12 +52,12 @@ impl Ghosts {
 
 /// The half of the hash that the choice of a shard doesn't use.
 #[expect(clippy::cast_possible_truncation, reason = "it is to be half of it")]
-fn part_of(hash: u64) -> u32 {
+fn fingerprint(hash: u64) -> u32 {
     hash as u32
 }
 
 /// Copies the bits to both ends, because the hash table uses both.
-fn spread(ghost: u32) -> u64 {
+fn bucket_hash(ghost: u32) -> u64 {
     u64::from(ghost) << 32 | u64::from(ghost)
 }
 

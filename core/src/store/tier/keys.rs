@@ -70,11 +70,11 @@ impl<R, F> Hash for InPlaceRead<'_, R, F> {
 impl<R, F: FnMut(&Entry) -> R> Equivalent<StoredKey> for InPlaceRead<'_, R, F> {
     #[inline]
     fn equivalent(&self, stored: &StoredKey) -> bool {
-        let is_it = stored.0.is_named(self.name);
-        if is_it && let Some(read) = self.read.take() {
+        let matches = stored.0.is_named(self.name);
+        if matches && let Some(read) = self.read.take() {
             self.result.set(Some(read(&stored.0)));
         }
-        is_it
+        matches
     }
 }
 

@@ -1,134 +1,133 @@
-//! Who fetches, who waits for whom, and what each was told.
+//! The leases and their waiters, and how each waiter was notified.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use credcache_core::{Count, Lease, LeaseRequest, Limits, MAX_LEASE, Stored, Token, Woken};
 
-use super::past::{Known, Past};
+use super::recent::{Known, Recent};
 use crate::{clocks::nanos, figures::Counted, names::Name};
 
-pub(crate) struct Flights {
-    /// Of every name with a lease or a gate, until it is found to be over.
-    pub(crate) by_name: BTreeMap<Name, Flight>,
-    /// Leases that ran out, and nobody was granted the name's lease since.
-    pub(crate) lapsed: Past<Current>,
-    /// What the last fill of each name was answered.
-    pub(crate) fills: Past<Stored>,
-    /// All who wait or waited, until they go away.
+pub(crate) struct LeaseTable {
+    /// The state of every name with a lease or in a cool-down, until its end is noticed.
+    pub(crate) by_name: BTreeMap<Name, Slot>,
+    /// Leases that ran out without a new grant for the name.
+    pub(crate) lapsed: Recent<Current>,
+    /// The answers to the last fill of each name.
+    pub(crate) fills: Recent<Stored>,
+    /// All waiters until they are dropped, notified or not.
     pub(crate) waiters: BTreeMap<u64, Waiter>,
     so_far: u64,
     limits: Limits,
 }
 
-pub(crate) struct Flight {
-    /// None while there is a gate.
+pub(crate) struct Slot {
+    /// `None` during a cool-down.
     pub(crate) lease: Option<Current>,
     pub(crate) due: u64,
     queue: Vec<u64>,
-    /// It had run out. Whoever took it up knows of it, so one who was granted it
-    /// and goes away without knowing leaves it.
-    is_taken_up: bool,
+    /// The lease was lapsed, and an extension revived it. Its holder knows it, so the drop of a
+    /// waiter that was granted it doesn't end it.
+    is_revived: bool,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
     pub(crate) token: Token,
     pub(crate) granted: u64,
-    /// When it is over whatever its holder does.
+    /// When the lease stops being current, even if it is extended.
     pub(crate) end: u64,
 }
 
 pub(crate) struct Waiter {
     pub(crate) name: Name,
     pub(crate) request: Option<LeaseRequest>,
-    pub(crate) told: Option<Woken>,
-    /// Whether it knows what it was told.
+    pub(crate) notice: Option<Woken>,
+    /// Whether the waiter has taken its notification.
     pub(crate) taken: bool,
 }
 
-/// What a lease that is granted now is like.
+/// The terms of a lease that is granted now.
 #[derive(Clone, Copy)]
 pub(crate) struct Grant {
     pub(crate) granted: u64,
     pub(crate) boot: u64,
-    /// If no other is asked for.
+    /// The lifetime if the request states none.
     pub(crate) ttl: Duration,
 }
 
-/// What comes after a lease.
+/// What follows the end of a lease.
 #[derive(Clone, Copy)]
-pub(crate) enum Over {
-    Next(Grant),
-    Gate(u64),
+pub(crate) enum LeaseEnd {
+    PassOn(Grant),
+    CoolDown(u64),
     Filled,
 }
 
-/// What one who asks is to be answered.
+/// The expected answer to a query.
 pub(crate) enum Joined {
-    Leads,
+    Granted,
     Waits(u64),
-    /// Somebody else has the lease for this long.
-    Behind {
+    /// Another caller has the lease for this long.
+    Busy {
         left: u64,
     },
-    Gated {
+    CoolDown {
         left: u64,
     },
     TooManyLeases,
     Nothing,
 }
 
-/// What one asks for.
+/// What a query asks for.
 pub(crate) struct Asked {
     pub(crate) request: Option<LeaseRequest>,
     pub(crate) wait: bool,
 }
 
-impl Flights {
-    /// Each part of the names remembers up to `past` leases that ran out, and as
-    /// many fills.
-    pub(crate) fn new(limits: Limits, past: usize) -> Self {
+impl LeaseTable {
+    /// Each stripe remembers up to `past` lapsed leases, and as many fills.
+    pub(crate) fn new(limits: Limits, recent: usize) -> Self {
         Self {
             by_name: BTreeMap::new(),
-            lapsed: Past::new(past),
-            fills: Past::new(past),
+            lapsed: Recent::new(recent),
+            fills: Recent::new(recent),
             waiters: BTreeMap::new(),
             so_far: 0,
             limits,
         }
     }
 
-    /// The lease of the name, found to be over or not.
+    /// The lease of the name and when it is due, whether or not its end was noticed.
     pub(crate) fn lease(&self, name: Name) -> Option<(Current, u64)> {
-        let flight = self.by_name.get(&name)?;
-        Some((flight.lease?, flight.due))
+        let slot = self.by_name.get(&name)?;
+        Some((slot.lease?, slot.due))
     }
 
-    /// The lease with this token, if it is the name's current one.
+    /// The lease with this token, if it is the name's current lease.
     pub(crate) fn current(&self, name: Name, token: Token, boot: u64) -> Option<Known<Current>> {
         if self.by_name.contains_key(&name) {
             let (current, _) = self.lease(name)?;
-            let is_it = current.token == token && boot < current.end;
-            return is_it.then_some(Known::Yes(current));
+            let matches = current.token == token && boot < current.end;
+            return matches.then_some(Known::Yes(current));
         }
-        self.lapsed.of(name, token, boot)
+        self.lapsed.get(name, token, boot)
     }
 
-    /// Takes a lease up again that ran out; whether there is room for it.
-    pub(crate) fn take_up(&mut self, name: Name, current: Current) -> bool {
+    /// Revives a lapsed lease. Returns whether there is room for it.
+    pub(crate) fn revive(&mut self, name: Name, current: Current) -> bool {
         if self.by_name.contains_key(&name) {
             return true;
         }
         let has_room = self.has_room();
         if has_room {
             self.lapsed.forget(name);
-            let flight = Flight {
+            let slot = Slot {
                 lease: Some(current),
                 due: 0,
                 queue: Vec::new(),
-                is_taken_up: true,
+                is_revived: true,
             };
-            self.by_name.insert(name, flight);
+            self.by_name.insert(name, slot);
         }
         has_room
     }
@@ -140,19 +139,19 @@ impl Flights {
 
     /// The name was put without its lease.
     pub(crate) fn supersede(&mut self, name: Name, counted: &mut Counted) -> bool {
-        let flight = self.by_name.get(&name);
-        let is_leased = flight.is_some_and(|flight| flight.lease.is_some());
+        let slot = self.by_name.get(&name);
+        let is_leased = slot.is_some_and(|slot| slot.lease.is_some());
         let has_lapsed = self.lapsed.by_name.contains_key(&name);
-        if is_leased || flight.is_none() {
-            self.end(name, Count::LeasesSuperseded, Over::Filled, counted);
+        if is_leased || slot.is_none() {
+            self.end(name, Count::LeasesSuperseded, LeaseEnd::Filled, counted);
         }
         is_leased || has_lapsed
     }
 
-    /// Opens the gate of a name, if it is time.
-    pub(crate) fn open_gate(&mut self, name: Name, boot: u64) -> bool {
-        let flight = self.by_name.get(&name);
-        let is_over = flight.is_some_and(|flight| flight.lease.is_none() && flight.due <= boot);
+    /// Ends the cool-down of a name if it is due.
+    pub(crate) fn end_cool_down(&mut self, name: Name, boot: u64) -> bool {
+        let slot = self.by_name.get(&name);
+        let is_over = slot.is_some_and(|slot| slot.lease.is_none() && slot.due <= boot);
         if is_over {
             self.by_name.remove(&name);
         }
@@ -167,22 +166,22 @@ impl Flights {
         grant: Grant,
         counted: &mut Counted,
     ) -> Joined {
-        if let Some(flight) = self.by_name.get_mut(&name) {
-            let left = flight.due - boot;
-            if flight.lease.is_none() {
-                return Joined::Gated { left };
+        if let Some(slot) = self.by_name.get_mut(&name) {
+            let left = slot.due - boot;
+            if slot.lease.is_none() {
+                return Joined::CoolDown { left };
             }
-            let has_room = flight.queue.len() < self.limits.max_waiters_per_key as usize
+            let has_room = slot.queue.len() < self.limits.max_waiters_per_key as usize
                 && self.waiters.len() < self.limits.max_waiters as usize;
             if !asked.wait || !has_room {
-                return Joined::Behind { left };
+                return Joined::Busy { left };
             }
             self.so_far += 1;
-            flight.queue.push(self.so_far);
+            slot.queue.push(self.so_far);
             let waiter = Waiter {
                 name,
                 request: asked.request,
-                told: None,
+                notice: None,
                 taken: false,
             };
             self.waiters.insert(self.so_far, waiter);
@@ -198,92 +197,92 @@ impl Flights {
         }
         counted.add(Count::LeasesGranted);
         self.lapsed.forget(name);
-        let flight = Flight {
+        let slot = Slot {
             lease: Some(grant.current(request)),
             due: grant.boot + nanos(grant.lease(request).ttl),
             queue: Vec::new(),
-            is_taken_up: false,
+            is_revived: false,
         };
-        self.by_name.insert(name, flight);
-        Joined::Leads
+        self.by_name.insert(name, slot);
+        Joined::Granted
     }
 
-    /// Ends the lease of a name. Exactly one, the first who asked for it, gets
-    /// the next; or else everybody looks again.
-    pub(crate) fn end(&mut self, name: Name, why: Count, over: Over, counted: &mut Counted) {
+    /// Ends the lease of a name. The first waiter that requested the lease gets the next lease; if
+    /// there is none, all waiters look again.
+    pub(crate) fn end(&mut self, name: Name, why: Count, over: LeaseEnd, counted: &mut Counted) {
         self.lapsed.forget(name);
-        let Some(flight) = self.by_name.get_mut(&name) else {
+        let Some(slot) = self.by_name.get_mut(&name) else {
             return;
         };
-        if flight.lease.is_some() {
+        if slot.lease.is_some() {
             counted.add(why);
         }
-        if let Over::Next(grant) = over {
+        if let LeaseEnd::PassOn(grant) = over {
             let waiters = &self.waiters;
             let asks = |id: &u64| waiters[id].request.is_some();
-            if let Some(place) = flight.queue.iter().position(asks) {
-                let next = flight.queue.remove(place);
-                let waiter = self.waiters.get_mut(&next).expect("it waits");
-                let request = waiter.request.expect("it asks");
+            if let Some(index) = slot.queue.iter().position(asks) {
+                let next = slot.queue.remove(index);
+                let waiter = self.waiters.get_mut(&next).expect("a waiter");
+                let request = waiter.request.expect("it requests the lease");
                 let lease = grant.lease(request);
-                waiter.tell(Woken::Granted(lease));
-                flight.lease = Some(grant.current(request));
-                flight.due = grant.boot + nanos(lease.ttl);
-                flight.is_taken_up = false;
+                waiter.notify(Woken::Granted(lease));
+                slot.lease = Some(grant.current(request));
+                slot.due = grant.boot + nanos(lease.ttl);
+                slot.is_revived = false;
                 counted.add(Count::LeasesGranted);
                 return;
             }
         }
-        self.tell(name);
+        self.notify_all(name);
         match over {
-            Over::Gate(until) => {
-                let flight = self.by_name.get_mut(&name).expect("found above");
-                flight.lease = None;
-                flight.due = until;
+            LeaseEnd::CoolDown(until) => {
+                let slot = self.by_name.get_mut(&name).expect("found above");
+                slot.lease = None;
+                slot.due = until;
             }
-            Over::Next(_) | Over::Filled => {
-                let flight = self.by_name.remove(&name).expect("found above");
-                if let (Some(lease), Count::LeasesExpired) = (flight.lease, why) {
+            LeaseEnd::PassOn(_) | LeaseEnd::Filled => {
+                let slot = self.by_name.remove(&name).expect("found above");
+                if let (Some(lease), Count::LeasesExpired) = (slot.lease, why) {
                     self.lapsed.remember(name, lease.token, lease, lease.end);
                 }
             }
         }
     }
 
-    /// Everybody looks again.
-    fn tell(&mut self, name: Name) {
-        let Some(flight) = self.by_name.get_mut(&name) else {
+    /// Notifies all waiters to look again.
+    fn notify_all(&mut self, name: Name) {
+        let Some(slot) = self.by_name.get_mut(&name) else {
             return;
         };
-        for id in flight.queue.drain(..) {
-            let waiter = self.waiters.get_mut(&id).expect("it waits");
-            waiter.tell(Woken::Again);
+        for id in slot.queue.drain(..) {
+            let waiter = self.waiters.get_mut(&id).expect("a waiter");
+            waiter.notify(Woken::Again);
         }
     }
 
-    /// Ends all that is over by time, and forgets what needn't be known longer.
+    /// Ends leases and cool-downs that are due, and forgets old lapsed leases and fills.
     pub(crate) fn end_due(&mut self, boot: u64, grant: Grant, counted: &mut Counted) {
         let due = self.by_name.iter();
-        let due = due.filter(|(_, flight)| flight.due <= boot);
+        let due = due.filter(|(_, slot)| slot.due <= boot);
         for name in due.map(|(name, _)| *name).collect::<Vec<_>>() {
-            self.end(name, Count::LeasesExpired, Over::Next(grant), counted);
+            self.end(name, Count::LeasesExpired, LeaseEnd::PassOn(grant), counted);
         }
         self.lapsed.forget_due(boot);
         self.fills.forget_due(boot);
     }
 
-    /// One who waits goes away. If it was granted the lease and doesn't know,
-    /// that is over, for whoever looks next.
+    /// Drops a waiter. If it was granted the lease and hasn't learned of it, the lease is due at
+    /// once.
     pub(crate) fn leave(&mut self, id: u64, counted: &mut Counted) -> Waiter {
         counted.sub(Count::Waiting);
-        let waiter = self.waiters.remove(&id).expect("it waits");
-        if let Some(flight) = self.by_name.get_mut(&waiter.name) {
-            flight.queue.retain(|one| *one != id);
-            if let (Some(Woken::Granted(lease)), false) = (waiter.told, waiter.taken)
-                && flight.lease.is_some_and(|own| own.token == lease.token)
-                && !flight.is_taken_up
+        let waiter = self.waiters.remove(&id).expect("a waiter");
+        if let Some(slot) = self.by_name.get_mut(&waiter.name) {
+            slot.queue.retain(|one| *one != id);
+            if let (Some(Woken::Granted(lease)), false) = (waiter.notice, waiter.taken)
+                && slot.lease.is_some_and(|own| own.token == lease.token)
+                && !slot.is_revived
             {
-                flight.due = 0;
+                slot.due = 0;
             }
         }
         waiter
@@ -308,8 +307,8 @@ impl Grant {
 }
 
 impl Waiter {
-    fn tell(&mut self, woken: Woken) {
-        assert!(self.told.is_none(), "told twice");
-        self.told = Some(woken);
+    fn notify(&mut self, woken: Woken) {
+        assert!(self.notice.is_none(), "notified twice");
+        self.notice = Some(woken);
     }
 }
