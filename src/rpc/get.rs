@@ -10,7 +10,9 @@ use tokio::{
 };
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use credcache_core::{Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Token, Waiting, Woken};
+use credcache_core::{
+    Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Token, Waiting, WhenDue, Woken,
+};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -36,7 +38,12 @@ impl Service {
             wait,
         } = get;
         let now = || self.clock.now();
-        if let Some(hit) = self.cache.hit(name, min_ttl, acquire_lease, now) {
+        let when_due = if acquire_lease {
+            WhenDue::Decline
+        } else {
+            WhenDue::Return
+        };
+        if let Some(hit) = self.cache.hit(name, min_ttl, when_due, now) {
             return Ok((Lookup::Hit(hit), None));
         }
         let mut ask = LeaseQuery {
@@ -52,9 +59,9 @@ impl Service {
             };
             let woken = tokio::select! {
                 biased;
-                () = until_told(&waiting) => waiting.told(),
+                () = until_told(&waiting) => waiting.try_take(),
                 () = self.ending.cancelled() => return Err(Failure::Ending),
-                () = &mut over => waiting.told(),
+                () = &mut over => waiting.try_take(),
             };
             match woken {
                 Some(Woken::Granted(lease)) => {
@@ -74,7 +81,7 @@ impl Service {
 /// is, what has come on the caller's connection by then is read (the first
 /// yield), and the connection drops the call if that is its end (the second).
 async fn until_told(waiting: &Waiting<'_>) {
-    if let Woken::Granted(_) = waiting.until_told().await {
+    if let Woken::Granted(_) = waiting.notified().await {
         yield_now().await;
         yield_now().await;
     }
