@@ -19,7 +19,6 @@ mod one_message;
 mod patience;
 mod reclaimer;
 mod reflection;
-mod refusal;
 mod request_body;
 mod signals;
 mod stranger;
