@@ -17,7 +17,7 @@ PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop generate-check \
-        proto-lint bench clean cargo rustfmt clippy go python3 h2load peers
+        proto-lint generate bench clean cargo rustfmt clippy go python3 h2load peers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +36,10 @@ examples: cargo ## Run the examples, each with a server of its own
 	cargo run --locked --example aws_session
 
 schedules: cargo ## Try more than 100,000 schedules of the core's threads (more arguments: ARGS=...)
-	cargo test --locked --features shuttle --test schedules -- $(ARGS)
+	cargo test --locked -p credcache-core --features shuttle --test schedules -- $(ARGS)
 
 model: cargo ## Run the model test for 100 million steps
-	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
+	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked -p credcache-core --test model -- --nocapture
 
 seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests must catch each (some: ARGS=...)
 	tests/seeded_bugs.sh $(ARGS)
@@ -49,7 +49,7 @@ check: lint doc test schedules examples ## Run lint, doc, test, schedules and ex
 lint: rustfmt clippy ## Check formatting; clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --features shuttle --lib --test schedules --locked -- -D warnings
+	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
 
 fmt: rustfmt ## Format the Rust sources
 	cargo fmt --all
@@ -65,11 +65,14 @@ interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; d
 	$(PYTHON)/bin/python tests/interop/protocol.py $(TARGET)/release/credcache
 
 generate-check: $(BUF) build ## Generate clients for Go, Java, Python and TypeScript, and run each against the release binary
-	tests/generated/clients.sh $(BUF) $(TARGET)/release/credcache $(TARGET)/generated
+	tests/languages/clients.sh $(BUF) $(TARGET)/release/credcache $(TARGET)/languages
 
 proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
+
+generate: cargo ## Write the Rust client's generated code anew after a change to the contract
+	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-client --test generated
 
 bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{CheckConfigArgs, ServeArgs};
+use crate::config::{self, CheckConfigArgs, ServeArgs};
 
 use self::failure::{Again, Failure};
 pub use self::{
@@ -65,8 +65,10 @@ Exit codes:
 )]
 pub enum Command {
     /// Run the server.
+    #[command(after_help = "Settings without a flag: credcache check-config --help")]
     Serve(ServeArgs),
     /// Check the server's configuration without starting it.
+    #[command(after_help = config::help())]
     CheckConfig(CheckConfigArgs),
     /// Stand between `fetch` and its command.
     #[command(name = supervise::NAME, hide = true)]

@@ -27,6 +27,7 @@ mod watch;
 
 use std::{pin::Pin, sync::Arc};
 
+use credcache_core::Cache;
 use tokio::sync::Semaphore;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,7 @@ pub(crate) use self::{
     status::Refusal,
     timeout::{MalformedTimeout, parse_timeout},
 };
-use crate::{cache::Cache, clock::Clock};
+use crate::clock::Clock;
 
 /// The largest message, in bytes: what the contract allows, and what clients
 /// take. Batches need it; no other message comes near `limits.max_value` and
@@ -110,7 +111,7 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::InvalidateRequest>,
     ) -> Result<Response<proto::InvalidateResponse>, Status> {
-        answered(self.serve_invalidate(request.into_inner()).await)
+        answered(self.serve_invalidate(request.get_ref()).await)
     }
 
     async fn stats(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Service, fields::Fields, proto, status::Failure};
-use crate::cache::{Name, Token};
+use credcache_core::{Name, Token};
 
 struct AbandonLease<'a> {
     name: Name<'a>,

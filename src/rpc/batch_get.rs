@@ -8,7 +8,7 @@ use super::{
     proto::{self, batch_get_result::Outcome},
     status::Failure,
 };
-use crate::cache::{Key, Lookup, Name};
+use credcache_core::{Key, Lookup, Name};
 
 /// How many bad keys a refusal names: an answer hasn't room for a thousand.
 const MAX_NAMED: usize = 16;

@@ -6,7 +6,7 @@ use super::{
     proto,
     times::{duration, timestamp},
 };
-use crate::cache::{Cache, Hit, Miss, MissReason, TierId};
+use credcache_core::{Cache, Hit, Miss, MissReason, TierId};
 
 pub(super) fn credential(cache: &Cache, hit: &Hit) -> proto::Credential {
     proto::Credential {

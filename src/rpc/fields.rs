@@ -7,7 +7,7 @@ use super::{
     status::{Failure, Violation},
     times::{parse_duration, parse_timestamp},
 };
-use crate::cache::{Key, LONGEST_AHEAD, Name, NamespaceName, Now, Revision, Token, WallTime};
+use credcache_core::{Key, MAX_CLOCK_AHEAD, Name, NamespaceName, Now, Revision, Token, WallTime};
 
 /// How long a lease may be asked to last.
 const LEASE_TTLS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
@@ -63,7 +63,7 @@ impl Fields {
         self.optional(field, value, parse_duration)
     }
 
-    /// An instant that is at most [`LONGEST_AHEAD`] ahead.
+    /// An instant that is at most [`MAX_CLOCK_AHEAD`] ahead.
     pub(super) fn not_far_ahead(
         &mut self,
         field: &str,
@@ -71,7 +71,7 @@ impl Fields {
         now: Now,
     ) -> Option<Option<WallTime>> {
         match self.optional(field, value, parse_timestamp)? {
-            Some(at) if at.since_unix() > now.wall.since_unix() + LONGEST_AHEAD => {
+            Some(at) if at.since_unix() > now.wall.since_unix() + MAX_CLOCK_AHEAD => {
                 self.refuse(field, "must be at most 5 minutes ahead")
             }
             at => Some(at),

@@ -1,6 +1,6 @@
 //! Which run of the server answers.
 
-use crate::cache::WallTime;
+use credcache_core::WallTime;
 
 /// One run of the server.
 #[derive(Clone, Debug)]

@@ -10,10 +10,8 @@ use super::{
     proto::{self, invalidate_request::Target as Wire},
     status::Failure,
 };
-use crate::{
-    cache::{Invalidate, Invalidated, Key, KeyPrefix, Now, Tag, Target},
-    pace::{Eighths, Pace},
-};
+use crate::pace::{Eighths, Pace};
+use credcache_core::{Invalidate, Invalidated, Invalidation, Key, KeyPrefix, Now, Tag, Target};
 
 /// How many invalidations of more than one key run at once: a call may have to
 /// wait for a step of each on its worker; fewer would let one that matches
@@ -30,15 +28,14 @@ impl Service {
     /// Runs to its end once begun, even if the caller goes away.
     pub(super) async fn serve_invalidate(
         &self,
-        request: proto::InvalidateRequest,
+        request: &proto::InvalidateRequest,
     ) -> Result<proto::InvalidateResponse, Failure> {
         let now = self.clock.now();
-        let invalidate = parse(&request, now)?;
-        let invalidated = match invalidate.target {
-            Target::Key { .. } => self.cache.invalidate(invalidate, now),
-            Target::Prefix(_) | Target::Tag(_) | Target::All => {
-                self.invalidate_wide(request, now).await?
-            }
+        let invalidation = parse(request, now)?;
+        let invalidated = if invalidation.is_of_one_key() {
+            self.cache.invalidate(invalidation, now)
+        } else {
+            self.invalidate_wide(invalidation).await?
         };
         Ok(proto::InvalidateResponse {
             removed: invalidated.removed,
@@ -49,11 +46,7 @@ impl Service {
     /// Carries out what may take as long as a million credentials take, in steps
     /// between which the worker serves others; in a task of its own, which
     /// nobody cancels.
-    async fn invalidate_wide(
-        &self,
-        request: proto::InvalidateRequest,
-        now: Now,
-    ) -> Result<Invalidated, Failure> {
+    async fn invalidate_wide(&self, invalidation: Invalidation) -> Result<Invalidated, Failure> {
         let permit = self
             .wide
             .clone()
@@ -63,14 +56,12 @@ impl Service {
         let Self { cache, clock, .. } = self.clone();
         let sweeping = tokio::spawn(async move {
             let _permit = permit;
-            // Parsed anew here: what was parsed before borrows the request.
-            let invalidate = parse(&request, now)?;
-            let mut sweep = cache.begin_invalidation(invalidate, clock.now());
+            let mut sweep = cache.begin_invalidation(invalidation, clock.now());
             let begun = Instant::now();
             let mut pace = Pace::start();
             loop {
                 if let Some(invalidated) = sweep.step() {
-                    return Ok(invalidated);
+                    return invalidated;
                 }
                 let part = Eighths::after(begun.elapsed(), WIDE_INTERVAL, MOST_WIDE);
                 pace.step_done(part).await;
@@ -78,21 +69,22 @@ impl Service {
         });
         sweeping
             .await
-            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))?
+            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))
     }
 }
 
-fn parse(request: &proto::InvalidateRequest, now: Now) -> Result<Invalidate<'_>, Failure> {
+fn parse(request: &proto::InvalidateRequest, now: Now) -> Result<Invalidation, Failure> {
     let mut fields = Fields::default();
     let namespace = fields.namespace(&request.namespace);
     let target = target(&mut fields, request);
     let issued_before = fields.not_far_ahead("issued_before", request.issued_before, now);
     fields.finish(|| {
-        Some(Invalidate {
+        let invalidate = Invalidate {
             namespace: namespace?,
             target: target?,
             issued_before: issued_before?,
-        })
+        };
+        Some(invalidate.into())
     })
 }
 

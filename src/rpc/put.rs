@@ -10,7 +10,7 @@ use super::{
     status::Failure,
     times::{parse_duration, parse_timestamp, timestamp},
 };
-use crate::cache::{
+use credcache_core::{
     Attributes, Cache, Contents, Lifetime, MAX_TAGS, Now, Precondition, Put, Secret, Stored, Tag,
     Tags, TierId, Token,
 };

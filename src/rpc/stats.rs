@@ -7,7 +7,7 @@ use super::{
     status::Failure,
     times::{duration, timestamp},
 };
-use crate::cache::{Cache, Count, Counts, NamespaceName, TierCount};
+use credcache_core::{Cache, Count, Counts, NamespaceName, TierCount};
 
 impl Service {
     pub(super) fn serve_stats(

@@ -9,7 +9,7 @@ use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::error;
 
-use crate::cache::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatchers};
+use credcache_core::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatchers};
 
 /// The `domain` of every ErrorInfo.
 const DOMAIN: &str = "credcache";

@@ -21,7 +21,7 @@ use super::{
     status::{Failure, Refusal},
     timeout::timeout,
 };
-use crate::cache::{Change, NamespaceName, Told, WatchFrom, Watcher};
+use credcache_core::{Change, NamespaceName, OwnedTarget, WatchEvent, WatchFrom, Watcher};
 
 /// How often a watcher is told up to where it knows everything.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -127,8 +127,10 @@ impl Events {
             self.owes_heartbeat = true;
         }
         match self.watcher.poll_next(cx) {
-            Poll::Ready(Told::Change(revision, change)) => Poll::Ready(changed(revision, change)),
-            Poll::Ready(Told::Gap(revision)) => Poll::Ready(reset(&self.instance, revision)),
+            Poll::Ready(WatchEvent::Change(revision, change)) => {
+                Poll::Ready(changed(revision, change))
+            }
+            Poll::Ready(WatchEvent::Gap(revision)) => Poll::Ready(reset(&self.instance, revision)),
             // Not while an invalidation that has answered waits to be told.
             Poll::Pending if self.owes_heartbeat && self.watcher.is_current() => {
                 self.owes_heartbeat = false;
@@ -175,10 +177,12 @@ fn changed(revision: u64, change: Change) -> proto::WatchResponse {
             let event = Event::Replaced(proto::Replaced { key, version });
             return response(event, revision);
         }
-        Change::Key(key) => Target::Key(String::from(&*key)),
-        Change::Prefix(prefix) => Target::KeyPrefix(String::from(&*prefix)),
-        Change::Tag(tag) => Target::Tag(String::from(&*tag)),
-        Change::All => Target::All(true),
+        Change::Invalidated(OwnedTarget::Key(key)) => Target::Key(String::from(&*key)),
+        Change::Invalidated(OwnedTarget::Prefix(prefix)) => {
+            Target::KeyPrefix(String::from(&*prefix))
+        }
+        Change::Invalidated(OwnedTarget::Tag(tag)) => Target::Tag(String::from(&*tag)),
+        Change::Invalidated(OwnedTarget::All) => Target::All(true),
     };
     let target = Some(target);
     response(Event::Invalidated(proto::Invalidated { target }), revision)

@@ -1,6 +1,7 @@
 //! The contract as reflection serves it.
 
-use credcache::{cache::ATTRIBUTES_FIELD, rpc::proto::DESCRIPTORS};
+use credcache::rpc::proto::DESCRIPTORS;
+use credcache_core::ATTRIBUTES_FIELD;
 use prost_reflect::{DescriptorPool, FieldDescriptor, FileDescriptor, Kind, Value};
 
 const PACKAGE: &str = "credcache.v1";

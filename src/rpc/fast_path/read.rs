@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use super::{length_delimited, varint};
-use crate::{
-    cache::{Key, Name, NamespaceName},
-    rpc::{batch::MAX_ITEMS, fields::parse_lease_ttl, get::Get, times::parse_duration},
-};
+use credcache_core::{Key, Name, NamespaceName};
+
+use crate::rpc::{batch::MAX_ITEMS, fields::parse_lease_ttl, get::Get, times::parse_duration};
 
 /// What a BatchGet asks.
-pub(super) struct BatchGet<'a> {
+pub(super) struct BatchKeys<'a> {
     pub(super) namespace: NamespaceName<'a>,
     /// Not checked yet.
     pub(super) keys: Vec<&'a [u8]>,
@@ -56,7 +55,7 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
     })
 }
 
-pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
+pub(super) fn batch_get(message: &[u8]) -> Option<BatchKeys<'_>> {
     let mut rest = Unread(message);
     let mut namespace = "";
     // Most keys are longer than six bytes: two come before each.
@@ -78,7 +77,7 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
     if keys.is_empty() {
         return None;
     }
-    Some(BatchGet {
+    Some(BatchKeys {
         namespace: NamespaceName::parse(namespace).ok()?,
         keys,
         min_ttl: min_ttl.unwrap_or_default(),

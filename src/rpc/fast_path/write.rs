@@ -7,12 +7,11 @@ use super::{
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
-use crate::{
-    cache::{
-        Cache, Hit, Lookup, MAX_TAG, MAX_TAGS, MOST_IN_PLACE, Miss, Reader, Seen, Tags, TierId,
-    },
-    rpc::{batch::Room, credential::miss_reason},
+use credcache_core::{
+    Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,
 };
+
+use crate::rpc::{batch::Room, credential::miss_reason};
 
 /// In GetResponse and BatchGetResult alike.
 const CREDENTIAL: u8 = length_delimited(1);
@@ -106,7 +105,7 @@ impl<'a> BatchWriter<'a> {
         Self {
             response: ResponseWriter::with_capacity(
                 cache,
-                count * EXPECTED + MOST_IN_PLACE + MOST_TAGS,
+                count * EXPECTED + MAX_IN_PLACE + MOST_TAGS,
             ),
             room: Room::of_misses(count),
             ttl_places: Vec::with_capacity(count),
@@ -133,13 +132,13 @@ impl Reader for BatchWriter<'_> {
     fn make_room(&mut self) {
         self.response
             .framed
-            .make_room(BESIDES_VALUE + MOST_IN_PLACE + MOST_TAGS);
+            .make_room(BESIDES_VALUE + MAX_IN_PLACE + MOST_TAGS);
     }
 
     /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
     /// Breaks off where there is no room for it in the message.
     #[inline]
-    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+    fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         match found {
             Ok(seen) => {
                 let credential = Credential::of_seen(seen);
@@ -307,7 +306,7 @@ impl<'a> Credential<'a> {
         }
     }
 
-    fn of_seen(seen: Seen<'a>) -> Self {
+    fn of_seen(seen: EntryView<'a>) -> Self {
         Self {
             value: seen.value(),
             expires_at: seen.expires_at().since_unix(),
@@ -336,10 +335,9 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::{
-        cache::{Limits, Tag, TierSpec},
-        rpc::proto::{self, get_response::Outcome},
-    };
+    use credcache_core::{Limits, Tag, TierSpec};
+
+    use crate::rpc::proto::{self, get_response::Outcome};
 
     #[test]
     fn credentials_of_every_size_are_what_they_say() {

@@ -13,11 +13,8 @@ use credcache_client::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::fake::{
-    Fake, TTL, granted, granted_for, hit, leased, miss, pending,
-    served::{ExtendLeaseResponse, MissReason},
-    span, stored,
-};
+use crate::fake::{Fake, TTL, granted, granted_for, hit, leased, miss, pending, span, stored};
+use crate::proto::{ExtendLeaseResponse, MissReason};
 
 type Outcome = Result<Credential, GetOrFetchError<&'static str>>;
 

@@ -6,12 +6,9 @@ use credcache_client::{Code, Credential, Lookup, NearCache};
 use tokio::task::JoinHandle;
 
 use crate::{
-    fake::{
-        Events, Fake, granted, heartbeat, hit, invalidated, leased, sent,
-        served::{Reset, get_response::Outcome, invalidated::Target, watch_response},
-        span, stored,
-    },
+    fake::{Events, Fake, granted, heartbeat, hit, invalidated, leased, sent, span, stored},
     get_or_fetch::Issuer,
+    proto::{Reset, get_response::Outcome, invalidated::Target, watch_response},
 };
 
 /// Longer than any test takes.
