@@ -9,7 +9,7 @@
 //! - [`config`]: the settings of the server. Public for `main`, and a test seam: tests and examples
 //!   configure a server in their own process.
 //! - `duration`: durations as people type and read them.
-//! - `pace`: background work that shares a worker with calls.
+//! - `pacer`: background work that shares a worker with calls.
 //! - [`rpc`]: the service, from messages to the cache and back. A test seam: tests serve a cache and
 //!   a clock of their own.
 //! - [`server`]: listeners, connections, workers and the drain. Public for `main`, and a test seam:
@@ -20,7 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod duration;
-mod pace;
+mod pacer;
 pub mod rpc;
 pub mod server;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use super::{
     proto::{self, invalidate_request::Target as Wire},
     status::Failure,
 };
-use crate::pace::{Eighths, Pace};
+use crate::pacer::{self, DutyCycle};
 use credcache_core::{Invalidate, Invalidated, Invalidation, Key, KeyPrefix, Now, Tag, Target};
 
 /// How many invalidations of more than one key run at once: a call may have to
@@ -21,7 +21,7 @@ pub(super) const WIDE_AT_ONCE: usize = 4;
 /// first, twice as much after each interval, and at last as much as they. So
 /// 100,000 credentials, a fifth of a second's work, go within about one. While it lasts
 /// and others put, watchers hear nothing: in two seconds near caches would give up.
-const MOST_WIDE: Eighths = Eighths(8);
+const MAX_DUTY_CYCLE: DutyCycle = DutyCycle { eighths: 8 };
 const WIDE_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Service {
@@ -57,15 +57,10 @@ impl Service {
         let sweeping = tokio::spawn(async move {
             let _permit = permit;
             let mut sweep = cache.begin_invalidation(invalidation, clock.now());
-            let begun = Instant::now();
-            let mut pace = Pace::start();
-            loop {
-                if let Some(invalidated) = sweep.step() {
-                    return invalidated;
-                }
-                let part = Eighths::after(begun.elapsed(), WIDE_INTERVAL, MOST_WIDE);
-                pace.step_done(part).await;
-            }
+            pacer::run(Instant::now(), WIDE_INTERVAL, MAX_DUTY_CYCLE, || {
+                sweep.step()
+            })
+            .await
         });
         sweeping
             .await

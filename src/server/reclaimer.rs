@@ -1,6 +1,5 @@
-//! Takes back the memory of expired credentials, in steps between the calls of
-//! one worker. Nothing but memory depends on it, and that enough for the
-//! process not to outlive it.
+//! Reclaims the memory of expired credentials, in steps between the calls of one
+//! worker.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -16,17 +15,17 @@ use credcache_core::Cache;
 
 use crate::{
     clock::Clock,
-    pace::{Eighths, Pace},
+    pacer::{self, DutyCycle},
     telemetry,
 };
 
-/// How often it looks for what is over. With the quarter of a second or so that
-/// a round takes on a busy worker, an expired credential's memory is kept for
-/// less than a second, and the second by which a stepped clock may delay it.
+/// How often a round begins. With the quarter of a second or so that a round takes
+/// on a busy worker, the memory of an expired credential is held for less than a
+/// second, and for another second where a clock was stepped.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// The most of a busy worker: four times the calls' part. Else memory would be held
-/// for as long as the worker is busy.
-const MOST: Eighths = Eighths(32);
+/// Four times the part of the calls: with less, memory would be held for as long as
+/// the worker is busy.
+const MAX_DUTY_CYCLE: DutyCycle = DutyCycle { eighths: 32 };
 
 #[derive(Debug)]
 pub(super) struct Reclaimer {
@@ -46,21 +45,17 @@ impl Reclaimer {
         loop {
             let due = due.tick().await;
             let mut round = self.cache.begin_reclaim(self.clock.now());
-            let mut pace = Pace::start();
-            while or_abort(|| round.step()).is_none() {
-                let part = Eighths::after(due.elapsed(), INTERVAL, MOST);
-                pace.step_done(part).await;
-            }
+            pacer::run(due, INTERVAL, MAX_DUTY_CYCLE, || or_abort(|| round.step())).await;
         }
     }
 }
 
-/// Without the reclaimer expired secrets would stay in memory unnoticed, and
-/// who knows what it was in the middle of: a restart loses no more than a cache
-/// may.
+/// Aborts the process if the step panics. Without the reclaimer, expired secrets
+/// would stay in memory unnoticed, and the cache's state would be unknown. A restart
+/// loses no more than a cache may lose.
 fn or_abort<T>(step: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
-        error!("nothing takes back expired credentials any more: aborting");
+        error!("expired credentials are no longer reclaimed: aborting");
         telemetry::flush();
         process::abort()
     })
