@@ -2,23 +2,20 @@
 //!
 //! This library is the program without its `main`. Programs that call a server
 //! use the client crate instead. The dependencies run one way:
-//! `main → server → rpc → cache`.
+//! `main → server → rpc → credcache-core`.
 //!
-//! - [`cache`]: the domain, without clocks and without input or output. A test seam: the model test,
-//!   the schedules and the benchmark drive the cache directly.
 //! - [`cli`]: the command line, and the commands for people. Public for `main`.
 //! - [`clock`]: the only reader of clocks. A test seam: tests set a manual clock.
 //! - [`config`]: the settings of the server. Public for `main`, and a test seam: tests and examples
 //!   configure a server in their own process.
 //! - `duration`: durations as people type and read them.
 //! - `pace`: background work that shares a worker with calls.
-//! - [`rpc`]: the service, from messages to the cache and back. A test seam: tests serve a cache and
+//! - [`rpc`]: the service, from messages to the core and back. A test seam: tests serve a cache and
 //!   a clock of their own.
 //! - [`server`]: listeners, connections, workers and the drain. Public for `main`, and a test seam:
 //!   tests and examples run a server in their own process.
 //! - [`telemetry`]: the log. Public for `main`.
 
-pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

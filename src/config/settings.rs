@@ -9,6 +9,8 @@
 
 use std::{num::NonZero, thread, time::Duration};
 
+use credcache_core::{MAX_VALUE_LIMIT, TierSpec};
+
 use super::{
     form::{Boolean, Number, Optional, Size, Span},
     listen::{Addresses, ListenAddr},
@@ -17,7 +19,6 @@ use super::{
     tiers::default_tiers,
     unix::{Group, GroupName, SocketMode},
 };
-use crate::cache::{self, LARGEST_VALUE, TierSpec};
 
 const KIB: u64 = 1 << 10;
 const TIB: u64 = 1 << 40;
@@ -62,7 +63,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     .with_default("the group of the process"),
     Setting::new(
         "limits.max_value",
-        field!(Config.limits.cache.max_value, Size(1..=LARGEST_VALUE)),
+        field!(Config.limits.cache.max_value, Size(1..=MAX_VALUE_LIMIT)),
         "The largest value of a credential",
     ),
     // Stats sums over all of them.
@@ -195,7 +196,7 @@ pub struct UnixAccess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What the cache holds and remembers.
-    pub cache: cache::Limits,
+    pub cache: credcache_core::Limits,
     /// How many connections may be open at once, over all listeners.
     pub max_connections: u32,
     /// How many calls one connection may have in flight.
@@ -205,7 +206,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            cache: cache::Limits::default(),
+            cache: credcache_core::Limits::default(),
             // A connection from each pod of the largest clusters, and far below
             // the hard limit of open files that systemd and Docker give.
             max_connections: 10_000,
