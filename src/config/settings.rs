@@ -16,7 +16,8 @@ use super::{
     listen::{Addresses, ListenAddr},
     log::{LOG_FORMAT, LogFormat, LogLevel},
     setting::{Setting, field},
-    tiers::default_tiers,
+    tables::List,
+    tiers::{self, TIERS, default_tiers},
     unix::{Group, GroupName, SocketMode},
 };
 
@@ -139,6 +140,18 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .flag_named("--log-level"),
 ];
+
+/// The lists of tables, in the order in which they are printed.
+pub(super) static LISTS: &[List<Config>] = &[List {
+    tables: &TIERS,
+    read: |tables, config, errors| {
+        config.tiers = tiers::read(tables, config.limits.cache.max_value, errors);
+    },
+    write: |config| {
+        let tiers = config.tiers.iter();
+        tiers.map(|tier| TIERS.write(&tier.into())).collect()
+    },
+}];
 
 /// The server's settings. One that was loaded needs no further check.
 #[derive(Clone, Debug, PartialEq, Eq)]
