@@ -10,7 +10,7 @@
 //!   configure a server in their own process.
 //! - `duration`: durations as people type and read them.
 //! - `pacer`: background work that shares a worker with calls.
-//! - [`rpc`]: the service, from messages to the cache and back. A test seam: tests serve a cache and
+//! - [`rpc`]: the service, from messages to the core and back. A test seam: tests serve a cache and
 //!   a clock of their own.
 //! - [`server`]: listeners, connections, workers and the drain. Public for `main`, and a test seam:
 //!   tests and examples run a server in their own process.

@@ -7,8 +7,7 @@ use toml::Value;
 use super::{
     form::Flag,
     setting::Setting,
-    settings::{Config, SETTINGS},
-    tiers::TIERS,
+    settings::{Config, LISTS, SETTINGS},
 };
 
 /// The help of a setting's flag.
@@ -29,30 +28,28 @@ pub(crate) fn help() -> String {
     let usual = Config::default();
     let mut help = "Settings, by their place in the file:\n".to_owned();
     for setting in SETTINGS {
+        let (variable, accepts) = (setting.variable(), setting.accepts(&usual));
         let default = default(setting, &usual, Value::to_string);
-        entry(&mut help, setting.path(), setting, &usual);
-        let _ = writeln!(
-            help,
-            "      [env: {}] [default: {default}]",
-            setting.variable()
-        );
+        entry(&mut help, setting.path(), setting.text(), &accepts);
+        let _ = writeln!(help, "      [env: {variable}] [default: {default}]");
     }
-    let _ = writeln!(
-        help,
-        "  [[{}]]\n      {}. Accepts {}.",
-        TIERS.name, TIERS.text, TIERS.accepts
-    );
-    let _ = writeln!(help, "      [default: {}]", TIERS.default);
-    let usual = (TIERS.usual)();
-    for setting in TIERS.settings {
-        let path = format!("[[{}]] {}", TIERS.name, setting.path());
-        entry(&mut help, &path, setting, &usual);
+    for list in LISTS.iter().map(|list| list.tables) {
+        let name = format!("[[{}]]", list.name());
+        entry(&mut help, &name, list.text(), list.accepts());
+        let _ = writeln!(help, "      [default: {}]", list.default());
+        for row in list.rows() {
+            entry(
+                &mut help,
+                &format!("{name} {}", row.name),
+                row.text,
+                &row.accepts,
+            );
+        }
     }
     help
 }
 
-fn entry<Owner>(help: &mut String, path: &str, setting: &Setting<Owner>, usual: &Owner) {
-    let (text, accepts) = (setting.text(), setting.accepts(usual));
+fn entry(help: &mut String, path: &str, text: &str, accepts: &str) {
     let _ = writeln!(help, "  {path}\n      {text}. Accepts {accepts}.");
 }
 

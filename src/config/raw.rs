@@ -10,8 +10,7 @@ use super::{
     args::ServeArgs,
     error::{Origin, SettingError},
     setting::Setting,
-    settings::{Config, SETTINGS},
-    tiers::TIERS,
+    settings::{Config, LISTS, SETTINGS},
 };
 
 /// What was typed.
@@ -19,8 +18,8 @@ use super::{
 pub(super) struct Raw {
     /// The values, by the path of their setting.
     pub(super) values: BTreeMap<&'static str, Typed>,
-    /// The `[[tier]]` tables, if there are any.
-    pub(super) tiers: Option<Vec<Table>>,
+    /// The tables of the lists in the file, by the name of the list.
+    pub(super) lists: BTreeMap<&'static str, Vec<Table>>,
 }
 
 /// A value, and where it was typed.
@@ -53,8 +52,9 @@ impl Raw {
             Err(error) => return errors.push(syntax_error(text, &error)),
         };
         for (name, value) in table {
-            if name == TIERS.name {
-                self.read_tiers(value, errors);
+            let mut lists = LISTS.iter().map(|list| list.tables.name());
+            if let Some(list) = lists.find(|list| *list == name) {
+                self.read_list(list, value, errors);
             } else if is_section(&name) {
                 self.read_section(&name, value, errors);
             } else {
@@ -76,7 +76,7 @@ impl Raw {
         }
     }
 
-    fn read_tiers(&mut self, value: Value, errors: &mut Vec<SettingError>) {
+    fn read_list(&mut self, list: &'static str, value: Value, errors: &mut Vec<SettingError>) {
         let tables: Option<Vec<Table>> = match value {
             Value::Array(items) => items
                 .into_iter()
@@ -87,11 +87,13 @@ impl Raw {
                 .collect(),
             _ => None,
         };
-        if tables.is_none() {
-            let accepts = format!("[[{}]] tables", TIERS.name);
-            errors.push(in_file(TIERS.name, "isn't a list of tables", accepts));
+        match tables {
+            Some(tables) => drop(self.lists.insert(list, tables)),
+            None => {
+                let accepts = format!("[[{list}]] tables");
+                errors.push(in_file(list, "isn't a list of tables", accepts));
+            }
         }
-        self.tiers = tables;
     }
 
     fn insert(&mut self, path: &str, value: Value, errors: &mut Vec<SettingError>) {
@@ -176,8 +178,11 @@ fn known_names() -> String {
         });
         last = section;
     }
-    let of_a_tier: Vec<_> = TIERS.settings.iter().map(Setting::path).collect();
-    names.push(format!("[[{}]] {}", TIERS.name, of_a_tier.join(", ")));
+    for list in LISTS {
+        let of_a_table: Vec<_> = list.tables.rows().iter().map(|row| row.name).collect();
+        let list = list.tables.name();
+        names.push(format!("[[{list}]] {}", of_a_table.join(", ")));
+    }
     names.join(", ")
 }
 

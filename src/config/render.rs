@@ -3,10 +3,7 @@
 
 use std::fmt;
 
-use super::{
-    settings::{Config, SETTINGS},
-    tiers::{TIERS, TierTable},
-};
+use super::settings::{Config, LISTS, SETTINGS};
 
 impl Config {
     /// The configuration as a TOML file.
@@ -33,10 +30,12 @@ impl fmt::Display for Rendered<'_> {
             }
             last = section;
         }
-        for tier in &self.0.tiers {
-            writeln!(f, "\n[[{}]]", TIERS.name)?;
-            for (name, value) in TIERS.write(&TierTable::from(tier)) {
-                writeln!(f, "{name} = {value}")?;
+        for list in LISTS {
+            for table in (list.write)(self.0) {
+                writeln!(f, "\n[[{}]]", list.tables.name())?;
+                for (name, value) in table {
+                    writeln!(f, "{name} = {value}")?;
+                }
             }
         }
         Ok(())

@@ -9,15 +9,17 @@
 
 use std::{num::NonZero, thread, time::Duration};
 
+use credcache_core::{MAX_VALUE_LIMIT, TierSpec};
+
 use super::{
     form::{Boolean, Number, Optional, Size, Span},
     listen::{Addresses, ListenAddr},
     log::{LOG_FORMAT, LogFormat, LogLevel},
     setting::{Setting, field},
-    tiers::default_tiers,
+    tables::List,
+    tiers::{self, TIERS, default_tiers},
     unix::{Group, GroupName, SocketMode},
 };
-use credcache_core::{MAX_VALUE_LIMIT, TierSpec};
 
 const KIB: u64 = 1 << 10;
 const TIB: u64 = 1 << 40;
@@ -138,6 +140,18 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     )
     .flag_named("--log-level"),
 ];
+
+/// The lists of tables, in the order in which they are printed.
+pub(super) static LISTS: &[List<Config>] = &[List {
+    tables: &TIERS,
+    read: |tables, config, errors| {
+        config.tiers = tiers::read(tables, config.limits.cache.max_value, errors);
+    },
+    write: |config| {
+        let tiers = config.tiers.iter();
+        tiers.map(|tier| TIERS.write(&tier.into())).collect()
+    },
+}];
 
 /// The server's settings. One that was loaded needs no further check.
 #[derive(Clone, Debug, PartialEq, Eq)]

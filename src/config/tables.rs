@@ -8,6 +8,66 @@ use super::{
     setting::Setting,
 };
 
+/// A list of tables as it stands in the table of settings.
+pub(super) struct List<Owner: 'static> {
+    /// The name of the list, and the settings of its tables.
+    pub(super) tables: &'static dyn AnyTables,
+    /// Reads the tables of the file into the owner, after its own settings.
+    pub(super) read: fn(&[Table], &mut Owner, &mut Vec<SettingError>),
+    /// The tables of an owner, such that they can be read again.
+    pub(super) write: fn(&Owner) -> Vec<Written>,
+}
+
+/// The settings of a table, and their values.
+pub(super) type Written = Vec<(&'static str, Value)>;
+
+/// A [`Tables`] of any item.
+pub(super) trait AnyTables: Sync {
+    fn name(&self) -> &'static str;
+    fn text(&self) -> &'static str;
+    fn accepts(&self) -> &'static str;
+    fn default(&self) -> &'static str;
+    /// The settings of a table.
+    fn rows(&self) -> Vec<Row>;
+}
+
+/// A setting of a table.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) text: &'static str,
+    pub(super) accepts: String,
+}
+
+impl<Item> AnyTables for Tables<Item> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn text(&self) -> &'static str {
+        self.text
+    }
+
+    fn accepts(&self) -> &'static str {
+        self.accepts
+    }
+
+    fn default(&self) -> &'static str {
+        self.default
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let usual = (self.usual)();
+        let settings = self.settings.iter();
+        settings
+            .map(|setting| Row {
+                name: setting.path(),
+                text: setting.text(),
+                accepts: setting.accepts(&usual),
+            })
+            .collect()
+    }
+}
+
 /// A list of tables, each of which is read into an `Item`.
 pub(super) struct Tables<Item: 'static> {
     /// The name of the list in the file.
@@ -87,7 +147,7 @@ impl<Item: Default> Tables<Item> {
 
     /// The settings of a table and their values, as [`read`](Self::read) reads
     /// them.
-    pub(super) fn write(&self, item: &Item) -> Vec<(&'static str, Value)> {
+    pub(super) fn write(&self, item: &Item) -> Written {
         let settings = self.settings.iter();
         settings
             .filter_map(|setting| Some((setting.path(), setting.write(item)?)))

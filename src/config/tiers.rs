@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use credcache_core::{MAX_TIERS, TierSpec, smallest_capacity};
 use toml::{Table, Value};
 
 #[cfg(test)]
@@ -12,7 +13,6 @@ use super::{
     setting::{Setting, field},
     tables::Tables,
 };
-use credcache_core::{MAX_TIERS, TierSpec, smallest_capacity};
 
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);

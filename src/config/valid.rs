@@ -5,8 +5,7 @@ use super::{
     error::{Origin, SettingError},
     listen::ListenAddr,
     raw::Raw,
-    settings::{Config, SETTINGS},
-    tiers,
+    settings::{Config, LISTS, SETTINGS},
 };
 
 /// Returns the configuration, which is valid only if `errors` stays empty.
@@ -26,8 +25,10 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
             });
         }
     }
-    if let Some(tables) = &raw.tiers {
-        config.tiers = tiers::read(tables, config.limits.cache.max_value, errors);
+    for list in LISTS {
+        if let Some(tables) = raw.lists.get(list.tables.name()) {
+            (list.read)(tables, &mut config, errors);
+        }
     }
     if !config.insecure {
         refuse_reachable(&config.listen, raw, errors);

@@ -2,11 +2,7 @@
 
 use std::{fmt::Write, fs};
 
-use crate::config::{
-    setting::Setting,
-    settings::{Config, SETTINGS},
-    tiers::TIERS,
-};
+use crate::config::settings::{Config, LISTS, SETTINGS};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 /// A test that runs with this variable set writes the table into README.
@@ -48,28 +44,25 @@ fn table() -> String {
             Some(words) => words.to_owned(),
             None => format!("`{}`", setting.write(&usual).unwrap()),
         };
-        let meaning = meaning(setting, &usual);
+        let meaning = meaning(setting.text(), &setting.accepts(&usual));
         writeln!(
             table,
             "| `{path}` | `{variable}` |{flag} | {default} | {meaning} |"
         )
         .unwrap();
     }
-    let (name, text, accepts, default) = (TIERS.name, TIERS.text, TIERS.accepts, TIERS.default);
-    writeln!(
-        table,
-        "| `[[{name}]]` | | | {default} | {text}. Accepts {accepts}. |"
-    )
-    .unwrap();
-    let usual = (TIERS.usual)();
-    for setting in TIERS.settings {
-        let meaning = meaning(setting, &usual);
-        let path = setting.path();
-        writeln!(table, "| `[[{name}]] {path}` | | | | {meaning} |").unwrap();
+    for list in LISTS.iter().map(|list| list.tables) {
+        let (name, default) = (list.name(), list.default());
+        let meaning = meaning(list.text(), list.accepts());
+        writeln!(table, "| `[[{name}]]` | | | {default} | {meaning} |").unwrap();
+        for row in list.rows() {
+            let meaning = self::meaning(row.text, &row.accepts);
+            writeln!(table, "| `[[{name}]] {}` | | | | {meaning} |", row.name).unwrap();
+        }
     }
     table
 }
 
-fn meaning<Owner>(setting: &Setting<Owner>, usual: &Owner) -> String {
-    format!("{}. Accepts {}.", setting.text(), setting.accepts(usual))
+fn meaning(text: &str, accepts: &str) -> String {
+    format!("{text}. Accepts {accepts}.")
 }
