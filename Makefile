@@ -36,10 +36,10 @@ examples: cargo ## Run the examples, each with a server of its own
 	cargo run --locked --example aws_session
 
 schedules: cargo ## Try more than 100,000 schedules of the core's threads (more arguments: ARGS=...)
-	cargo test --locked --features shuttle --test schedules -- $(ARGS)
+	cargo test --locked -p credcache-core --features shuttle --test schedules -- $(ARGS)
 
 model: cargo ## Run the model test for 100 million steps
-	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked --test model -- --nocapture
+	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked -p credcache-core --test model -- --nocapture
 
 seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests must catch each (some: ARGS=...)
 	tests/seeded_bugs.sh $(ARGS)
@@ -49,7 +49,7 @@ check: lint doc test schedules examples ## Run lint, doc, test, schedules and ex
 lint: rustfmt clippy ## Check formatting; clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --features shuttle --lib --test schedules --locked -- -D warnings
+	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
 
 fmt: rustfmt ## Format the Rust sources
 	cargo fmt --all

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::cache::{BootTime, Now, WallTime};
+use credcache_core::{BootTime, Now, WallTime};
 
 /// Where the time comes from: the system, or a test's hand.
 #[derive(Debug)]

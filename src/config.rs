@@ -29,7 +29,7 @@ pub use listen::ListenAddr;
 pub(crate) use listen::is_loopback;
 
 use self::{error::Origin, raw::Raw};
-use crate::cache::{self, TierSpec};
+use credcache_core::{self, TierSpec};
 
 /// The variable that names the file, where `--config` doesn't.
 const FILE_VARIABLE: &str = "CREDCACHE_CONFIG";
@@ -78,7 +78,7 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What the cache holds and remembers.
-    pub cache: cache::Limits,
+    pub cache: credcache_core::Limits,
     /// How many connections may be open at once, over all listeners.
     pub max_connections: u32,
     /// How many calls one connection may have in flight.

@@ -1,8 +1,7 @@
 //! credcache: a gRPC cache for the short-lived credentials of a service mesh.
 //!
-//! The map of the modules; the arrows run one way, `server → rpc → cache`.
+//! The map of the modules; the arrows run one way, `server → rpc → credcache-core`.
 
-pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

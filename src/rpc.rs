@@ -24,8 +24,9 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use credcache_core::{Cache, Invalidated, Invalidation, WallTime};
+
 use crate::{
-    cache::{Cache, Invalidated, Now, Target, WallTime},
     clock::Clock,
     pace::{Eighths, Pace},
 };
@@ -148,14 +149,12 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::InvalidateRequest>,
     ) -> Result<Response<proto::InvalidateResponse>, Status> {
-        let request = request.into_inner();
         let now = self.clock.now();
-        let invalidate = request::invalidate(&request, now)?;
-        let invalidated = match invalidate.target {
-            Target::Key { .. } => self.cache.invalidate(invalidate, now),
-            Target::Prefix(_) | Target::Tag(_) | Target::All => {
-                self.invalidate_wide(request, now).await?
-            }
+        let invalidation = request::invalidate(&request.into_inner(), now)?;
+        let invalidated = if invalidation.is_of_one_key() {
+            self.cache.invalidate(invalidation, now)
+        } else {
+            self.invalidate_wide(invalidation).await?
         };
         Ok(Response::new(response::invalidate(invalidated)))
     }
@@ -250,11 +249,7 @@ impl Service {
     /// Carries out what may take as long as a million credentials take, in steps
     /// between which the worker serves others; in a task of its own, which
     /// nobody cancels.
-    async fn invalidate_wide(
-        &self,
-        request: proto::InvalidateRequest,
-        now: Now,
-    ) -> Result<Invalidated, Failure> {
+    async fn invalidate_wide(&self, invalidation: Invalidation) -> Result<Invalidated, Failure> {
         let permit = self
             .wide
             .clone()
@@ -264,14 +259,12 @@ impl Service {
         let Self { cache, clock, .. } = self.clone();
         let sweeping = tokio::spawn(async move {
             let _permit = permit;
-            // Parsed anew here: what was parsed before borrows the request.
-            let invalidate = request::invalidate(&request, now)?;
-            let mut sweep = cache.begin_invalidation(invalidate, clock.now());
+            let mut sweep = cache.begin_invalidation(invalidation, clock.now());
             let begun = Instant::now();
             let mut pace = Pace::start();
             loop {
                 if let Some(invalidated) = sweep.step() {
-                    return Ok(invalidated);
+                    return invalidated;
                 }
                 let part = Eighths::after(begun.elapsed(), WIDE_INTERVAL, MOST_WIDE);
                 pace.step_done(part).await;
@@ -279,6 +272,6 @@ impl Service {
         });
         sweeping
             .await
-            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))?
+            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))
     }
 }

@@ -49,8 +49,9 @@ use self::{
     transport::Transport,
     workers::{Lost, Workers},
 };
+use credcache_core::{Cache, TierError};
+
 use crate::{
-    cache::{Cache, TierError},
     clock::Clock,
     config::{Config, ListenAddr},
     rpc::{Instance, Service},

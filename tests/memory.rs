@@ -14,12 +14,12 @@ use std::{
 };
 
 use cap::Cap;
-use credcache::cache::{
-    Ask, Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Invalidate, Key, Lifetime, Limits,
-    Lookup, Name, NamespaceName, Now, Put, Tag, Tags, Target, TierCount, TierSpec, Token, WallTime,
-    WatchFrom,
-};
 use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
+use credcache_core::{
+    Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Invalidate, Key, LeaseQuery, Lifetime,
+    Limits, Lookup, Name, NamespaceName, Now, Put, Tag, Tags, Target, TierCount, TierSpec, Token,
+    WallTime, WatchFrom,
+};
 use prost::Message;
 use tikv_jemallocator::Jemalloc;
 
@@ -214,7 +214,7 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
                 issued_before: None,
             };
             assert_eq!(cache.invalidate(invalidate, now).removed, 1);
-            let ask = Ask {
+            let ask = LeaseQuery {
                 min_ttl: Duration::ZERO,
                 lease: Some(Token::from_bytes(u128::from(number).to_be_bytes()).into()),
                 wait: true,

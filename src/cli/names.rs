@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cache::{Attributes, Key, KeyPrefix, NameError, NamespaceName, Tag, Tags};
+use credcache_core::{Attributes, Key, KeyPrefix, NameError, NamespaceName, Tag, Tags};
 
 use super::failure::Failure;
 

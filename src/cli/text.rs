@@ -7,7 +7,9 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{cache::LONGEST_GATE, duration};
+use credcache_core::MAX_COOL_DOWN;
+
+use crate::duration;
 
 /// A duration that isn't zero: a lifetime, a timeout or a period.
 pub(super) fn parse_interval(text: &str) -> Result<Duration, &'static str> {
@@ -20,7 +22,7 @@ pub(super) fn parse_interval(text: &str) -> Result<Duration, &'static str> {
 /// A duration that the server keeps to 5 minutes.
 pub(super) fn parse_pause(text: &str) -> Result<Duration, &'static str> {
     match duration::parse(text)? {
-        pause if pause > LONGEST_GATE => Err("must be at most 5m"),
+        pause if pause > MAX_COOL_DOWN => Err("must be at most 5m"),
         pause => Ok(pause),
     }
 }

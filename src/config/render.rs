@@ -6,7 +6,9 @@ use std::{fmt, time::Duration};
 use toml::Value;
 
 use super::{Config, Group, LogFormat};
-use crate::{cache::TierSpec, duration};
+use credcache_core::TierSpec;
+
+use crate::duration;
 
 impl Config {
     /// The configuration as a TOML file.

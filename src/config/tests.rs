@@ -193,7 +193,7 @@ fn all_errors_are_told_at_once() {
 
 #[test]
 fn tier_must_hold_sixteen_of_the_largest_credentials() {
-    let least = crate::cache::smallest_capacity(200 << 10);
+    let least = credcache_core::smallest_capacity(200 << 10);
     let file = |capacity| {
         format!(
             "[limits]\nmax_value = '200KiB'\n\

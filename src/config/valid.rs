@@ -12,7 +12,7 @@ use super::{
     setting::Setting,
     value::{self, Problem},
 };
-use crate::cache::{self, LARGEST_VALUE, MAX_TIERS, TierSpec, smallest_capacity};
+use credcache_core::{self, MAX_TIERS, MAX_VALUE_LIMIT, TierSpec, smallest_capacity};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 const OWNER_ONLY: u32 = 0o600;
 const WORKER_BOUNDS: RangeInclusive<u32> = 1..=1024;
-const VALUE_BOUNDS: RangeInclusive<u64> = 1..=LARGEST_VALUE;
+const VALUE_BOUNDS: RangeInclusive<u64> = 1..=MAX_VALUE_LIMIT;
 /// Stats sums over all of them.
 const NAMESPACE_BOUNDS: RangeInclusive<u32> = 1..=65_536;
 const CONNECTION_BOUNDS: RangeInclusive<u32> = 1..=1_000_000;
@@ -111,7 +111,7 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self) -> Limits {
-        let default = cache::Limits::default();
+        let default = credcache_core::Limits::default();
         let mut number = |setting, bounds: RangeInclusive<u32>, default| {
             self.read(setting, |typed| value::number(typed, &bounds), || default)
         };
@@ -143,7 +143,7 @@ impl Reader<'_> {
             || default.lease_ttl,
         );
         Limits {
-            cache: cache::Limits {
+            cache: credcache_core::Limits {
                 max_value,
                 max_namespaces,
                 lease_ttl,

@@ -17,7 +17,7 @@ use self::request::Items;
 pub use self::request::{BatchGetRequest, BatchPutRequest};
 pub(super) use self::room::Room;
 use super::{Service, failure::Failure, fields::Fields, proto, response};
-use crate::cache::{Key, Name, NamespaceName};
+use credcache_core::{Key, Name, NamespaceName};
 
 /// The most items of a batch.
 pub(super) const MAX_ITEMS: usize = 1000;

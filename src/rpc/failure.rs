@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tracing::error;
 
-use crate::cache::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatchers};
+use credcache_core::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatchers};
 
 /// The `domain` of every ErrorInfo.
 pub(crate) const DOMAIN: &str = "credcache";

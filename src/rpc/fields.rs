@@ -7,8 +7,8 @@ use super::{
     failure::{Failure, Violation},
     proto::{self, invalidate_request, put_request},
 };
-use crate::cache::{
-    Attributes, Cache, Contents, Key, KeyPrefix, LONGEST_AHEAD, Lifetime, MAX_TAGS, Name,
+use credcache_core::{
+    Attributes, Cache, Contents, Key, KeyPrefix, Lifetime, MAX_CLOCK_AHEAD, MAX_TAGS, Name,
     NamespaceName, Now, Precondition, Revision, Secret, Tag, Tags, Target, TierId, Token, WallTime,
 };
 
@@ -167,7 +167,7 @@ impl Fields {
         now: Now,
     ) -> Option<Option<WallTime>> {
         match self.optional_timestamp(field, value)? {
-            Some(at) if at.since_unix() > now.wall.since_unix() + LONGEST_AHEAD => {
+            Some(at) if at.since_unix() > now.wall.since_unix() + MAX_CLOCK_AHEAD => {
                 self.refuse(field, "must be at most 5 minutes ahead")
             }
             at => Some(at),

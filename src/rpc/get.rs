@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use crate::cache::{Answer, Ask, Lease, LeaseRequest, Lookup, Token, Waiting, Woken};
+use credcache_core::{Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Token, Waiting, Woken};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -39,7 +39,7 @@ impl Service {
         if let Some(hit) = self.cache.hit(name, min_ttl, acquire_lease, now) {
             return Ok((Lookup::Hit(hit), None));
         }
-        let mut ask = Ask {
+        let mut ask = LeaseQuery {
             min_ttl,
             lease: acquire_lease.then(|| request(lease_ttl)).transpose()?,
             wait: !wait.is_zero(),
@@ -47,8 +47,8 @@ impl Service {
         let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
         loop {
             let waiting = match self.cache.get_or_lease(name, ask, now)? {
-                Answer::Now(lookup, lease) => return Ok((lookup, lease)),
-                Answer::Later(waiting) => waiting,
+                LeaseAnswer::Ready(lookup, lease) => return Ok((lookup, lease)),
+                LeaseAnswer::Waits(waiting) => waiting,
             };
             let woken = tokio::select! {
                 biased;

@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use crate::cache::{Judged, Lookup, ReadEach};
+use credcache_core::{BatchGet, Lookup, Verdict};
 use write::BatchResponse;
 
 /// The heads of fields on the wire: number and wire type in one byte.
@@ -74,19 +74,19 @@ impl Service {
         // then to have.
         let mut earlier = None;
         for _ in 0..2 {
-            let sought = ReadEach {
+            let sought = BatchGet {
                 namespace: batch.namespace,
                 keys: &batch.keys,
                 min_ttl: batch.min_ttl,
                 earlier,
             };
             let mut response = BatchResponse::new(&self.cache, batch.keys.len());
-            let reading = self.cache.read_each(sought, now, &mut response)?;
+            let reading = self.cache.batch_get(sought, now, &mut response)?;
             let now = now();
             match reading.judge(now, |left| response.tell(left)) {
-                Judged::Good => return Some(response.framed()),
-                Judged::Over => earlier = Some(now),
-                Judged::Stepped => return None,
+                Verdict::Valid => return Some(response.framed()),
+                Verdict::Expired => earlier = Some(now),
+                Verdict::ClockStepped => return None,
             }
         }
         None

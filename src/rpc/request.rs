@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{failure::Failure, fields::Fields, proto};
-use crate::cache::{Cache, Invalidate, Name, NamespaceName, Now, Put, Token, WatchFrom};
+use credcache_core::{
+    Cache, Invalidate, Invalidation, Name, NamespaceName, Now, Put, Token, WatchFrom,
+};
 
 /// What a Get asks.
 pub(super) struct Get<'a> {
@@ -108,7 +110,7 @@ pub(super) fn put<'a>(
 pub(super) fn invalidate(
     request: &proto::InvalidateRequest,
     now: Now,
-) -> Result<Invalidate<'_>, Failure> {
+) -> Result<Invalidation, Failure> {
     let mut fields = Fields::default();
     let namespace = fields.check("namespace", NamespaceName::parse(&request.namespace));
     let target = fields.target(request);
@@ -118,7 +120,8 @@ pub(super) fn invalidate(
             namespace,
             target,
             issued_before,
-        }),
+        }
+        .into()),
         _ => Err(fields.into()),
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Instance, proto};
-use crate::cache::{
-    Cache, Change, Count, Counts, Hit, Invalidated, Lease, Lookup, Miss, MissReason, Stored,
-    TierCount, TierId, WallTime,
+use credcache_core::{
+    Cache, Change, Count, Counts, Hit, Invalidated, Lease, Lookup, Miss, MissReason, OwnedTarget,
+    Stored, TierCount, TierId, WallTime,
 };
 
 pub(super) fn get(cache: &Cache, lookup: Lookup, granted: Option<Lease>) -> proto::GetResponse {
@@ -77,10 +77,12 @@ pub(super) fn change(revision: u64, change: Change) -> proto::WatchResponse {
             let event = Event::Replaced(proto::Replaced { key, version });
             return watch(event, revision);
         }
-        Change::Key(key) => Target::Key(String::from(&*key)),
-        Change::Prefix(prefix) => Target::KeyPrefix(String::from(&*prefix)),
-        Change::Tag(tag) => Target::Tag(String::from(&*tag)),
-        Change::All => Target::All(true),
+        Change::Invalidated(OwnedTarget::Key(key)) => Target::Key(String::from(&*key)),
+        Change::Invalidated(OwnedTarget::Prefix(prefix)) => {
+            Target::KeyPrefix(String::from(&*prefix))
+        }
+        Change::Invalidated(OwnedTarget::Tag(tag)) => Target::Tag(String::from(&*tag)),
+        Change::Invalidated(OwnedTarget::All) => Target::All(true),
     };
     let target = Some(target);
     watch(Event::Invalidated(proto::Invalidated { target }), revision)

@@ -11,10 +11,9 @@ use bytes::Bytes;
 use tonic::Request;
 
 use super::{Instance, Service, proto};
-use crate::{
-    cache::{Cache, Count, Limits, Now, TierCount, TierSpec},
-    clock::Clock,
-};
+use credcache_core::{Cache, Count, Limits, Now, TierCount, TierSpec};
+
+use crate::clock::Clock;
 use proto::{
     credential_cache_service_server::CredentialCacheService, get_response::Outcome,
     invalidate_request::Target, put_request::Lifetime,
@@ -185,7 +184,7 @@ async fn lease_is_taken_only_once_it_is_known_that_the_caller_is_there() {
     let mut leaving = waiting(&service).await;
     let mut staying = waiting(&service).await;
     let later = Now {
-        boot: crate::cache::BootTime::from_boot(Duration::from_secs(10)),
+        boot: credcache_core::BootTime::from_boot(Duration::from_secs(10)),
         ..Now::default()
     };
     service.cache.reclaim(later);

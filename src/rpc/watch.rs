@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use super::{Instance, failure::Failure, proto::WatchResponse, response, timeout::timeout};
-use crate::cache::{Told, Watcher};
+use credcache_core::{WatchEvent, Watcher};
 
 /// How often a watcher is told up to where it knows everything.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -83,10 +83,10 @@ impl Events {
             self.owes_heartbeat = true;
         }
         match self.watcher.poll_next(cx) {
-            Poll::Ready(Told::Change(revision, change)) => {
+            Poll::Ready(WatchEvent::Change(revision, change)) => {
                 Poll::Ready(response::change(revision, change))
             }
-            Poll::Ready(Told::Gap(revision)) => {
+            Poll::Ready(WatchEvent::Gap(revision)) => {
                 Poll::Ready(response::reset(&self.instance, revision))
             }
             // Not while an invalidation that has answered waits to be told.

@@ -12,8 +12,9 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
+use credcache_core::Cache;
+
 use crate::{
-    cache::Cache,
     clock::Clock,
     pace::{Eighths, Pace},
     telemetry,

@@ -1,8 +1,8 @@
 //! The end of a server: what is in flight finishes, in bounded time.
 
 use bytes::Bytes;
-use credcache::cache::Count;
 use credcache_client::proto::{BatchPutRequest, invalidate_request::Target};
+use credcache_core::Count;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

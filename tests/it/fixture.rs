@@ -9,8 +9,9 @@ mod raw_peer;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use credcache_core::Cache;
+
 use credcache::{
-    cache::Cache,
     config::{Config, ServeArgs},
     rpc::{Instance, Service},
     server::{self, Bound, BoundAddr, ServeError},

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use credcache::cache::{
+use credcache_core::{
     Attributes, Cache, Contents, Invalidate, Invalidated, Key, KeyPrefix, Lifetime, Limits, Lookup,
     Name, NamespaceName, Now, Precondition, Put, PutError, Stored, Tag, Tags, Target, TierCount,
     TierSpec, smallest_capacity,

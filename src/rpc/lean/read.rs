@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use super::{length_delimited, varint};
-use crate::{
-    cache::{Key, Name, NamespaceName},
-    rpc::{batch::MAX_ITEMS, fields, request::Get},
-};
+use credcache_core::{Key, Name, NamespaceName};
+
+use crate::rpc::{batch::MAX_ITEMS, fields, request::Get};
 
 /// What a BatchGet asks.
 pub(super) struct BatchGet<'a> {

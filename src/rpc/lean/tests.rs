@@ -8,8 +8,9 @@ use prost::Message;
 use tonic::{Request, Status};
 
 use super::Method;
+use credcache_core::{BootTime, Cache, Limits, Now, TierSpec, WallTime};
+
 use crate::{
-    cache::{BootTime, Cache, Limits, Now, TierSpec, WallTime},
     clock::Clock,
     rpc::{
         Instance, Service,
@@ -144,9 +145,9 @@ async fn agree(service: &Service, method: Method, message: &[u8]) -> bool {
     let rise = |count| lean.of(count) - before.of(count);
     let again = counted(service);
     for count in [
-        crate::cache::Count::NotFound,
-        crate::cache::Count::Expired,
-        crate::cache::Count::TtlTooShort,
+        credcache_core::Count::NotFound,
+        credcache_core::Count::Expired,
+        credcache_core::Count::TtlTooShort,
     ] {
         assert_eq!(again.of(count) - lean.of(count), rise(count));
     }

@@ -7,10 +7,9 @@ use super::{
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
-use crate::{
-    cache::{Cache, Hit, Lookup, MOST_IN_PLACE, Miss, Reader, Seen, TierId},
-    rpc::{batch::Room, response},
-};
+use credcache_core::{Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, Miss, Reader, TierId};
+
+use crate::rpc::{batch::Room, response};
 
 /// In GetResponse and BatchGetResult alike.
 const CREDENTIAL: u8 = length_delimited(1);
@@ -96,7 +95,7 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
 impl<'a> BatchResponse<'a> {
     pub(super) fn new(cache: &'a Cache, count: usize) -> Self {
         Self {
-            response: Response::with_capacity(cache, count * EXPECTED + MOST_IN_PLACE),
+            response: Response::with_capacity(cache, count * EXPECTED + MAX_IN_PLACE),
             room: Room::of_misses(count),
             untold: Vec::with_capacity(count),
             told: 0,
@@ -120,15 +119,13 @@ impl<'a> BatchResponse<'a> {
 impl Reader for BatchResponse<'_> {
     #[inline]
     fn make_room(&mut self) {
-        self.response
-            .framed
-            .make_room(BESIDES_VALUE + MOST_IN_PLACE);
+        self.response.framed.make_room(BESIDES_VALUE + MAX_IN_PLACE);
     }
 
     /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
     /// Breaks off where there is no room for it in the message.
     #[inline]
-    fn read(&mut self, found: Result<Seen<'_>, Miss>) -> ControlFlow<()> {
+    fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         match found {
             Ok(seen) => {
                 let credential = Credential::of_seen(seen);
@@ -289,7 +286,7 @@ impl<'a> Credential<'a> {
         }
     }
 
-    fn of_seen(seen: Seen<'a>) -> Self {
+    fn of_seen(seen: EntryView<'a>) -> Self {
         Self {
             value: seen.value(),
             expires_at: seen.expires_at().since_unix(),
@@ -306,10 +303,9 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::{
-        cache::{Limits, TierSpec},
-        rpc::proto::{self, get_response::Outcome},
-    };
+    use credcache_core::{Limits, TierSpec};
+
+    use crate::rpc::proto::{self, get_response::Outcome};
 
     #[test]
     fn credentials_of_every_size_are_what_they_say() {

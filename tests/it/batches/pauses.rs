@@ -2,8 +2,9 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
+use credcache_core::{BootTime, Cache, Count, Now, WallTime};
+
 use credcache::{
-    cache::{BootTime, Cache, Count, Now, WallTime},
     clock::Clock,
     rpc::{
         Instance, Service,

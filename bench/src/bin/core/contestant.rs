@@ -8,9 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use credcache::cache::{
+use credcache_core::{
     Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
-    NamespaceName, Now, Put, TAG_PLACE, Tag, Tags, TierSpec, WallTime, smallest_capacity,
+    NamespaceName, Now, Put, TAG_OVERHEAD, Tag, Tags, TierSpec, WallTime, smallest_capacity,
 };
 use quick_cache::Equivalent;
 
@@ -102,7 +102,7 @@ pub(crate) struct Core {
 
 #[expect(clippy::expect_used, reason = "constants that are within every limit")]
 pub(crate) fn core(entries: u32, tagged: bool) -> Core {
-    let weight = ENTRY_OVERHEAD + KEY + VALUE + TAG_PLACE;
+    let weight = ENTRY_OVERHEAD + KEY + VALUE + TAG_OVERHEAD;
     let tier = u64::from(entries / TIERS + 1) * weight as u64;
     let capacity = tier + tier / 8 + smallest_capacity(Limits::DEFAULT.max_value);
     let tiers = (0..TIERS).map(|number| TierSpec {

@@ -1,0 +1,391 @@
+//! Storing a credential.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    cache::{Cache, lease::LeaseLost},
+    change_log::{
+        fences::Evidence,
+        log::{CurrentEntry, PendingChange, PutDecision, Revoked},
+    },
+    counters::Count,
+    index::{
+        entry_index::{EntryIndex, RemovalReason},
+        stripe::StripeState,
+    },
+    leases::{table::Wakers, token::Token},
+    model::{
+        contents::Contents,
+        jitter::jitter,
+        name::{Name, NamespaceName},
+        outcome::Stored,
+        refresh,
+        revision::Revision,
+        tier_spec::TierId,
+        time::{Deadline, Lifetime, Now, WallTime},
+    },
+    store::{
+        entry::{Entry, NewEntry},
+        namespaces::NamespaceRecord,
+        tier::Tier,
+    },
+};
+
+/// A credential to store.
+#[derive(Debug)]
+pub struct Put<'a> {
+    /// Under which name.
+    pub name: Name<'a>,
+    /// What it is.
+    pub contents: Contents,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// How long before its end it should be fetched anew; `None` for the
+    /// default by lifetime.
+    pub refresh_before: Option<Duration>,
+    /// The tier asked for; `None` for the smallest that covers the lifetime.
+    pub tier: Option<TierId>,
+    /// When the issuer issued it.
+    pub issued_at: Option<WallTime>,
+    /// The lease under which it was fetched.
+    pub lease: Option<Token>,
+    /// On which condition.
+    pub precondition: Option<Precondition>,
+}
+
+/// A condition on what the name holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing live.
+    Absent,
+    /// This live version.
+    Version(Revision),
+}
+
+/// Why nothing was stored.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PutError {
+    /// There is no lifetime left.
+    #[error("the lifetime is already over")]
+    NoLifetime,
+    /// [`Precondition::Absent`], and the name holds a live credential.
+    #[error("the key is live")]
+    Exists,
+    /// [`Precondition::Version`], and the name doesn't hold this version live.
+    #[error("the key doesn't hold this version")]
+    VersionDiffers,
+    /// The lease it was fetched under isn't the key's current one.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    /// It may have been revoked since its lease was granted, or since it was
+    /// issued.
+    #[error("revoked since it was fetched")]
+    Revoked,
+    /// As many namespaces hold something as may.
+    #[error("the server holds as many namespaces as it may")]
+    TooManyNamespaces,
+}
+
+/// For how long the answer to a fill is remembered, for one who lost it: longer
+/// than a client goes on trying.
+const FILL_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// A Put whose request was checked: what it needs besides the state of its key.
+struct Prepared<'c, 'p> {
+    tier: &'c Tier,
+    /// Cut to the longest that the tier keeps.
+    lifetime: Duration,
+    deadline: Deadline,
+    namespace: Arc<NamespaceRecord>,
+    hash: u64,
+    name: Name<'p>,
+    lease: Option<Token>,
+    now: Now,
+}
+
+/// A Put that has its revision, and the entry that it replaces.
+struct Committed<'c> {
+    change: PendingChange<'c>,
+    replaces: Option<Entry>,
+}
+
+impl Cache {
+    /// Stores a credential in place of whatever its name held, in whichever tier that
+    /// was. It may evict other credentials, and other Puts may evict it.
+    ///
+    /// The fill of a lease that was stored already stores nothing again, and is
+    /// answered the same, as long as the cache remembers it. A Put without a lease
+    /// ends the lease of its key.
+    ///
+    /// # Errors
+    /// Nothing is stored, and what the name held stays.
+    pub fn put(&self, put: Put<'_>, now: Now) -> Result<Stored, PutError> {
+        let prepared = self.prepare(&put, now)?;
+        // Dropped, and zeroed, after the stripe is unlocked.
+        let mut covered = None;
+        let mut stripe = self.stripe(prepared.hash).lock();
+        let filled = prepared.lease.and_then(|token| {
+            stripe
+                .fills
+                .of(prepared.hash, prepared.name, token, now.boot)
+        });
+        if let Some(stored) = filled {
+            return Ok(*stored);
+        }
+        let committed = match self.commit(&mut stripe, &prepared, &put, &mut covered) {
+            Ok(committed) => committed,
+            Err(error) => {
+                let wakers = self.refuse(&mut stripe, &prepared, error);
+                drop(stripe);
+                wakers.wake();
+                return Err(error);
+            }
+        };
+        let Committed { change, replaces } = committed;
+        let version = change.revision();
+        if let Some(replaced) = &replaces {
+            self.replace(&mut stripe, replaced, prepared.tier.id, now);
+        }
+        let entry = prepared.entry(&stripe.index, put.contents, put.refresh_before, version);
+        let (stored, evicted, wakers) = self.store(&mut stripe, &prepared, entry);
+        drop(stripe);
+        change.publish();
+        wakers.wake();
+        for entry in evicted {
+            let mut stripe = self.stripe(entry.hash(&self.hasher)).lock();
+            stripe.index.remove(&entry, RemovalReason::Evicted);
+        }
+        Ok(stored)
+    }
+
+    /// The first step: what can be said without the stripe's lock.
+    fn prepare<'c, 'p>(&'c self, put: &Put<'p>, now: Now) -> Result<Prepared<'c, 'p>, PutError> {
+        let asked = put.lifetime.left(now).ok_or(PutError::NoLifetime)?;
+        let tier = put.tier.unwrap_or_else(|| self.smallest_covering(asked));
+        let tier = &self.tiers[tier.index()];
+        let lifetime = asked.min(tier.spec.max_ttl);
+        let namespace = self.namespace_for(put.name.namespace, put.precondition);
+        let namespace = namespace.inspect_err(|_| {
+            self.namespaces
+                .tally(put.name.namespace, |tally| tally.add(Count::PutsRefused));
+        })?;
+        Ok(Prepared {
+            tier,
+            lifetime,
+            deadline: Deadline::after(now, lifetime),
+            namespace,
+            hash: self.hash(put.name),
+            name: put.name,
+            lease: put.lease,
+            now,
+        })
+    }
+
+    /// The second step: decides by what the name holds, its lease and the fences,
+    /// and takes the version. That is done under the stripe's lock: within a name,
+    /// versions are in the order of the Puts, and an invalidation with a higher
+    /// revision finds this entry in the index. What an invalidation under way covers
+    /// is removed and handed to `covered`, for the time after the lock.
+    fn commit<'c>(
+        &'c self,
+        stripe: &mut StripeState,
+        prepared: &Prepared<'c, 'c>,
+        put: &Put<'c>,
+        covered: &mut Option<Entry>,
+    ) -> Result<Committed<'c>, PutError> {
+        let Prepared {
+            namespace,
+            hash,
+            name,
+            now,
+            ..
+        } = prepared;
+        let mut current = stripe.index.named(namespace.id, name.key.as_str()).cloned();
+        let granted = put.lease.map(|token| {
+            let granted = stripe.leases.granted(*hash, *name, token, now.boot);
+            granted.ok_or(LeaseLost)
+        });
+        let evidence = granted.transpose().map(|granted| Evidence {
+            granted,
+            issued_at: put.issued_at,
+        });
+        // Matters to a precondition alone: a Put without one takes no shard's lock.
+        let is_kept = put.precondition.is_some()
+            && current
+                .as_ref()
+                .is_some_and(|entry| self.tiers[entry.tier().index()].keeps(entry));
+        let decision: PutDecision<'_, PutError> = self.change_log.commit_put(
+            *name,
+            &put.contents.tags,
+            current.as_ref().map(|entry| CurrentEntry::at(entry, *now)),
+            |live| {
+                check(put.precondition, live.filter(|_| is_kept))?;
+                Ok(evidence?)
+            },
+        );
+        *covered = current.take_if(|_| decision.is_claimed);
+        if let Some(entry) = covered {
+            self.take_out(stripe, entry, *now);
+        }
+        let change = decision.change?;
+        Ok(Committed {
+            change,
+            replaces: current,
+        })
+    }
+
+    /// Counts a Put that isn't stored. A lease whose fill was revoked goes to the
+    /// next caller who waits for it.
+    fn refuse(
+        &self,
+        stripe: &mut StripeState,
+        prepared: &Prepared<'_, '_>,
+        error: PutError,
+    ) -> Wakers {
+        let Prepared {
+            namespace,
+            hash,
+            name,
+            lease,
+            now,
+            ..
+        } = prepared;
+        namespace.tally.add(Count::PutsRefused);
+        match (error, lease) {
+            (PutError::Revoked, Some(_)) => {
+                self.give_up_lease(&mut stripe.leases, *hash, *name, *now)
+            }
+            _ => Wakers::default(),
+        }
+    }
+
+    fn replace(&self, stripe: &mut StripeState, replaced: &Entry, tier: TierId, now: Now) {
+        let reason = if replaced.deadline().passed(now) {
+            RemovalReason::Expired
+        } else {
+            RemovalReason::Replaced
+        };
+        stripe.index.remove(replaced, reason);
+        // Out of the old tier before the entry is in the new one: in between a Get
+        // misses, but never meets the old one after the new, whichever tier it looks
+        // into first.
+        if replaced.tier() != tier {
+            self.tiers[replaced.tier().index()].remove(replaced);
+        }
+    }
+
+    /// The third step: puts the entry in its places and ends the lease of its key.
+    /// Returns the entries that the tier evicted for it, which leave the index
+    /// once this stripe is unlocked.
+    fn store(
+        &self,
+        stripe: &mut StripeState,
+        prepared: &Prepared<'_, '_>,
+        entry: Entry,
+    ) -> (Stored, Vec<Entry>, Wakers) {
+        let Prepared {
+            tier,
+            deadline,
+            namespace,
+            hash,
+            name,
+            lease,
+            now,
+            ..
+        } = prepared;
+        let stored = Stored {
+            version: entry.version(),
+            tier: tier.id,
+            expires_at: deadline.wall(),
+        };
+        stripe.tombstones.forget(*hash, *name);
+        namespace.tally.add(Count::Puts);
+        stripe.index.insert(&entry);
+        self.tier_hints.set(*hash, tier.id);
+        let evicted = tier.insert(entry);
+        let wakers = match lease {
+            Some(token) => {
+                let full_name = (namespace.name.clone(), name.key.as_str().into());
+                let until = now.boot.after(FILL_REMEMBERED);
+                let fills = &mut stripe.fills;
+                fills.remember(*hash, full_name, *token, stored, until);
+                stripe.leases.fill(*hash, *name, &namespace.tally)
+            }
+            None => stripe.leases.supersede(*hash, *name),
+        };
+        (stored, evicted, wakers)
+    }
+
+    /// The record of a namespace that is about to hold something. One that can't
+    /// get to that isn't made: it would take the place of another.
+    fn namespace_for(
+        &self,
+        name: NamespaceName<'_>,
+        precondition: Option<Precondition>,
+    ) -> Result<Arc<NamespaceRecord>, PutError> {
+        match precondition {
+            Some(Precondition::Version(_)) => {
+                self.namespaces.find(name).ok_or(PutError::VersionDiffers)
+            }
+            Some(Precondition::Absent) | None => self
+                .namespaces
+                .find_or_create(name)
+                .map_err(|_| PutError::TooManyNamespaces),
+        }
+    }
+
+    fn smallest_covering(&self, lifetime: Duration) -> TierId {
+        let covering = self.tiers.iter().find(|tier| tier.spec.max_ttl >= lifetime);
+        covering.unwrap_or(&self.tiers[self.tiers.len() - 1]).id
+    }
+}
+
+impl Prepared<'_, '_> {
+    fn entry(
+        &self,
+        index: &EntryIndex,
+        contents: Contents,
+        refresh_before: Option<Duration>,
+        version: Revision,
+    ) -> Entry {
+        let Contents {
+            value,
+            tags,
+            attributes,
+        } = contents;
+        Entry::new(NewEntry {
+            labels: index.labels(&self.namespace, tags, self.tier.id),
+            key: self.name.key,
+            value,
+            attributes,
+            deadline: self.deadline,
+            refresh_lead: refresh::lead(
+                self.lifetime,
+                refresh_before,
+                jitter(self.hash, version.number()),
+            ),
+            version,
+            tier: self.tier.id,
+        })
+    }
+}
+
+impl From<Revoked> for PutError {
+    fn from(Revoked: Revoked) -> Self {
+        Self::Revoked
+    }
+}
+
+fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(), PutError> {
+    match precondition {
+        Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
+        Some(Precondition::Version(version))
+            if live.is_none_or(|entry| entry.version() != version) =>
+        {
+            Err(PutError::VersionDiffers)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,134 @@
+//! An invalidation that is carried out in steps, between which no lock is held
+//! and others have their turn.
+
+use std::sync::Arc;
+
+use crate::{
+    cache::Cache,
+    change_log::log::PendingChange,
+    model::{outcome::Invalidated, time::Now},
+    work::{budget::Budget, scan::Scan},
+};
+
+/// An invalidation that has begun. From then on it holds off stale fills; what it
+/// covers is removed step by step, and the last step publishes it to watchers.
+///
+/// A sweep that is dropped half-way runs to its end there and then: it can neither
+/// be taken back nor be published with a part of its effect missing, and
+/// unpublished it would hold up the namespace's watchers for ever.
+#[must_use = "a sweep is carried out by its steps"]
+pub struct Sweep<'a> {
+    cache: &'a Cache,
+    now: Now,
+    /// So far.
+    invalidated: Invalidated,
+    /// `None` once the whole effect is there.
+    pending: Option<Pending<'a>>,
+}
+
+struct Pending<'a> {
+    selection: Selection,
+    change: PendingChange<'a>,
+    scan: Scan,
+}
+
+/// What is searched for in the namespace with this id.
+pub(crate) enum Selection {
+    /// Every key that starts with this prefix.
+    Prefix(u64, Arc<str>),
+    /// Every credential with this tag.
+    Tag(u64, Arc<str>),
+}
+
+impl<'a> Sweep<'a> {
+    /// A sweep whose invalidation was committed, with no effect yet.
+    pub(crate) fn new(
+        cache: &'a Cache,
+        selection: Selection,
+        change: PendingChange<'a>,
+        now: Now,
+    ) -> Self {
+        let invalidated = Invalidated {
+            removed: 0,
+            revision: change.revision(),
+        };
+        let pending = Pending {
+            selection,
+            change,
+            scan: Scan::default(),
+        };
+        Self {
+            cache,
+            now,
+            invalidated,
+            pending: Some(pending),
+        }
+    }
+
+    /// A sweep whose whole effect is there.
+    pub(crate) fn done(cache: &'a Cache, invalidated: Invalidated, now: Now) -> Self {
+        Self {
+            cache,
+            now,
+            invalidated,
+            pending: None,
+        }
+    }
+
+    /// Does a bounded part of the sweep, and holds no lock afterwards. Returns the
+    /// result once everything is removed and published.
+    pub fn step(&mut self) -> Option<Invalidated> {
+        if let Some(pending) = &mut self.pending {
+            let (counted, is_complete) = pending.step(self.cache, self.now);
+            self.invalidated.removed += counted;
+            if !is_complete {
+                return None;
+            }
+        }
+        if let Some(pending) = self.pending.take() {
+            self.invalidated.removed += pending.change.publish().removed;
+        }
+        Some(self.invalidated)
+    }
+
+    /// Runs the sweep to its end.
+    pub(crate) fn finish(mut self) -> Invalidated {
+        loop {
+            if let Some(invalidated) = self.step() {
+                return invalidated;
+            }
+        }
+    }
+}
+
+impl Pending<'_> {
+    /// Returns how many live credentials this step removed, as far as they are on
+    /// this invalidation's account, and whether the scan is complete.
+    fn step(&mut self, cache: &Cache, now: Now) -> (u64, bool) {
+        let Self {
+            selection,
+            change,
+            scan,
+        } = self;
+        let before = change.revision();
+        let mut counted = 0;
+        let mut budget = Budget::of_a_step();
+        let (_, is_complete) = cache.scan(scan, now, &mut budget, |index, last, budget| {
+            let batch = match selection {
+                Selection::Prefix(namespace, prefix) => {
+                    index.with_prefix(*namespace, prefix, before, last, budget)
+                }
+                Selection::Tag(namespace, tag) => index.tagged(*namespace, tag, before, budget),
+            };
+            counted += change.count(&batch.entries, now);
+            batch
+        });
+        (counted, is_complete)
+    }
+}
+
+impl Drop for Sweep<'_> {
+    fn drop(&mut self) {
+        while self.step().is_none() {}
+    }
+}

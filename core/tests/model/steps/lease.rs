@@ -1,0 +1,190 @@
+//! Asking for leases.
+
+mod holding;
+
+use std::time::Duration;
+
+use credcache_core::{Count, LeaseAnswer, LeaseError, LeaseQuery, Lookup, MissReason, Token};
+
+use super::{Episode, waiting::Parked};
+use crate::{
+    figures::Figures,
+    names::Name,
+    reference::{Asked, Evidence, Joined, Judgement, Over, Reference},
+    seen::Event,
+};
+
+/// How many tokens of leases that may be over are kept to try.
+const TOKENS: usize = 64;
+
+impl Episode<'_> {
+    pub(super) fn ask(&mut self) {
+        let name = self.leased_name();
+        let min_ttl = self.min_ttl(name);
+        let request = (!self.draw.once_in(6)).then(|| self.draw.lease_request());
+        let wait = self.draw.rng.bool();
+        self.get_or_lease(name, min_ttl, Asked { request, wait });
+    }
+
+    fn get_or_lease(&mut self, name: Name, min_ttl: u64, asked: Asked) {
+        let ask = LeaseQuery {
+            min_ttl: Duration::from_nanos(min_ttl),
+            lease: asked.request,
+            wait: asked.wait,
+        };
+        let now = || self.clocks.now();
+        let answer = self.cache.get_or_lease(name.parsed(), ask, now);
+
+        if let Ok(LeaseAnswer::Ready(_, Some(_))) = answer {
+            self.claim(name);
+        }
+        let hit = match &answer {
+            Ok(LeaseAnswer::Ready(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
+            _ => {
+                if self.reference.look(name, min_ttl, self.clocks).is_ok() {
+                    self.notice_missing(name);
+                }
+                None
+            }
+        };
+        let is_wanted = hit.is_none_or(|is_due| is_due && asked.request.is_some());
+        let joined = if is_wanted {
+            self.settle(name);
+            let asked = Asked {
+                wait: asked.wait && hit.is_none(),
+                ..asked
+            };
+            self.join(name, asked)
+        } else {
+            Joined::Nothing
+        };
+        self.check_answer(name, min_ttl, ask, answer, joined);
+    }
+
+    /// Ends what is over of the name's lease or gate.
+    fn settle(&mut self, name: Name) {
+        let boot = self.clocks.boot;
+        let Some((current, due)) = self.reference.flights.lease(name) else {
+            if self.reference.flights.open_gate(name, boot) {
+                self.seen.add(Event::GateOpened);
+            }
+            return;
+        };
+        let why = if due <= boot {
+            self.seen.add(Event::RanOut);
+            Count::LeasesExpired
+        } else if self.is_lost(name, current.granted) {
+            self.seen.add(Event::LostToInvalidation);
+            Count::LeasesRevoked
+        } else {
+            return;
+        };
+        let over = Over::Next(self.grant());
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        flights.end(name, why, over, counted);
+    }
+
+    /// Whether no Put under a lease granted then would be accepted. Where that
+    /// isn't certain, the cache says.
+    fn is_lost(&self, name: Name, granted: u64) -> bool {
+        let evidence = Evidence {
+            granted: Some(granted),
+            issued_at: None,
+        };
+        match self.reference.fences.judge(name, &[], evidence) {
+            Judgement::Refused | Judgement::RefusedByAge => true,
+            Judgement::Accepted => false,
+            Judgement::Either => {
+                let before = self.figures.count(Count::LeasesRevoked);
+                Figures::of(self.cache).count(Count::LeasesRevoked) > before
+            }
+        }
+    }
+
+    fn join(&mut self, name: Name, asked: Asked) -> Joined {
+        let grant = self.grant();
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        flights.join(name, asked, self.clocks.boot, grant, counted)
+    }
+}
+
+impl<'a> Episode<'a> {
+    fn check_answer(
+        &mut self,
+        name: Name,
+        min_ttl: u64,
+        ask: LeaseQuery,
+        answer: Result<LeaseAnswer<'a>, LeaseError>,
+        joined: Joined,
+    ) {
+        let (found, lease) = match answer {
+            Ok(LeaseAnswer::Ready(found, lease)) => (found, lease),
+            Ok(LeaseAnswer::Waits(waiting)) => {
+                let Joined::Waits(id) = joined else {
+                    panic!("there is nothing to wait for");
+                };
+                self.parked.insert(id, Parked::new(waiting));
+                self.seen.add(Event::Waits);
+                return;
+            }
+            Err(error) => {
+                assert!(matches!(joined, Joined::TooManyLeases), "{error:?}");
+                assert_eq!(error, LeaseError::TooManyLeases);
+                self.seen.add(Event::TooManyLeases);
+                return;
+            }
+        };
+        if let Joined::Leads = joined {
+            let lease = lease.expect("the lease is free");
+            let request = ask.lease.expect("it was asked for");
+            assert_eq!(lease, self.grant().lease(request));
+            self.keep_token(name, lease.token);
+            self.seen.add(Event::Granted);
+        } else {
+            assert_eq!(lease, None, "the lease isn't free");
+        }
+        match found {
+            Lookup::Hit(_) => {
+                self.count_hit();
+                assert!(!matches!(joined, Joined::Waits(_)));
+                if let Joined::Leads = joined {
+                    self.seen.add(Event::GrantedOnHit);
+                }
+            }
+            Lookup::Miss(miss) => {
+                self.reference.count_miss(miss.reason);
+                match joined {
+                    Joined::Behind { left } => {
+                        if ask.wait {
+                            self.seen.add(Event::NoRoomToWait);
+                        }
+                        return self.check_pending(miss, left);
+                    }
+                    Joined::Gated { left } => {
+                        assert_eq!(miss.retry_after, Some(Duration::from_nanos(left)));
+                        self.seen.add(Event::Gated);
+                    }
+                    Joined::Leads | Joined::Nothing => assert_eq!(miss.retry_after, None),
+                    Joined::Waits(_) => panic!("it was to wait"),
+                    Joined::TooManyLeases => panic!("there was no room"),
+                }
+                assert_ne!(miss.reason, MissReason::Pending);
+                self.check_reason(name, min_ttl, miss.reason);
+            }
+        }
+    }
+}
+
+impl Episode<'_> {
+    pub(super) fn keep_token(&mut self, name: Name, token: Token) {
+        if self.tokens.len() == TOKENS {
+            let place = self.draw.rng.usize(0..TOKENS);
+            self.tokens.remove(place);
+        }
+        self.tokens.push((name, token));
+    }
+}

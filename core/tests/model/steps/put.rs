@@ -1,0 +1,233 @@
+//! Storing a credential, with evidence that it wasn't revoked and without.
+
+mod stated;
+
+use credcache_core::{Attributes, Contents, Count, LeaseLost, Put, PutError, Stored, Tag, Tags};
+
+use super::Episode;
+use crate::{
+    clocks::{SECOND, nanos, wall},
+    figures::Figures,
+    names::TAGS,
+    reference::{Evidence, Held, Judgement, Known, Over, Reference, lead, route},
+    seen::Event,
+    shape::{MAX_VALUE, TIERS},
+};
+use stated::Stated;
+
+/// For how long the answer to a fill is remembered.
+const FILL_REMEMBERED: u64 = 60 * SECOND;
+
+/// What is to be answered.
+enum Expected {
+    Refused(PutError),
+    ByFences(Judgement),
+    /// It was stored already; or, where that may be forgotten, this.
+    Again(Stored, Option<PutError>),
+    /// The lease may be forgotten; if it isn't, this.
+    Perhaps(Judgement),
+}
+
+impl Episode<'_> {
+    fn store(&mut self, stated: Stated) {
+        let value = self.draw.value(MAX_VALUE);
+        let tags = stated
+            .tags
+            .iter()
+            .map(|tag| Tag::parse(TAGS[*tag]).expect("a tag"));
+        let tier = stated.tier.map(|tier| self.cache.tier(TIERS[tier].0));
+        let put = Put {
+            name: stated.name.parsed(),
+            contents: Contents {
+                value: self.cache.limits().value(&value).expect("within the limit"),
+                tags: Tags::new(tags).expect("few"),
+                attributes: Attributes::default(),
+            },
+            lifetime: stated.lifetime,
+            refresh_before: stated.refresh_before,
+            tier: tier.map(|tier| tier.expect("a tier")),
+            issued_at: stated.issued_at.map(wall),
+            lease: stated.lease,
+            precondition: stated.precondition,
+        };
+        let answer = self.cache.put(put, self.clocks.now());
+
+        let name = stated.name;
+        let revision = self.reference.revision;
+        match answer {
+            // Answered as before, or refused, without a look at what is held.
+            Ok(stored) if stored.version.number() <= revision => {}
+            Err(PutError::NoLifetime) => {}
+            _ => drop(self.claim(name)),
+        }
+        let held = self.reference.held.get(&name);
+        let mut expected = self.expected(&stated, held);
+        if !expected.allows(answer) && held.is_some() {
+            expected = self.expected(&stated, None);
+            if answer.is_err() {
+                self.notice_missing(name);
+            }
+        }
+        assert!(expected.allows(answer), "{answer:?}");
+        match (answer, &expected) {
+            (Ok(_), Expected::Again(..)) => self.seen.add(Event::FilledAgain),
+            (Ok(stored), _) => self.stored(stated, value, stored),
+            (Err(refusal), _) => self.refused(&stated, refusal, &expected),
+        }
+    }
+
+    fn expected(&self, stated: &Stated, held: Option<&Held>) -> Expected {
+        let clocks = self.clocks;
+        if route(stated.lifetime, stated.tier, self.shape.tiers, clocks).is_none() {
+            return Expected::Refused(PutError::NoLifetime);
+        }
+        let flights = &self.reference.flights;
+        let filled = stated
+            .lease
+            .and_then(|token| flights.fills.of(stated.name, token, clocks.boot));
+        let checked = Reference::check(held, stated.precondition, clocks);
+        match filled {
+            Some(Known::Yes(stored)) => return Expected::Again(stored, None),
+            Some(Known::Maybe(stored)) => {
+                let refusal = checked.err().unwrap_or(LeaseLost.into());
+                return Expected::Again(stored, Some(refusal));
+            }
+            None => {}
+        }
+        if let Err(refusal) = checked {
+            return Expected::Refused(refusal);
+        }
+        let lease = stated
+            .lease
+            .map(|token| flights.current(stated.name, token, clocks.boot));
+        if let Some(None) = lease {
+            return Expected::Refused(LeaseLost.into());
+        }
+        let lease = lease.flatten();
+        let evidence = Evidence {
+            granted: lease.map(|known| known.what().granted),
+            issued_at: stated.issued_at,
+        };
+        let fences = &self.reference.fences;
+        let judgement = fences.judge(stated.name, &stated.tags, evidence);
+        match lease {
+            Some(Known::Maybe(_)) => Expected::Perhaps(judgement),
+            _ => Expected::ByFences(judgement),
+        }
+    }
+
+    fn stored(&mut self, stated: Stated, value: Vec<u8>, stored: Stored) {
+        let name = stated.name;
+        let (kept, tier) = route(stated.lifetime, stated.tier, self.shape.tiers, self.clocks)
+            .expect("it was stored");
+        let had = u64::from(self.reference.held.contains_key(&name));
+        let figures = Figures::of(self.cache);
+        let pushed_out = figures.evictions - self.figures.evictions;
+        let replaced = self.figures.entries + 1 - pushed_out - figures.entries;
+        self.notice(had - replaced);
+
+        self.reference.revision += 1;
+        let held = Held {
+            version: self.reference.revision,
+            value,
+            tags: stated.tags,
+            tier,
+            wall_end: self.clocks.wall + kept,
+            boot_end: self.clocks.boot + kept,
+            lead: lead(kept, stated.refresh_before),
+            covered: false,
+        };
+        assert_eq!(stored.version.number(), held.version);
+        assert_eq!(stored.tier.index(), tier);
+        assert_eq!(nanos(stored.expires_at.since_unix()), held.wall_end);
+        self.seen.add(Event::Stored);
+        let longest = nanos(TIERS[tier].1);
+        self.seen
+            .add_times(Event::CutToTier, u64::from(kept == longest));
+        if let Some(old) = self.reference.store(name, held) {
+            self.seen
+                .add_times(Event::MovedTier, u64::from(old.tier != tier));
+        }
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        counted.add(Count::Puts);
+        if let Some(token) = stated.lease {
+            let until = self.clocks.boot + FILL_REMEMBERED;
+            flights.fills.remember(name, token, stored, until);
+            if flights.lapsed.forget(name) {
+                counted.add(Count::LeasesFilled);
+                self.seen.add(Event::FilledLate);
+            }
+            flights.end(name, Count::LeasesFilled, Over::Filled, counted);
+            self.seen.add(Event::Filled);
+        } else if flights.supersede(name, counted) {
+            self.seen.add(Event::Superseded);
+        }
+    }
+
+    fn refused(&mut self, stated: &Stated, refusal: PutError, expected: &Expected) {
+        let grant = self.grant();
+        let Reference {
+            flights, counted, ..
+        } = &mut self.reference;
+        if refusal != PutError::NoLifetime {
+            counted.add(Count::PutsRefused);
+        }
+        if refusal == PutError::Revoked && stated.lease.is_some() {
+            let over = Over::Next(grant);
+            flights.end(stated.name, Count::LeasesRevoked, over, counted);
+            self.seen.add(Event::LostInPut);
+        }
+        match expected {
+            Expected::Again(..) => {
+                flights.fills.forget(stated.name);
+                self.seen.add(Event::FillForgotten);
+            }
+            Expected::Perhaps(_) if refusal == LeaseLost.into() => {
+                flights.lapsed.forget(stated.name);
+                self.seen.add(Event::LapsedForgotten);
+            }
+            _ => {}
+        }
+        self.seen.add(match (refusal, stated.issued_at) {
+            (PutError::NoLifetime, _) => Event::NoLifetime,
+            (PutError::Exists, _) => Event::Exists,
+            (PutError::VersionDiffers, _) => Event::VersionDiffers,
+            (PutError::LeaseLost(_), _) => Event::LeaseLost,
+            (PutError::Revoked, _) if matches!(expected, Expected::ByFences(Judgement::Either)) => {
+                Event::RefusedTooMuch
+            }
+            (PutError::Revoked, _)
+                if matches!(expected, Expected::ByFences(Judgement::RefusedByAge)) =>
+            {
+                Event::RefusedByAge
+            }
+            (PutError::Revoked, None) => Event::RefusedByGrant,
+            (PutError::Revoked, Some(_)) => Event::RefusedByIssue,
+            (PutError::TooManyNamespaces, _) => unreachable!("there is room for all"),
+        });
+    }
+}
+
+impl Expected {
+    fn allows(&self, answer: Result<Stored, PutError>) -> bool {
+        match self {
+            Self::Refused(expected) => answer == Err(*expected),
+            Self::ByFences(judgement) => judgement.allows(answer),
+            Self::Again(stored, None) => answer == Ok(*stored),
+            Self::Again(stored, Some(refusal)) => answer == Ok(*stored) || answer == Err(*refusal),
+            Self::Perhaps(judgement) => judgement.allows(answer) || answer == Err(LeaseLost.into()),
+        }
+    }
+}
+
+impl Judgement {
+    fn allows(&self, answer: Result<Stored, PutError>) -> bool {
+        match self {
+            Self::Refused | Self::RefusedByAge => answer == Err(PutError::Revoked),
+            Self::Accepted => answer.is_ok(),
+            Self::Either => answer.is_ok() || answer == Err(PutError::Revoked),
+        }
+    }
+}
