@@ -2,7 +2,7 @@
 //! who ask until it is back: without them, an outage of the cache would be one of
 //! the issuer too.
 //!
-//! Guarantees that no credential is found here for longer than it was to be kept,
+//! Guarantees that no credential is found here for longer than it was to be stored,
 //! nor after a revocation that this process asked for.
 
 use std::{
@@ -233,22 +233,22 @@ mod tests {
         cache.insert(("aws", key), &credential, start, MINUTE);
     }
 
-    fn is_kept(cache: &OutageCache, key: &str) -> bool {
+    fn is_cached(cache: &OutageCache, key: &str) -> bool {
         cache.get("aws", key, MINUTE).is_some()
     }
 
     #[test]
-    fn nothing_is_kept_past_its_time_or_its_own_end() {
+    fn nothing_is_cached_past_its_time_or_its_own_end() {
         let cache = Arc::<OutageCache>::default();
         let now = BootInstant::now();
         for (left, time) in [(MINUTE, Duration::ZERO), (Duration::ZERO, MINUTE)] {
             let start = (now, cache.revocations());
             cache.insert(("aws", "k"), &credential(1, left), start, time);
-            assert!(!is_kept(&cache, "k"));
+            assert!(!is_cached(&cache, "k"));
         }
         insert(&cache, "k", 1, cache.revocations());
-        assert!(is_kept(&cache, "k") && cache.get("aw", "sk", MINUTE).is_none());
-        // A caller who would have kept it for less doesn't get it.
+        assert!(is_cached(&cache, "k") && cache.get("aw", "sk", MINUTE).is_none());
+        // A caller who would have stored it for less doesn't get it.
         assert!(cache.get("aws", "k", Duration::ZERO).is_none());
         assert!(cache.sweep(BootInstant::now()));
         assert!(!cache.sweep(BootInstant::now().after(MINUTE + SECOND)));
@@ -264,10 +264,10 @@ mod tests {
             insert(&cache, "k", 1, revocations);
             insert(&cache, "other", 1, revocations);
             cache.revoke("aws", &target);
-            assert!(!is_kept(&cache, "k"));
-            assert_eq!(is_kept(&cache, "other"), other);
+            assert!(!is_cached(&cache, "k"));
+            assert_eq!(is_cached(&cache, "other"), other);
             insert(&cache, "k", 1, revocations);
-            assert!(!is_kept(&cache, "k"));
+            assert!(!is_cached(&cache, "k"));
         }
     }
 

@@ -42,7 +42,7 @@ fn version(cache: &NamespaceCache, key: &str, now: BootInstant) -> Option<u64> {
     Some(hit.credential.version)
 }
 
-fn kept(cache: &NamespaceCache, key: &str) -> Option<u64> {
+fn cached_version(cache: &NamespaceCache, key: &str) -> Option<u64> {
     version(cache, key, start())
 }
 
@@ -50,8 +50,8 @@ fn kept(cache: &NamespaceCache, key: &str) -> Option<u64> {
 fn answer_is_kept_and_found_under_its_key_alone() {
     let cache = watched();
     fill(&cache, "reader", 3);
-    assert_eq!(kept(&cache, "reader"), Some(3));
-    assert_eq!(kept(&cache, "read"), None);
+    assert_eq!(cached_version(&cache, "reader"), Some(3));
+    assert_eq!(cached_version(&cache, "read"), None);
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses, stats.entries), (1, 1, 1));
     assert!(cache.fills().pending.is_empty());
@@ -104,8 +104,8 @@ fn events_remove_what_they_name_and_was_put_before() {
         fill(&cache, "role/a", 3);
         fill(&cache, "user/b", 3);
         cache.invalidated(&target, 4);
-        assert_eq!(kept(&cache, "role/a"), of_role, "{target:?}");
-        assert_eq!(kept(&cache, "user/b"), of_user, "{target:?}");
+        assert_eq!(cached_version(&cache, "role/a"), of_role, "{target:?}");
+        assert_eq!(cached_version(&cache, "user/b"), of_user, "{target:?}");
     }
 }
 
@@ -118,7 +118,7 @@ fn later_versions_outlive_an_event_that_names_them() {
         let cache = watched();
         fill(&cache, "role/a", 5);
         cache.invalidated(&target, 4);
-        assert_eq!(kept(&cache, "role/a"), Some(5), "{target:?}");
+        assert_eq!(cached_version(&cache, "role/a"), Some(5), "{target:?}");
     }
 }
 
@@ -127,10 +127,10 @@ fn replaced_version_is_removed_and_the_new_one_is_not() {
     let cache = watched();
     fill(&cache, "reader", 3);
     cache.replaced("reader", 5);
-    assert_eq!(kept(&cache, "reader"), None);
+    assert_eq!(cached_version(&cache, "reader"), None);
     fill(&cache, "reader", 5);
     cache.replaced("reader", 5);
-    assert_eq!(kept(&cache, "reader"), Some(5));
+    assert_eq!(cached_version(&cache, "reader"), Some(5));
 }
 
 #[test]
@@ -145,12 +145,12 @@ fn answer_from_before_an_event_is_not_kept_after_it() {
         let asked = cache.begin_fill("role/a");
         cache.invalidated(&target, 4);
         asked.complete(&credential(3));
-        assert_eq!(kept(&cache, "role/a"), None, "{target:?}");
+        assert_eq!(cached_version(&cache, "role/a"), None, "{target:?}");
 
         // What is asked for after the event is good, whatever its version: the
         // server has it still, so it wasn't revoked.
         fill(&cache, "role/a", 3);
-        assert_eq!(kept(&cache, "role/a"), Some(3), "{target:?}");
+        assert_eq!(cached_version(&cache, "role/a"), Some(3), "{target:?}");
         assert!(cache.fills().pending.is_empty());
     }
 }
@@ -163,7 +163,7 @@ fn later_question_shares_the_mark_of_an_earlier_one_unharmed() {
     let late = cache.begin_fill("reader");
     late.complete(&credential(5));
     early.complete(&credential(3));
-    assert_eq!(kept(&cache, "reader"), Some(5));
+    assert_eq!(cached_version(&cache, "reader"), Some(5));
 }
 
 #[test]
@@ -176,22 +176,22 @@ fn event_of_another_key_leaves_an_answer_alone() {
         let asked = cache.begin_fill("role/a");
         cache.invalidated(&target, 4);
         asked.complete(&credential(3));
-        assert_eq!(kept(&cache, "role/a"), Some(3), "{target:?}");
+        assert_eq!(cached_version(&cache, "role/a"), Some(3), "{target:?}");
     }
 }
 
 #[test]
 fn reset_voids_what_is_kept_and_what_is_under_way() {
     let cache = watched();
-    fill(&cache, "kept", 3);
+    fill(&cache, "cached", 3);
     let asked = cache.begin_fill("under way");
     cache.reset();
     // Of the old instance, whose versions say nothing any more.
     asked.complete(&credential(1000));
-    assert_eq!(kept(&cache, "kept"), None);
-    assert_eq!(kept(&cache, "under way"), None);
-    fill(&cache, "kept", 1);
-    assert_eq!(kept(&cache, "kept"), Some(1));
+    assert_eq!(cached_version(&cache, "cached"), None);
+    assert_eq!(cached_version(&cache, "under way"), None);
+    fill(&cache, "cached", 1);
+    assert_eq!(cached_version(&cache, "cached"), Some(1));
     assert_eq!(cache.stats().resets, 1);
 }
 
@@ -202,7 +202,7 @@ fn what_was_asked_without_a_watch_is_not_kept() {
     let asked = cache.begin_fill("reader");
     cache.set_watching(true);
     asked.complete(&credential(3));
-    assert_eq!(kept(&cache, "reader"), None);
+    assert_eq!(cached_version(&cache, "reader"), None);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn slower_answer_does_not_bring_an_older_version_back() {
     let slow = cache.begin_fill("reader");
     fill(&cache, "reader", 5);
     slow.complete(&credential(3));
-    assert_eq!(kept(&cache, "reader"), Some(5));
+    assert_eq!(cached_version(&cache, "reader"), Some(5));
 }
 
 #[test]
@@ -246,15 +246,15 @@ fn keys_of_any_length_are_told_apart() {
         fill(&cache, key, version);
     }
     for (key, version) in keys.iter().zip(1..) {
-        assert_eq!(kept(&cache, key), Some(version), "{}", key.len());
+        assert_eq!(cached_version(&cache, key), Some(version), "{}", key.len());
         let mut other = key.clone();
         other.replace_range(key.len() - 1.., "j");
-        assert_eq!(kept(&cache, &other), None, "{}", key.len());
-        assert_eq!(kept(&cache, &format!("{key}\0")), None, "{}", key.len());
+        assert_eq!(cached_version(&cache, &other), None, "{}", key.len());
+        assert_eq!(cached_version(&cache, &format!("{key}\0")), None, "{}", key.len());
     }
     cache.invalidated(&Target::KeyPrefix("k".repeat(46)), 1000);
     for key in &keys {
-        assert_eq!(kept(&cache, key).is_some(), key.len() < 46, "{}", key.len());
+        assert_eq!(cached_version(&cache, key).is_some(), key.len() < 46, "{}", key.len());
     }
 }
 
@@ -306,7 +306,7 @@ fn sweep_takes_back_what_is_void_or_over() {
     fill(&cache, "over", 4);
     assert_eq!(cache.stats().entries, 2);
     cache.sweep(start());
-    assert_eq!(kept(&cache, "over"), Some(4));
+    assert_eq!(cached_version(&cache, "over"), Some(4));
     assert_eq!(cache.stats().entries, 1);
     cache.sweep(start().after(MINUTE));
     assert_eq!((cache.stats().entries, cache.stats().used_bytes), (0, 0));
