@@ -26,8 +26,7 @@ use crate::{Error, Secret, clock::BootInstant, proto, put::Stored, wire};
 /// # }
 /// ```
 ///
-/// `Debug` prints neither the value nor the attributes, only how many attributes
-/// there are.
+/// `Debug` prints no value, and of the attributes and tags only how many there are.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Credential {
@@ -45,6 +44,9 @@ pub struct Credential {
     pub tier: String,
     /// The attributes that the Put attached.
     pub attributes: BTreeMap<String, String>,
+    /// The tags that the Put attached, each once, in the order of their bytes. A caller
+    /// that changes a credential and puts it again must put its tags again.
+    pub tags: Vec<String>,
     // No later than the server's own deadline: the answered ttl, counted from an
     // instant before the request was sent.
     pub(crate) deadline: BootInstant,
@@ -73,6 +75,7 @@ impl Credential {
             version: 0,
             tier: String::new(),
             attributes: BTreeMap::new(),
+            tags: Vec::new(),
             deadline,
         }
     }
@@ -109,6 +112,7 @@ impl Credential {
             version: credential.version,
             tier: credential.tier,
             attributes: credential.attributes.into_iter().collect(),
+            tags: credential.tags,
             deadline: sent.after(ttl),
         })
     }
@@ -123,6 +127,7 @@ impl fmt::Debug for Credential {
             .field("version", &self.version)
             .field("tier", &self.tier)
             .field("attributes", &self.attributes.len())
+            .field("tags", &self.tags.len())
             .finish_non_exhaustive()
     }
 }

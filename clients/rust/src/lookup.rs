@@ -189,6 +189,7 @@ mod tests {
             version: 7,
             tier: "1-hour".into(),
             attributes: [("region".into(), "eu-west-1".into())].into(),
+            tags: vec!["team-a".into()],
         };
         proto::GetResponse {
             outcome: Some(Outcome::Credential(credential)),
@@ -206,6 +207,7 @@ mod tests {
         assert!(!credential.remaining().is_zero());
         assert_eq!(credential.value.expose(), b"token");
         assert_eq!(credential.attributes["region"], "eu-west-1");
+        assert_eq!(credential.tags, ["team-a"]);
     }
 
     #[test]
@@ -224,10 +226,10 @@ mod tests {
     fn debug_of_a_hit_shows_neither_value_nor_attributes() {
         let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), BootInstant::now()).unwrap();
         let debug = format!("{:?}", lookup.judge(Duration::ZERO));
-        for hidden in ["token", "116, 111", "region", "eu-west-1"] {
+        for hidden in ["token", "116, 111", "region", "eu-west-1", "team-a"] {
             assert!(!debug.contains(hidden), "{debug}");
         }
-        assert!(debug.contains("attributes: 1"), "{debug}");
+        assert!(debug.contains("attributes: 1, tags: 1"), "{debug}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Client {
         };
         if answered.growth.is_some_and(|growth| growth > MAX_GROWTH) && self.knows_server_clock(end)
         {
-            request.lease.clear();
+            request.lease_token.clear();
             request.precondition = Some(Precondition::IfVersion(answered.stored.version));
             if let Ok(client) = self.until(deadline)
                 && let Ok(corrected) = client.put_once(&request, end, known).await
@@ -108,7 +108,7 @@ impl Client {
         end: Option<BootInstant>,
         known: &ServerClock,
     ) -> Result<AnsweredPut, Error> {
-        let delivery = match request.lease.is_empty() {
+        let delivery = match request.lease_token.is_empty() {
             true => Delivery::AtMostOnce,
             false => Delivery::AtLeastOnce,
         };

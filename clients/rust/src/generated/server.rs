@@ -12,15 +12,16 @@ pub mod credential_cache_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with CredentialCacheServiceServer.
     #[async_trait]
     pub trait CredentialCacheService: std::marker::Send + std::marker::Sync + 'static {
-        /// Get answers the live credential of a key, or says why there is none.
-        /// A miss is a value of the response, never an error status.
+        /// Get returns the live credential of a key, or the reason why there is none. A miss is a value
+        /// of the response, never an error status.
         ///
-        /// With `acquire_lease` one caller at a time is told to fetch the credential
-        /// for everybody, and with `wait` the others are answered when it is there.
+        /// With `acquire_lease`, one caller at a time is told to fetch the credential for everybody. With
+        /// `wait`, the other callers are answered when that fetch has ended.
         ///
         /// Errors:
-        ///   RESOURCE_EXHAUSTED  `acquire_lease`, and the server holds as many leases
-        ///                       or namespaces as it may: fetch without one.
+        ///   RESOURCE_EXHAUSTED (TOO_MANY_LEASES, TOO_MANY_NAMESPACES)
+        ///       A lease was asked for, and the server holds as many leases or namespaces as it may. The
+        ///       caller should fetch without a lease. RetryInfo tells when leases may be free again.
         async fn get(
             &self,
             request: tonic::Request<crate::proto::GetRequest>,
@@ -28,23 +29,30 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::GetResponse>,
             tonic::Status,
         >;
-        /// Put stores a credential until its lifetime ends, in place of whatever the
-        /// key held before, in whichever tier that was.
+        /// Put stores a credential until its lifetime ends. The credential replaces whatever the key held
+        /// before, in whichever tier that was.
         ///
-        /// A Put under a lease may be repeated when its answer was lost. Nothing is
-        /// stored twice: for about a minute the server remembers what it answered, and
-        /// answers that again. A Put without a lease ends the lease of its key.
+        /// A Put under a lease may be repeated when its answer was lost. The server remembers its answer
+        /// for about a minute and gives the same answer again; nothing is stored twice. A Put without a
+        /// lease ends the lease of its key.
         ///
         /// Errors:
-        ///   INVALID_ARGUMENT     no lifetime, or one that is zero, negative or
-        ///                        already past; an unknown tier; a field over its
-        ///                        limit.
-        ///   FAILED_PRECONDITION  the credential is for single use.
-        ///   ALREADY_EXISTS       `if_absent`, and the key is live.
-        ///   ABORTED              `if_version` differs from the live version; the
-        ///                        lease isn't the key's current one any more; revoked
-        ///                        since the lease was granted or `issued_at`.
-        ///   RESOURCE_EXHAUSTED   the server holds as many namespaces as it may.
+        ///   INVALID_ARGUMENT (INVALID_FIELD)
+        ///       The lifetime is missing, zero, negative or already past, the tier is unknown, or a field
+        ///       exceeds its limit.
+        ///   FAILED_PRECONDITION (SINGLE_USE)
+        ///       The credential is for single use.
+        ///   ALREADY_EXISTS (KEY_LIVE)
+        ///       `if_absent` is set and the key is live.
+        ///   ABORTED (VERSION_DIFFERS)
+        ///       `if_version` is not the live version.
+        ///   ABORTED (LEASE_LOST)
+        ///       The lease is no longer the key's current lease.
+        ///   ABORTED (REVOKED)
+        ///       An invalidation has matched the credential since its lease was granted, or since
+        ///       `issued_at`.
+        ///   RESOURCE_EXHAUSTED (TOO_MANY_NAMESPACES)
+        ///       The server holds as many namespaces as it may.
         async fn put(
             &self,
             request: tonic::Request<crate::proto::PutRequest>,
@@ -52,16 +60,16 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::PutResponse>,
             tonic::Status,
         >;
-        /// Invalidate revokes credentials. Once it has answered, on this server no Get
-        /// returns a matching credential that was put before, no Put stores one under
-        /// a lease that was granted before, and none whose `issued_at` is at or before
-        /// `issued_before`, until the server restarts. A Put with neither lease nor
-        /// `issued_at` vouches for itself.
+        /// Invalidate revokes credentials. Once Invalidate has answered, the following holds on this
+        /// server until it restarts: no Get returns a matching credential that was put before; no Put
+        /// stores a matching credential under a lease that was granted before; and no Put stores a
+        /// matching credential whose `issued_at` is at or before `issued_before`. A Put with neither a
+        /// lease nor `issued_at` vouches for itself and is accepted.
         ///
-        /// An invalidation that has its revision has happened. While it is under way, a
-        /// plain Get may still return a matching credential; but a precondition, a
-        /// lease or another invalidation takes it for gone.
-        /// Safe to repeat: what is already gone counts as zero removed.
+        /// An invalidation has happened as soon as it has its revision. While it is under way, a plain Get
+        /// may still return a matching credential, but preconditions, leases and other invalidations
+        /// already treat the credential as gone. Invalidate is safe to repeat: credentials that are
+        /// already gone count as zero removed.
         async fn invalidate(
             &self,
             request: tonic::Request<crate::proto::InvalidateRequest>,
@@ -69,7 +77,7 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::InvalidateResponse>,
             tonic::Status,
         >;
-        /// Stats answers the server's counters and the state of each tier.
+        /// Stats returns the server's counters and the state of each tier.
         async fn stats(
             &self,
             request: tonic::Request<crate::proto::StatsRequest>,
@@ -77,13 +85,14 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::StatsResponse>,
             tonic::Status,
         >;
-        /// BatchGet answers up to 1000 keys of one namespace at once, in request
-        /// order. Each result is what Get would have answered, as long as the response
-        /// has room: 4 MiB. Credentials beyond that are misses, NO_ROOM.
+        /// BatchGet looks as many as 1000 keys of one namespace up at once, and answers in request order.
+        /// Each result is what Get would have answered, as long as the response has room: 4 MiB.
+        /// Credentials beyond that are misses with the reason NO_ROOM.
         ///
         /// Errors:
-        ///   INVALID_ARGUMENT  a field breaks its rule; no key is looked up then. Bad
-        ///                     keys are named `keys[3]`, the first 16 of them.
+        ///   INVALID_ARGUMENT (INVALID_FIELD)
+        ///       A field breaks its rule, and no key was looked up. BadRequest names the first 16 keys
+        ///       that break their rule, as `keys[3]`.
         async fn batch_get(
             &self,
             request: tonic::Request<crate::proto::BatchGetRequest>,
@@ -91,10 +100,10 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::BatchGetResponse>,
             tonic::Status,
         >;
-        /// BatchPut stores up to 1000 credentials, one after the other. Results come
-        /// in request order, and one item's error leaves the others alone. It isn't
-        /// one transaction: others may see a part of it, and if the caller goes away
-        /// or its deadline passes, the rest may be left undone.
+        /// BatchPut stores up to 1000 credentials, one after the other. The results come in request order,
+        /// and the error of one item leaves the other items alone. A batch is not a transaction: other
+        /// callers may see a part of it, and if the caller goes away or its deadline passes, the rest of
+        /// the batch may be left undone.
         async fn batch_put(
             &self,
             request: tonic::Request<crate::proto::BatchPutRequest>,
@@ -102,19 +111,20 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::BatchPutResponse>,
             tonic::Status,
         >;
-        /// ExtendLease tells that the holder of a lease is still fetching. The lease
-        /// lasts for `lease_ttl` from now, or as long as it would have, if that is
-        /// longer; but never longer than 10 minutes from when it was granted. It may
-        /// be extended as often as the holder likes, and even after it ran out, as
-        /// long as nobody else was granted the lease.
+        /// ExtendLease tells the server that the holder of a lease is still fetching. The lease then lasts
+        /// for `lease_ttl` from now, or until its present end if that is later, but never longer than
+        /// 10 minutes from its grant. A lease may be extended as often as its holder likes, and even after
+        /// it ran out, as long as the server has not granted the key's lease to somebody else.
         ///
-        /// A holder that extends can ask for a short lease: its death is noticed soon,
+        /// A holder that extends can ask for a short lease: the server notices the holder's death soon,
         /// and a slow fetch costs nothing.
         ///
         /// Errors:
-        ///   ABORTED  the lease isn't the key's current one any more (LEASE_LOST), or
-        ///            something that matches the key was invalidated since it was
-        ///            granted (REVOKED): what is being fetched would be refused.
+        ///   ABORTED (LEASE_LOST)
+        ///       The lease is no longer the key's current lease.
+        ///   ABORTED (REVOKED)
+        ///       An invalidation has matched the key since the lease was granted. The server would refuse
+        ///       the credential that is being fetched.
         async fn extend_lease(
             &self,
             request: tonic::Request<crate::proto::ExtendLeaseRequest>,
@@ -122,11 +132,12 @@ pub mod credential_cache_service_server {
             tonic::Response<crate::proto::ExtendLeaseResponse>,
             tonic::Status,
         >;
-        /// AbandonLease gives a lease back without filling it, so that the callers
-        /// who wait for it needn't wait for its end.
+        /// AbandonLease gives a lease back without filling it, so that the callers that wait for the
+        /// credential need not wait for the end of the lease.
         ///
         /// Errors:
-        ///   ABORTED  the lease isn't the key's current one any more; nothing is done.
+        ///   ABORTED (LEASE_LOST)
+        ///       The lease is no longer the key's current lease, and nothing was done.
         async fn abandon_lease(
             &self,
             request: tonic::Request<crate::proto::AbandonLeaseRequest>,
@@ -140,28 +151,36 @@ pub mod credential_cache_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Watch streams the names of what is invalidated or replaced in one
-        /// namespace, in revision order; never a value. A gap is always told, by a
-        /// Reset.
+        /// Watch streams the names of what is invalidated or replaced in one namespace, in revision order.
+        /// It never streams a value. A gap in the stream is always announced by a Reset.
         ///
-        /// An event is sent once its effect is there: a Get that begins after it was
-        /// received returns no matching credential of a lower version. The first
-        /// message, sent at once, is a Reset, an event or a Heartbeat.
+        /// An event is sent once its effect is in place: a Get that begins after the event was received
+        /// returns no matching credential of a lower version. The first message is sent at once and is a
+        /// Reset, an event or a Heartbeat.
         ///
         /// Errors:
-        ///   RESOURCE_EXHAUSTED  the server has as many watchers as it may.
+        ///   RESOURCE_EXHAUSTED (TOO_MANY_WATCHERS)
+        ///       The server has as many watchers as it may.
         async fn watch(
             &self,
             request: tonic::Request<crate::proto::WatchRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
     }
-    /// A cache of short-lived credentials, shared by the services of a mesh.
+    /// CredentialCacheService is a cache of short-lived credentials that the services of a mesh share.
     ///
-    /// Errors that any rpc can answer:
-    ///   INVALID_ARGUMENT    a field breaks a rule written next to it.
-    ///   RESOURCE_EXHAUSTED  a limit of the server; RetryInfo where waiting helps.
-    ///   DEADLINE_EXCEEDED   the caller's deadline passed in the server.
-    ///   UNAVAILABLE         the server is draining; safe to retry.
+    /// Errors that every rpc can answer:
+    ///   INVALID_ARGUMENT (INVALID_FIELD)
+    ///       A field breaks a rule that its comment states.
+    ///   INVALID_ARGUMENT (MALFORMED_MESSAGE, MALFORMED_TIMEOUT)
+    ///       The message or the `grpc-timeout` header cannot be read.
+    ///   RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE, HEADERS_TOO_LARGE)
+    ///       The message exceeds 4 MiB, or the headers exceed 16 KiB.
+    ///   DEADLINE_EXCEEDED (DEADLINE_EXCEEDED)
+    ///       The caller's deadline passed in the server.
+    ///   UNAVAILABLE (DRAINING)
+    ///       The server is draining. The call is safe to retry; RetryInfo tells when.
+    ///   INTERNAL (INTERNAL)
+    ///       The server failed to finish the call, and its log tells why.
     #[derive(Debug)]
     pub struct CredentialCacheServiceServer<T> {
         inner: Arc<T>,

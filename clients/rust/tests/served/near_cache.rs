@@ -297,7 +297,7 @@ async fn hit_that_is_due_is_seen_to_once() {
     assert!(get.request.acquire_lease);
     get.answer(leased(due, "lease"));
     let put = server.put().await;
-    assert_eq!(&put.request.lease[..], b"lease");
+    assert_eq!(&put.request.lease_token[..], b"lease");
     put.answer(stored(11));
     assert_eq!(issuer.fetches(), 1);
     assert!(server.is_idle());

@@ -29,6 +29,7 @@ fn credential(version: u64) -> Arc<Credential> {
         version,
         tier: "1-minute".into(),
         attributes: BTreeMap::new(),
+        tags: Vec::new(),
         deadline: start().after(MINUTE),
     })
 }
@@ -250,11 +251,21 @@ fn keys_of_any_length_are_told_apart() {
         let mut other = key.clone();
         other.replace_range(key.len() - 1.., "j");
         assert_eq!(cached_version(&cache, &other), None, "{}", key.len());
-        assert_eq!(cached_version(&cache, &format!("{key}\0")), None, "{}", key.len());
+        assert_eq!(
+            cached_version(&cache, &format!("{key}\0")),
+            None,
+            "{}",
+            key.len()
+        );
     }
     cache.invalidated(&Target::KeyPrefix("k".repeat(46)), 1000);
     for key in &keys {
-        assert_eq!(cached_version(&cache, key).is_some(), key.len() < 46, "{}", key.len());
+        assert_eq!(
+            cached_version(&cache, key).is_some(),
+            key.len() < 46,
+            "{}",
+            key.len()
+        );
     }
 }
 
