@@ -41,7 +41,7 @@ impl Client {
     ///   ends the leases that it matches, so that a second fetch may begin while the
     ///   first is still under way. The credential of the first isn't stored then.
     /// - A fetch that fails starts a cool-down in which nobody fetches, for as long as
-    ///   its [`FetchError`] says. Other callers fail with
+    ///   its [`FetchError`](crate::FetchError) says. Other callers fail with
     ///   [`GetOrFetchError::CoolDown`].
     /// - A credential that was revoked while it was being fetched isn't returned, but
     ///   fetched again; so is one that expired before it could be returned. The call
