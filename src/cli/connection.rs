@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use credcache_client::{Address, Builder, Client, Error};
+use credcache_client::{Address, Client, ClientBuilder, Error};
 
 use super::text;
 
@@ -34,7 +34,7 @@ impl ConnectionArgs {
         self.builder().connect_lazy(&self.server)
     }
 
-    fn builder(&self) -> Builder {
+    fn builder(&self) -> ClientBuilder {
         Client::builder()
             .connections(1)
             .connect_timeout(self.timeout)

@@ -114,7 +114,7 @@ impl Failure {
             Self::Call(error @ Error::Malformed(_)) => {
                 format!("{error}; is {server} a credcache server of this version?")
             }
-            Self::Call(error @ Error::LifetimeEnded) => format!("{error}; fetch a fresh one"),
+            Self::Call(error @ Error::Expired) => format!("{error}; fetch a fresh one"),
             Self::Call(error) => error.to_string(),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return None,
             Self::Output(error) => format!("can't write the output: {error}"),
@@ -222,7 +222,7 @@ mod tests {
             (Failure::Silent(String::new()), 69),
             (broke_off(disconnected()), 69),
             (Error::DeadlineExceeded.into(), 70),
-            (Error::LifetimeEnded.into(), 70),
+            (Error::Expired.into(), 70),
             (Error::Malformed("ttl").into(), 70),
             (io::Error::from(io::ErrorKind::StorageFull).into(), 70),
             (io::Error::from(io::ErrorKind::BrokenPipe).into(), 0),

@@ -144,7 +144,7 @@ impl FetchArgs {
         let fetch_timeout = self.fetch_timeout.saturating_add(2 * GRACE);
         let options = FetchOptions::default()
             .timeout(self.connection.timeout.saturating_add(fetch_timeout))
-            .patience(self.connection.timeout)
+            .server_timeout(self.connection.timeout)
             .fetch_timeout(fetch_timeout)
             .on_outage(match self.on_outage {
                 OnOutage::Fetch => ClientOnOutage::Fetch,
@@ -227,7 +227,7 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
             Failure::Usage(error.to_string())
         }
         GetOrFetchError::Fetch(error) => Failure::Command(error.to_string()),
-        GetOrFetchError::Closed { retry_after } => Failure::NotNow(format!(
+        GetOrFetchError::CoolDown { retry_after } => Failure::NotNow(format!(
             "fetching the credential failed a moment ago; try again in {}",
             duration::shown(retry_after)
         )),
@@ -239,7 +239,7 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
         error @ (GetOrFetchError::TimedOut | GetOrFetchError::Revoked) => {
             Failure::NotNow(format!("{error}; try again"))
         }
-        GetOrFetchError::Cache(Error::LifetimeEnded) => Failure::Command(
+        GetOrFetchError::Cache(Error::Expired) => Failure::Command(
             "the command took longer than what it printed lives: nothing is left of it".into(),
         ),
         GetOrFetchError::Cache(error) => error.into(),
@@ -298,11 +298,11 @@ mod tests {
             Failure::Command(_)
         ));
         assert!(matches!(
-            explain(GetOrFetchError::Cache(Error::LifetimeEnded)),
+            explain(GetOrFetchError::Cache(Error::Expired)),
             Failure::Command(_)
         ));
         assert!(matches!(
-            explain(GetOrFetchError::Closed { retry_after }),
+            explain(GetOrFetchError::CoolDown { retry_after }),
             Failure::NotNow(message) if message.ends_with("1s 500ms")
         ));
         for error in [

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use credcache_client::{Answer, Credential, GetOptions, Lease, Lookup, Miss, MissReason};
+use credcache_client::{Credential, GetOptions, Lease, Lookup, LookupResponse, Miss, MissReason};
 use serde_json::json;
 
 use super::{
@@ -67,8 +67,8 @@ impl GetArgs {
             options = options.wait(wait);
         }
         let NameArgs { namespace, key } = self.name;
-        let answer = client.lookup(namespace, key, options).await?;
-        let Answer { lookup, lease, .. } = answer;
+        let response = client.lookup(namespace, key, options).await?;
+        let LookupResponse { lookup, lease, .. } = response;
         let lease = lease.as_ref();
         let code = match lookup {
             Lookup::Hit(credential) => {

@@ -170,6 +170,7 @@ fn describe(event: &Event) -> String {
             Target::KeyPrefix(prefix) => format!("invalidated prefix {prefix:?}"),
             Target::Tag(tag) => format!("invalidated tag {tag:?}"),
             Target::All => "invalidated all".into(),
+            _ => "invalidated unknown".into(),
         },
         Event::Replaced { key, version, .. } => format!("replaced key {key:?} version {version}"),
         Event::Reset { instance_id, .. } => {
@@ -190,6 +191,7 @@ fn json(event: &Event, instance_id: Option<&str>) -> serde_json::Value {
             Target::KeyPrefix(prefix) => json!({ "key_prefix": prefix }),
             Target::Tag(tag) => json!({ "tag": tag }),
             Target::All => json!({ "all": true }),
+            _ => json!({}),
         },
         Event::Replaced { key, version, .. } => json!({ "key": key, "version": version }),
         _ => json!({}),

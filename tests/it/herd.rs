@@ -62,9 +62,11 @@ impl Herd {
                     Ok::<_, FetchError<io::Error>>(Fetched::new(value, lifetime))
                 }
             };
-            // However busy the machine is, the server isn't gone.
-            let patience = Duration::from_secs(20);
-            let options = FetchOptions::default().timeout(patience).patience(patience);
+            // However busy the machine is, the server counts as reachable.
+            let timeout = Duration::from_secs(20);
+            let options = FetchOptions::default()
+                .timeout(timeout)
+                .server_timeout(timeout);
             calls.spawn(async move {
                 let credential = client.get_or_fetch_with("oauth", "billing", options, fetch);
                 credential.await.unwrap().value.expose().to_vec()

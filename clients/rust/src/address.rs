@@ -1,14 +1,20 @@
-//! Where a server listens, as people write it.
+//! The address of a server, as people write it.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 use tonic::transport::Endpoint;
 
-use crate::Error;
-
 /// The address of a server: `host:port`, `http://host:port` or `unix:PATH`.
 ///
 /// An IPv6 host stands in brackets: `[::1]:50051`.
+///
+/// ```
+/// use credcache_client::{Address, AddressError};
+///
+/// let address: Address = "unix:/run/credcache/credcache.sock".parse()?;
+/// assert_eq!("localhost".parse::<Address>(), Err(AddressError::Port));
+/// # Ok::<(), AddressError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address(Kind);
 
@@ -19,12 +25,12 @@ enum Kind {
 }
 
 impl Address {
-    pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, AddressError> {
         let uri = match &self.0 {
             Kind::Tcp { .. } => format!("http://{self}"),
             Kind::Unix { .. } => self.to_string(),
         };
-        Endpoint::from_shared(uri).map_err(|_| AddressError::Host.into())
+        Endpoint::from_shared(uri).map_err(|_| AddressError::Host)
     }
 }
 

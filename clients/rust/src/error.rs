@@ -1,6 +1,6 @@
-//! What a call can fail with, and how a gRPC status becomes that.
+//! The errors of a call, and how a gRPC status becomes one.
 //!
-//! No message holds a key, a value or an attribute: the server's don't, and
+//! No message holds a key, a value or an attribute: the server's messages don't, and
 //! nothing is added here.
 
 use std::{error, time::Duration};
@@ -8,43 +8,61 @@ use std::{error, time::Duration};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
-use crate::AddressError;
+use crate::address::AddressError;
 
 /// Why a call has no answer.
+///
+/// ```no_run
+/// use credcache_client::{Client, Error, Put};
+///
+/// # async fn example(client: Client, put: Put) {
+/// match client.put(put.if_absent()).await {
+///     Ok(stored) => println!("version {}", stored.version),
+///     Err(error) if error.reason() == Some("KEY_LIVE") => println!("it is there already"),
+///     Err(error) if error.is_outage() => println!("the cache is out of order: {error}"),
+///     Err(Error::Refused(refusal)) => {
+///         for violation in &refusal.violations {
+///             println!("{}: {}", violation.field, violation.description);
+///         }
+///     }
+///     Err(error) => println!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The text isn't the address of a server.
     #[error("not a server address: {0}")]
     Address(#[from] AddressError),
-    /// No connection to the server could be made: it knows nothing of the call.
+    /// No connection to the server could be made: the call wasn't executed.
     #[error("the server can't be reached")]
     Unreachable(#[source] Box<dyn error::Error + Send + Sync>),
-    /// The connection broke during the call. Whether the server carried the
-    /// call out isn't known.
+    /// The connection broke during the call. Whether the server executed the call isn't
+    /// known.
     #[error("the connection to the server broke")]
     Disconnected(#[source] Box<dyn error::Error + Send + Sync>),
-    /// The call's timeout passed, here or in the server. Whether the server
-    /// carried the call out isn't known.
+    /// The call's timeout passed, here or in the server. Whether the server executed the
+    /// call isn't known.
     #[error("the call took longer than its timeout")]
     DeadlineExceeded,
-    /// The credential's lifetime ended before `put` could send it, or while it
-    /// was retrying. It wasn't stored.
-    #[error("the credential's lifetime ended before it could be stored")]
-    LifetimeEnded,
-    /// The server refused the call, and didn't carry it out. There are two
-    /// exceptions: `Unavailable` without a reason, which a proxy said in the
-    /// server's place, and [`Refusal::earlier_attempt_lost`].
+    /// The credential expired before `put` could send it, or while `put` was
+    /// retrying. It wasn't stored.
+    #[error("the credential expired before it could be stored")]
+    Expired,
+    /// The server refused the call, and didn't execute it. There are two exceptions:
+    /// `Unavailable` without a reason, which a proxy answered in the server's place, and
+    /// [`Refusal::earlier_attempt_lost`].
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
-    /// The server's answer breaks the contract: versions that don't fit
-    /// together, or something else listens there.
+    /// The server's answer breaks the contract: the versions don't fit together, or
+    /// another program listens there.
     #[error("the server's answer is malformed: {0}")]
     Malformed(&'static str),
 }
 
 impl Error {
-    /// The server's stable reason, such as `KEY_LIVE`, if it named one.
+    /// Returns the server's stable reason, such as `KEY_LIVE`, if it named one.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.reason.as_deref(),
@@ -52,8 +70,8 @@ impl Error {
         }
     }
 
-    /// What became of the attempt, if another one can help: gRPC's UNAVAILABLE,
-    /// which a missing or broken connection counts as.
+    /// The fate of the attempt, if another attempt can help: gRPC's UNAVAILABLE, which
+    /// a missing or broken connection counts as.
     pub(crate) fn unavailable(&self) -> Option<Fate> {
         match self {
             Self::Unreachable(_) => Some(Fate::NotCarriedOut),
@@ -69,28 +87,28 @@ impl Error {
             Self::Refused(_)
             | Self::Address(_)
             | Self::DeadlineExceeded
-            | Self::LifetimeEnded
+            | Self::Expired
             | Self::Malformed(_) => None,
         }
     }
 
-    /// The server was away a moment ago, and isn't asked.
-    pub(crate) fn away() -> Self {
-        Self::Unreachable("it was away a moment ago".into())
+    /// The server was unreachable a moment ago, and isn't asked.
+    pub(crate) fn known_unreachable() -> Self {
+        Self::Unreachable("it was unreachable a moment ago".into())
     }
 
-    /// Whether no server was met that could answer: the next call will fare no
-    /// better.
+    /// Whether no server was met that could answer, so that the next call would fail
+    /// as well.
     pub(crate) fn met_no_server(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Disconnected(_) | Self::DeadlineExceeded => true,
             Self::Refused(refusal) => refusal.code == Code::Unavailable,
-            Self::Address(_) | Self::LifetimeEnded | Self::Malformed(_) => false,
+            Self::Address(_) | Self::Expired | Self::Malformed(_) => false,
         }
     }
 
-    /// Whether the cache is at fault, and not the call: a caller that can do
-    /// without the cache had better do so.
+    /// Returns whether the cache is at fault, and not the call: a caller that can do
+    /// without the cache should do so.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -106,11 +124,11 @@ impl Error {
                     | Code::DataLoss
                     | Code::ResourceExhausted
             ),
-            Self::Address(_) | Self::LifetimeEnded => false,
+            Self::Address(_) | Self::Expired => false,
         }
     }
 
-    /// How long the server asks to be left alone.
+    /// Returns how long the server asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
@@ -144,18 +162,17 @@ pub(crate) enum Fate {
 pub struct Refusal {
     /// The gRPC code.
     pub code: Code,
-    /// The stable reason of `google.rpc.ErrorInfo`: what programs compare.
+    /// The stable reason of `google.rpc.ErrorInfo`, for programs to compare.
     pub reason: Option<String>,
-    /// What people read.
+    /// The message, for people to read.
     pub message: String,
     /// Every field that breaks a rule, with `InvalidArgument`.
     pub violations: Vec<FieldViolation>,
     /// How long to wait before trying again, where waiting helps.
     pub retry_after: Option<Duration>,
-    /// The connection broke during an earlier attempt of the same call. The
-    /// refusal is of the last attempt alone: the earlier one may have been
-    /// carried out. Never set for a call that changes nothing, nor for a Put
-    /// without a lease.
+    /// Whether the connection broke during an earlier attempt of the same call. The
+    /// refusal is of the last attempt alone: the earlier one may have been executed.
+    /// Never set for a call that changes nothing, nor for a Put without a lease.
     pub earlier_attempt_lost: bool,
 }
 

@@ -1,21 +1,31 @@
-//! What an Invalidate revokes, and what it answers.
+//! The request of an Invalidate, and its answer.
 
 use std::{fmt, time::SystemTime};
 
-use crate::proto::{self, invalidate_request::Target as Wire};
+use crate::proto::{self, invalidate_request::Target as WireTarget};
 
 /// Which credentials of a namespace to revoke.
 ///
+/// ```
+/// use credcache_client::Target;
+///
+/// // After a 401 with version 7 of a token: a version that was refreshed meanwhile
+/// // stays.
+/// let target = Target::KeyVersion("billing".into(), 7);
+/// assert_eq!(format!("{target:?}"), "KeyVersion(.., 7)");
+/// ```
+///
 /// `Debug` prints neither key nor prefix nor tag.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// The credential of this key.
     Key(String),
-    /// The credential of this key, but only this version of it: a late caller
-    /// can't wipe what was refreshed meanwhile. Another version stays, and
-    /// counts as zero removed.
+    /// The credential of this key, but only this version: a late caller can't remove
+    /// a version that was refreshed meanwhile. Another version stays, and counts as
+    /// zero removed.
     KeyVersion(String, u64),
-    /// Every credential whose key starts so.
+    /// Every credential whose key starts with this prefix.
     KeyPrefix(String),
     /// Every credential that was put with this tag.
     Tag(String),
@@ -31,14 +41,14 @@ impl Target {
     ) -> proto::InvalidateRequest {
         let mut if_version = None;
         let target = match self {
-            Self::Key(key) => Wire::Key(key),
+            Self::Key(key) => WireTarget::Key(key),
             Self::KeyVersion(key, version) => {
                 if_version = Some(version);
-                Wire::Key(key)
+                WireTarget::Key(key)
             }
-            Self::KeyPrefix(prefix) => Wire::KeyPrefix(prefix),
-            Self::Tag(tag) => Wire::Tag(tag),
-            Self::All => Wire::All(true),
+            Self::KeyPrefix(prefix) => WireTarget::KeyPrefix(prefix),
+            Self::Tag(tag) => WireTarget::Tag(tag),
+            Self::All => WireTarget::All(true),
         };
         proto::InvalidateRequest {
             namespace,
@@ -49,16 +59,28 @@ impl Target {
     }
 }
 
-/// How far an Invalidate reaches.
+/// Options of an Invalidate.
+///
+/// ```no_run
+/// use std::time::SystemTime;
+///
+/// use credcache_client::{Client, InvalidateOptions, Target};
+///
+/// # async fn example(client: Client, leaked_at: SystemTime) -> Result<(), credcache_client::Error> {
+/// let options = InvalidateOptions::default().issued_before(leaked_at);
+/// client.invalidate_with("oauth", Target::All, options).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InvalidateOptions {
     issued_before: Option<SystemTime>,
 }
 
 impl InvalidateOptions {
-    /// Refuse from now on what was issued at or before this, by the server's
-    /// wall clock and at most 5 minutes ahead of it. By default the instant of
-    /// the call.
+    /// From now on the server refuses credentials that were issued at or before this
+    /// instant, which may be at most 5 minutes ahead of the server's wall clock. The
+    /// default is the instant of the call.
     #[must_use]
     pub fn issued_before(mut self, issued_before: SystemTime) -> Self {
         self.issued_before = Some(issued_before);
@@ -78,13 +100,14 @@ impl fmt::Debug for Target {
     }
 }
 
-/// What was revoked.
+/// What an Invalidate removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
     /// How many live credentials were removed.
     pub removed: u64,
-    /// The revision of this invalidation: what was put before has a lower one.
+    /// The revision of this invalidation: credentials that were put before have lower
+    /// versions.
     pub revision: u64,
 }
 
@@ -118,19 +141,19 @@ mod tests {
     #[test]
     fn version_is_sent_with_its_key_alone() {
         for (target, wire, if_version) in [
-            (Target::Key("k".into()), Wire::Key("k".into()), None),
+            (Target::Key("k".into()), WireTarget::Key("k".into()), None),
             (
                 Target::KeyVersion("k".into(), 7),
-                Wire::Key("k".into()),
+                WireTarget::Key("k".into()),
                 Some(7),
             ),
             (
                 Target::KeyPrefix("p".into()),
-                Wire::KeyPrefix("p".into()),
+                WireTarget::KeyPrefix("p".into()),
                 None,
             ),
-            (Target::Tag("t".into()), Wire::Tag("t".into()), None),
-            (Target::All, Wire::All(true), None),
+            (Target::Tag("t".into()), WireTarget::Tag("t".into()), None),
+            (Target::All, WireTarget::All(true), None),
         ] {
             let request = target.into_request("aws".into(), InvalidateOptions::default());
             assert_eq!(request.namespace, "aws");

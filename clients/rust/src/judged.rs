@@ -1,15 +1,22 @@
-//! The one way by which a credential leaves this crate.
+//! The only way by which a credential leaves this crate.
 //!
-//! An answer grows old on its way, and a fetched credential while it is being
-//! stored. Whatever came from a server or an issuer is [`Unjudged`] until the
-//! instant at which it is returned: only [`Unjudged::judge`], which reads the
-//! clock, takes the credential out.
+//! An answer grows old on its way, and a fetched credential while it is being stored.
+//! A credential from a server or an issuer is [`Unjudged`] until the instant at which
+//! it is returned: only [`Unjudged::judge`], which reads the clock, takes it out.
 
-use std::{borrow::Borrow, time::Duration};
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use crate::{
-    Answer, Credential, Error, Lease, Lookup, Miss, MissReason, clock::BootInstant, proto,
+    Error,
+    clock::BootInstant,
+    credential::Credential,
+    lease::Lease,
+    lookup::{Lookup, LookupResponse, Miss, MissReason},
+    proto,
 };
+
+/// A credential that several holders share.
+pub(crate) type SharedCredential = Unjudged<Arc<Credential>>;
 
 /// A credential, owned or shared, that may have ended since it was received.
 #[derive(Clone)]
@@ -26,28 +33,28 @@ impl<C> Unjudged<C> {
 }
 
 impl<C: Borrow<Credential>> Unjudged<C> {
-    /// The credential, if it hasn't ended and at least `least_left` of its
+    /// The credential, if it hasn't ended and at least `min_ttl` of its
     /// lifetime is left; else why not. To be called last, with no await between
     /// this and the return to the caller.
-    pub(crate) fn judge(self, least_left: Duration) -> Result<C, MissReason> {
+    pub(crate) fn judge(self, min_ttl: Duration) -> Result<C, MissReason> {
         let remaining = self.seen().remaining();
         if remaining.is_zero() {
             Err(MissReason::Expired)
-        } else if remaining < least_left {
+        } else if remaining < min_ttl {
             Err(MissReason::TtlTooShort)
         } else {
             Ok(self.0)
         }
     }
 
-    /// Whether it can't be handed out any more.
-    pub(crate) fn is_late(&self, least_left: Duration) -> bool {
+    /// Whether the credential can't be returned any more.
+    pub(crate) fn is_late(&self, min_ttl: Duration) -> bool {
         let remaining = self.seen().remaining();
-        remaining.is_zero() || remaining < least_left
+        remaining.is_zero() || remaining < min_ttl
     }
 
-    /// For the crate's own use: what is kept, stored or compared, and judged
-    /// before it is handed out.
+    /// The credential for the crate's own use: to be cached, stored or compared, and
+    /// judged before it is returned.
     pub(crate) fn inner(&self) -> &C {
         &self.0
     }
@@ -75,7 +82,7 @@ impl Lookup<Unjudged> {
     }
 }
 
-impl Answer<Unjudged> {
+impl LookupResponse<Unjudged> {
     pub(crate) fn parse(
         mut response: proto::GetResponse,
         sent: BootInstant,
@@ -89,15 +96,15 @@ impl Answer<Unjudged> {
 }
 
 impl<C: Borrow<Credential>> Lookup<Unjudged<C>> {
-    /// Whether it is a hit that can't be handed out any more.
-    pub(crate) fn is_late(&self, least_left: Duration) -> bool {
-        matches!(self, Self::Hit(credential) if credential.is_late(least_left))
+    /// Whether this is a hit that can't be returned any more.
+    pub(crate) fn is_late(&self, min_ttl: Duration) -> bool {
+        matches!(self, Self::Hit(credential) if credential.is_late(min_ttl))
     }
 
-    /// What to return: a hit that ended on its way is a miss.
-    pub(crate) fn judge(self, least_left: Duration) -> Lookup<C> {
+    /// The lookup to return: a hit that expired on its way is a miss.
+    pub(crate) fn judge(self, min_ttl: Duration) -> Lookup<C> {
         match self {
-            Self::Hit(credential) => match credential.judge(least_left) {
+            Self::Hit(credential) => match credential.judge(min_ttl) {
                 Ok(credential) => Lookup::Hit(credential),
                 Err(reason) => Lookup::Miss(Miss {
                     reason,
@@ -109,11 +116,11 @@ impl<C: Borrow<Credential>> Lookup<Unjudged<C>> {
     }
 }
 
-impl<C: Borrow<Credential>> Answer<Unjudged<C>> {
-    /// What to return. A lease that came with it stays.
-    pub(crate) fn judge(self, least_left: Duration) -> Answer<C> {
-        Answer {
-            lookup: self.lookup.judge(least_left),
+impl<C: Borrow<Credential>> LookupResponse<Unjudged<C>> {
+    /// The response to return. A lease that came with the credential stays.
+    pub(crate) fn judge(self, min_ttl: Duration) -> LookupResponse<C> {
+        LookupResponse {
+            lookup: self.lookup.judge(min_ttl),
             lease: self.lease,
         }
     }

@@ -1,51 +1,42 @@
-//! The right to fetch a key's credential for everybody, and what comes with it.
+//! A lease: the right to fetch a key's credential for the whole mesh.
 
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Credential, Error, Lookup, proto, wire};
+use crate::{Error, proto, wire};
 
-/// What a Get answers to one who asks for the lease too.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Answer<C = Credential> {
-    /// The credential, or why there is none.
-    pub lookup: Lookup<C>,
-    /// Set if the caller holds the key's lease from now on. Beside a hit it
-    /// means that the credential is good, but due to be fetched anew.
-    pub lease: Option<Lease>,
-}
-
-impl<C> Answer<C> {
-    pub(crate) fn map<D>(self, wrap: impl FnOnce(C) -> D) -> Answer<D> {
-        Answer {
-            lookup: self.lookup.map(wrap),
-            lease: self.lease,
-        }
-    }
-}
-
-/// The right, and the duty, to fetch a key's credential for everybody: while it
-/// is held, nobody else is told to.
+/// The right, and the duty, to fetch a key's credential for the whole mesh. While a
+/// caller holds the lease, the server grants it to no other.
 ///
-/// It is used up by a [`Put`](crate::Put) or given back by
-/// [`abandon_lease`](crate::Client::abandon_lease), and
-/// [`extend_lease`](crate::Client::extend_lease) makes it last while the fetch
-/// takes longer. One that is merely dropped runs out, and keeps those who wait
-/// for it waiting until then.
+/// A [`Put`](crate::Put) fills the lease,
+/// [`abandon_lease`](crate::Client::abandon_lease) gives it back, and
+/// [`extend_lease`](crate::Client::extend_lease) makes it last while the fetch takes
+/// longer. A lease that is merely dropped runs out, and the callers who wait for the
+/// credential wait until then. [`Client::lookup`](crate::Client::lookup) has an
+/// example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// What proves it.
+    /// The proof of the lease.
     pub token: LeaseToken,
-    /// After this long it is somebody else's turn.
+    /// How long the lease lasts. After that, another caller may be granted it.
     pub ttl: Duration,
 }
 
 impl Lease {
-    /// A lease that was granted to somebody else, such as the script that this
+    /// Makes a lease that was granted to another process, such as the script that this
     /// process works for. `ttl` is for the caller's own use.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use credcache_client::{Lease, LeaseToken};
+    ///
+    /// let token = LeaseToken::new(vec![7; 16]);
+    /// let lease = Lease::new(token, Duration::from_secs(3));
+    /// assert_eq!(lease.token.expose(), [7; 16]);
+    /// ```
     pub fn new(token: LeaseToken, ttl: Duration) -> Self {
         Self { token, ttl }
     }
@@ -61,18 +52,18 @@ impl Lease {
     }
 }
 
-/// A lease's token. Whoever has it can fill the key, so `Debug` prints a
-/// placeholder.
+/// The token of a lease. A process that knows the token can fill the key, so `Debug`
+/// prints a placeholder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LeaseToken(Bytes);
 
 impl LeaseToken {
-    /// The token of a lease, as [`expose`](Self::expose) showed it.
+    /// Makes a token of the bytes that [`expose`](Self::expose) returned.
     pub fn new(token: impl Into<Bytes>) -> Self {
         Self(token.into())
     }
 
-    /// The token itself.
+    /// Returns the bytes of the token.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -91,15 +82,15 @@ impl fmt::Debug for LeaseToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::BootInstant, judged::Unjudged};
+    use crate::{LookupResponse, clock::BootInstant, judged::Unjudged};
     use proto::get_response::Outcome;
 
-    fn answer(lease: Option<proto::Lease>) -> Result<Answer<Unjudged>, Error> {
+    fn answer(lease: Option<proto::Lease>) -> Result<LookupResponse<Unjudged>, Error> {
         let response = proto::GetResponse {
             outcome: Some(Outcome::Miss(proto::Miss::default())),
             lease,
         };
-        Answer::parse(response, BootInstant::now())
+        LookupResponse::parse(response, BootInstant::now())
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Client for credcache, the cache for the short-lived credentials of a service
-//! mesh: one service asks the identity provider, the rest read the answer.
+//! Client for credcache, the cache for the short-lived credentials of a service mesh:
+//! one service asks the identity provider, and the others read the answer from memory.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -14,18 +14,18 @@
 //! client.put(Put::new("oauth", "billing", token, fifteen_minutes).tag("prod")).await?;
 //!
 //! match client.get("oauth", "billing").await? {
-//!     Lookup::Hit(credential) => println!("good for {:?}", credential.remaining()),
-//!     Lookup::Miss(miss) => println!("none: {:?}", miss.reason),
+//!     Lookup::Hit(credential) => println!("valid for {:?}", credential.remaining()),
+//!     Lookup::Miss(miss) => println!("miss: {:?}", miss.reason),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `examples/quickstart.rs` is the same against a server that runs.
+//! `examples/quickstart.rs` does the same against a running server.
 //!
-//! Most services need one call, which leaves all of this to the crate: one
-//! caller of the whole mesh fetches, the others wait for what it brings, and the
-//! next credential is fetched before this one ends.
+//! Most services need a single call, which does all of this: one caller in the whole
+//! mesh fetches, the others wait for its credential, and the next credential is fetched
+//! before this one expires.
 //!
 //! ```no_run
 //! # use std::{io, time::Duration};
@@ -38,84 +38,86 @@
 //!
 //! let credential = client.get_or_fetch("oauth", "billing", issue).await?;
 //!
-//! // The same without a call for each hit: what is kept in the process is given
-//! // up as soon as the server revokes it, or falls silent.
+//! // The same with a client-side cache: a hit costs no call. A cached credential is no
+//! // longer used once the server revokes it, or falls silent.
 //! let near = NearCache::builder(client).namespace("oauth").build();
 //! let credential = near.get_or_fetch("oauth", "billing", issue).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Client::get_or_fetch`] says who fetches, who waits, and what an outage of
-//! the cache comes to: none of its callers'. [`NearCache`] says what may be used
-//! without asking. [`Client::lookup`], [`Client::abandon_lease`] and
-//! [`Client::watch`] are what both are made of. `examples/get_or_fetch.rs` shows
-//! them at work.
+//! - [`Client`] makes the calls. [`Client::get_or_fetch`] says who fetches, who waits, and
+//!   what an outage of the cache means for its callers.
+//! - [`NearCache`] is the client-side cache, and says when a cached credential may be used.
+//! - [`Client::lookup`], [`Client::extend_lease`], [`Client::abandon_lease`] and
+//!   [`Client::watch`] are the parts that both are made of.
+//! - [`Error`] and [`GetOrFetchError`] are the errors. The README has a table of what is
+//!   retried.
 //!
-//! What holds for every call:
-//! - A miss is a value; an [`Error`] means that there is no answer.
-//! - A credential is live at the instant at which it is returned, however long
-//!   its answer, or the Put of what was fetched, was under way. What ended
-//!   meanwhile is asked for or fetched again, a few times at most; in the end it
-//!   is a miss, or an error that says so.
-//! - A lifetime is never lengthened: [`Credential::remaining`] counts from
-//!   before the request was sent, on a clock that goes on during suspend, and
-//!   every attempt of a Put asks for what is left. As soon as the server has
-//!   answered once, its clock is known, and a relative lifetime is sent as an
-//!   end: it doesn't grow on the way. [`Lifetime::Ttl`] says what is left to say.
-//! - A call ends at its timeout, which the server is told. Until then, and only
-//!   while the server is unavailable or can't be reached, it is retried, with
-//!   exponential pauses and full jitter. A Put without a lease, and a batch of them, is
-//!   retried only if the server certainly hasn't carried it out; the other calls also
-//!   after a connection broke.
+//! These rules hold for every call:
+//!
+//! - A miss is a value. An [`Error`] means that there is no answer.
+//! - A credential is live at the instant at which it is returned, however long its answer,
+//!   or the Put of a fetched credential, was under way. A credential that expired meanwhile
+//!   is requested or fetched again, a few times at most; in the end the result is a miss, or
+//!   an error that says so.
+//! - A lifetime is never lengthened. [`Credential::remaining`] counts from before the request
+//!   was sent, on a clock that keeps counting during suspend, and every attempt of a Put asks
+//!   for what is left. Once the server has answered, its clock is known, and a relative
+//!   lifetime is sent as an end, which doesn't grow on the way: see [`Lifetime::Ttl`].
+//! - A call ends at its timeout, which is sent to the server. Until then, and only while the
+//!   server is unavailable or can't be reached, the call is retried, with exponential backoff
+//!   and full jitter. A Put without a lease, and a batch of Puts, is retried only if the
+//!   server certainly hasn't executed it; the other calls also after a broken connection.
 //! - A value is a [`Secret`]: not printed, not serialized, zeroed when dropped.
 //!
-//! The feature `testing` adds the module `testing`: credentials made by hand, and
-//! a server in the test's own process.
+//! # Features
+//!
+//! - `testing` (off by default) adds the module `testing`: a server in the test's own process,
+//!   and credentials made by hand.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
-mod batch;
-mod builder;
 mod client;
 mod clock;
-mod connections;
-mod environment;
+mod credential;
 mod error;
 mod fetch;
-mod health;
 mod invalidate;
 mod judged;
 mod lease;
 mod lookup;
 mod metrics;
+mod name;
 mod near;
 pub mod proto;
 mod put;
 mod retry;
 mod secret;
 mod server_clock;
-mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod watch;
 mod wire;
 
 pub use address::{Address, AddressError};
-pub use builder::Builder;
-pub use client::Client;
+pub use client::{
+    Client,
+    builder::ClientBuilder,
+    health::Health,
+    stats::{LeaseStats, MissCounts, ServerInfo, Stats, TierStats},
+};
+pub use credential::Credential;
 pub use error::{Error, FieldViolation, Refusal};
 pub use fetch::{FetchError, FetchFailure, FetchOptions, Fetched, GetOrFetchError, OnOutage};
-pub use health::Health;
 pub use invalidate::{InvalidateOptions, Invalidated, Target};
-pub use lease::{Answer, Lease, LeaseToken};
-pub use lookup::{Credential, GetOptions, Lookup, Miss, MissReason};
-pub use metrics::{Measured, Metrics};
-pub use near::{NearBuilder, NearCache, NearStats};
+pub use lease::{Lease, LeaseToken};
+pub use lookup::{GetOptions, Lookup, LookupResponse, Miss, MissReason};
+pub use metrics::{MetricEvent, Metrics};
+pub use near::{NearCache, NearCacheBuilder, NearCacheStats};
 pub use put::{Lifetime, Put, Stored};
 pub use secret::Secret;
-pub use stats::{Leases, Misses, ServerInfo, Stats, Tier};
 pub use tonic::Code;
 pub use watch::{Event, Watch};
 

@@ -1,17 +1,24 @@
-//! What a Get asks and what it answers.
-//!
-//! Guarantees that a credential's lifetime isn't lengthened on the way: it is
-//! counted from before the request was sent.
+//! The options of a Get, and its answer.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
-use crate::{Error, Secret, Stored, clock::BootInstant, proto, wire};
+use crate::{Error, credential::Credential, lease::Lease, proto, wire};
 
-/// What is good enough for a Get, and what to do if there is nothing.
+/// Conditions of a Get, and what it does on a miss.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use credcache_client::{Client, GetOptions};
+///
+/// # async fn example(client: Client) -> Result<(), credcache_client::Error> {
+/// let options = GetOptions::default()
+///     .min_ttl(Duration::from_secs(60))
+///     .wait(Duration::from_secs(2));
+/// let lookup = client.get_with("oauth", "billing", options).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GetOptions {
     pub(crate) min_ttl: Option<Duration>,
@@ -21,33 +28,32 @@ pub struct GetOptions {
 }
 
 impl GetOptions {
-    /// The least lifetime that must be left; a credential with less is a miss.
+    /// The least lifetime that must be left. A credential with less is a miss.
     #[must_use]
     pub fn min_ttl(mut self, min_ttl: Duration) -> Self {
         self.min_ttl = Some(min_ttl);
         self
     }
 
-    /// Whether to ask for the key's lease, on a miss or on a hit that is due to
-    /// be fetched anew. Counts in [`Client::lookup`](crate::Client::lookup)
-    /// alone: the other calls have nobody to give a lease to.
+    /// Whether to acquire the key's lease, on a miss or on a hit that is due for
+    /// refresh. Only [`Client::lookup`](crate::Client::lookup) regards this option:
+    /// the other calls can't return a lease.
     #[must_use]
     pub fn acquire_lease(mut self, acquire_lease: bool) -> Self {
         self.acquire_lease = acquire_lease;
         self
     }
 
-    /// How long to wait for somebody else's fetch instead of missing at once.
-    /// The server counts 5 minutes at most. It comes on top of the client's
-    /// timeout.
+    /// How long to wait for another caller's fetch instead of missing at once, at
+    /// most 5 minutes. The wait comes on top of the client's timeout.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self
     }
 
-    /// How long the lease that is asked for is to last, 1 second to 5 minutes;
-    /// the server's `leases.ttl` unless set. One who extends it does best with 3
+    /// How long the acquired lease lasts, from 1 second to 5 minutes. The default is
+    /// the server's `leases.ttl`. A caller that extends its lease should ask for 3
     /// seconds: see [`Client::extend_lease`](crate::Client::extend_lease).
     #[must_use]
     pub fn lease_ttl(mut self, lease_ttl: Duration) -> Self {
@@ -61,12 +67,12 @@ impl GetOptions {
 pub enum Lookup<C = Credential> {
     /// The key's live credential.
     Hit(C),
-    /// There is none, or none that is good enough.
+    /// There is no credential that meets the conditions.
     Miss(Miss),
 }
 
 impl<C> Lookup<C> {
-    /// The credential of a hit.
+    /// Returns the credential of a hit.
     pub fn hit(self) -> Option<C> {
         match self {
             Self::Hit(credential) => Some(credential),
@@ -82,111 +88,24 @@ impl<C> Lookup<C> {
     }
 }
 
-/// A credential that was live when it was returned.
-///
-/// `Debug` doesn't print the value, and of the attributes and tags only how many.
-#[derive(Clone)]
+/// The answer to [`Client::lookup`](crate::Client::lookup): the credential, or why
+/// there is none, and the key's lease if it was acquired.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Credential {
-    /// The secret itself.
-    pub value: Secret,
-    /// When it ends, by the server's wall clock. Use
-    /// [`remaining`](Self::remaining) where this machine's clock may be off.
-    pub expires_at: SystemTime,
-    /// When somebody should fetch the next one, by the server's wall clock.
-    pub refresh_at: SystemTime,
-    /// The revision of the Put that stored it; comparable only under one
-    /// instance of the server. 0 if it was fetched here and not stored.
-    pub version: u64,
-    /// The tier that holds it; empty if it was fetched here and not stored.
-    pub tier: String,
-    /// What the Put attached.
-    pub attributes: BTreeMap<String, String>,
-    /// The tags of the Put, each once, in the order of their bytes. Whoever changes a
-    /// credential and puts it again has to put its tags again.
-    pub tags: Vec<String>,
-    // No later than the server's own deadline: `sent` plus the answered ttl,
-    // where `sent` is before the instant that ttl was measured at.
-    pub(crate) deadline: BootInstant,
+pub struct LookupResponse<C = Credential> {
+    /// The credential, or why there is none.
+    pub lookup: Lookup<C>,
+    /// The key's lease, if the caller holds it from now on. Beside a hit the lease
+    /// means that the credential is good, but due for refresh.
+    pub lease: Option<Lease>,
 }
 
-impl Credential {
-    /// How much lifetime is left now; zero once it has ended.
-    ///
-    /// Independent of either machine's wall clock, and never more than the
-    /// server would say: the time the network took counts as passed.
-    pub fn remaining(&self) -> Duration {
-        self.deadline.since(BootInstant::now())
-    }
-
-    /// One that ends at `deadline`, with nothing more than a value.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn until(value: Secret, deadline: BootInstant) -> Self {
-        // Read in this order: what passes in between shortens the lifetime.
-        let boot = BootInstant::now();
-        let wall = crate::clock::wall_now();
-        let expires_at = wall.checked_add(deadline.since(boot)).unwrap_or(wall);
-        Self {
-            value,
-            expires_at,
-            refresh_at: expires_at,
-            version: 0,
-            tier: String::new(),
-            attributes: BTreeMap::new(),
-            tags: Vec::new(),
-            deadline,
+impl<C> LookupResponse<C> {
+    pub(crate) fn map<D>(self, wrap: impl FnOnce(C) -> D) -> LookupResponse<D> {
+        LookupResponse {
+            lookup: self.lookup.map(wrap),
+            lease: self.lease,
         }
-    }
-
-    /// From when on somebody should fetch the next one, whatever this machine's
-    /// wall clock says.
-    pub(crate) fn due(&self) -> BootInstant {
-        let ahead = self.expires_at.duration_since(self.refresh_at);
-        self.deadline.before(ahead.unwrap_or_default())
-    }
-
-    /// Takes over what the server said when it was stored. If it was cut to its
-    /// tier, less remains of it.
-    pub(crate) fn was_stored(&mut self, stored: Stored, stated_end: Option<SystemTime>) {
-        let cut = stated_end.and_then(|end| end.duration_since(stored.expires_at).ok());
-        self.deadline = self.deadline.before(cut.unwrap_or_default());
-        let ahead = self.expires_at.duration_since(self.refresh_at);
-        let refresh_at = stored.expires_at.checked_sub(ahead.unwrap_or_default());
-        self.refresh_at = refresh_at.unwrap_or(stored.expires_at);
-        self.expires_at = stored.expires_at;
-        self.version = stored.version;
-        self.tier = stored.tier;
-    }
-
-    pub(crate) fn parse(credential: proto::Credential, sent: BootInstant) -> Result<Self, Error> {
-        let ttl = wire::parse_span(credential.ttl, "ttl")?;
-        if ttl.is_zero() {
-            return Err(Error::Malformed("ttl is zero"));
-        }
-        Ok(Self {
-            value: Secret::received(credential.value),
-            expires_at: wire::parse_time(credential.expires_at, "expires_at")?,
-            refresh_at: wire::parse_time(credential.refresh_at, "refresh_at")?,
-            version: credential.version,
-            tier: credential.tier,
-            attributes: credential.attributes.into_iter().collect(),
-            tags: credential.tags,
-            deadline: sent.after(ttl),
-        })
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential")
-            .field("value", &self.value)
-            .field("expires_at", &self.expires_at)
-            .field("refresh_at", &self.refresh_at)
-            .field("version", &self.version)
-            .field("tier", &self.tier)
-            .field("attributes", &self.attributes.len())
-            .field("tags", &self.tags.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -196,8 +115,8 @@ impl fmt::Debug for Credential {
 pub struct Miss {
     /// The reason, as far as the server remembers it.
     pub reason: MissReason,
-    /// When to ask again: if somebody is fetching it, and while nobody may
-    /// because the issuer is failing.
+    /// When to ask again. Set while another caller is fetching, and during a
+    /// cool-down.
     pub retry_after: Option<Duration>,
 }
 
@@ -217,18 +136,18 @@ impl Miss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissReason {
-    /// Nothing is stored, or why it went is no longer remembered.
+    /// Nothing is stored, or the reason is no longer remembered.
     NotFound,
-    /// Its lifetime has ended.
+    /// The credential has expired.
     Expired,
-    /// It was invalidated.
+    /// The credential was invalidated.
     Revoked,
-    /// It is live, but for less than was asked.
+    /// The credential is live, but for less than was asked.
     TtlTooShort,
-    /// Somebody is fetching it right now.
+    /// Another caller is fetching.
     Pending,
-    /// It is live, but the answer to a batch had no room for it. The batches of
-    /// this crate ask for it again, so they don't answer it.
+    /// The credential is live, but the response to a batch had no room for it. The
+    /// batches of this crate ask for it again, so they don't return this reason.
     NoRoom,
     /// A reason that this version of the crate doesn't know.
     Other,
@@ -253,6 +172,7 @@ mod tests {
     use proto::get_response::Outcome;
 
     use super::*;
+    use crate::clock::BootInstant;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

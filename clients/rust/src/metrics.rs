@@ -1,23 +1,23 @@
-//! What a client tells of its work, for whatever counts it.
+//! The events that a client reports, for programs that count them.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::MissReason;
+use crate::lookup::MissReason;
 
-/// Is told what a client and its near caches do, one call for each of it: see
-/// [`Builder::metrics`](crate::Builder::metrics).
+/// Receives the events of a client and its near caches, one call for each event: see
+/// [`ClientBuilder::metrics`](crate::ClientBuilder::metrics).
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
 ///
-/// use credcache_client::{Client, Measured, Metrics};
+/// use credcache_client::{Client, MetricEvent, Metrics};
 ///
 /// #[derive(Default)]
 /// struct Hits(AtomicU64);
 ///
 /// impl Metrics for Hits {
-///     fn record(&self, measured: Measured) {
-///         if matches!(measured, Measured::Hit | Measured::NearHit) {
+///     fn record(&self, event: MetricEvent) {
+///         if matches!(event, MetricEvent::Hit | MetricEvent::NearHit) {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }
@@ -27,44 +27,45 @@ use crate::MissReason;
 /// let builder = Client::builder().metrics(hits.clone());
 /// ```
 pub trait Metrics: Send + Sync + 'static {
-    /// Called from within the call that it is about, so it must be quick, and
-    /// must not wait.
-    fn record(&self, measured: Measured);
+    /// Records one event. It is called from within the call that the event is about,
+    /// so it must be quick and must not block.
+    fn record(&self, event: MetricEvent);
 }
 
-/// Something that a client did.
+/// An event of a client or a near cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Measured {
+pub enum MetricEvent {
     /// The server answered a Get with a credential.
     Hit,
     /// The server answered a Get without one.
     Miss(MissReason),
     /// A near cache had a credential.
     NearHit,
-    /// A credential was handed out that this process had fetched while the
-    /// server was away.
-    KeptHit,
+    /// A credential was returned that this process had fetched while the server was
+    /// unreachable.
+    OutageCacheHit,
     /// A fetch brought a credential.
     Fetched {
-        /// How long that took.
+        /// How long the fetch took.
         took: Duration,
     },
-    /// A fetch failed, took too long, or brought what had ended already.
+    /// A fetch failed, took too long, or brought an expired credential.
     FetchFailed {
-        /// How long that took.
+        /// How long the fetch took.
         took: Duration,
     },
-    /// What was fetched wasn't stored: refused by the server, or the server was
-    /// away.
+    /// A fetched credential wasn't stored: the server refused it, or was
+    /// unreachable.
     NotStored,
-    /// The server was found to be away: calls of `get_or_fetch` go on without it.
-    Away,
+    /// The server was found to be unreachable: calls of `get_or_fetch` go on without
+    /// it.
+    CircuitOpened,
     /// The server is back.
-    Back,
+    CircuitClosed,
 }
 
-/// Where to tell it, if anywhere.
+/// The receiver of a client's events, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder(Option<Arc<dyn Metrics>>);
 
@@ -74,9 +75,9 @@ impl Recorder {
     }
 
     #[inline]
-    pub(crate) fn record(&self, measured: Measured) {
+    pub(crate) fn record(&self, event: MetricEvent) {
         if let Some(metrics) = &self.0 {
-            metrics.record(measured);
+            metrics.record(event);
         }
     }
 }

@@ -1,6 +1,4 @@
-//! What a Put stores, and what it answers.
-
-pub(crate) mod sending;
+//! The request of a Put, and its answer.
 
 use std::{
     collections::BTreeMap,
@@ -8,12 +6,31 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Lease, LeaseToken, Secret, clock::BootInstant, proto, wire};
+use crate::{
+    Error, Secret,
+    clock::BootInstant,
+    lease::{Lease, LeaseToken},
+    proto, wire,
+};
 
 /// A credential to store, under a key of a namespace.
 ///
-/// `Debug` prints neither key nor value, and of tags and attributes only how
-/// many.
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use credcache_client::{Lifetime, Put, Secret};
+///
+/// let lifetime = Lifetime::Ttl(Duration::from_secs(900));
+/// let put = Put::new("oauth", "billing", Secret::new("a token"), lifetime)
+///     .issued_at(SystemTime::now())
+///     .tag("prod")
+///     .attribute("region", "eu-west-1")
+///     .if_absent();
+/// assert!(!format!("{put:?}").contains("a token"));
+/// ```
+///
+/// `Debug` prints neither key nor value, and of tags and attributes only how many
+/// there are.
 #[derive(Clone)]
 pub struct Put {
     namespace: String,
@@ -28,30 +45,29 @@ pub struct Put {
     lease: Option<LeaseToken>,
     precondition: Option<Precondition>,
     single_use: bool,
-    /// Of a relative lifetime that began before the Put was made.
+    /// The end of a relative lifetime that began before the Put was made.
     deadline: Option<BootInstant>,
 }
 
 /// How long a credential lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Relative to the call of `put`. The client knows the server's wall clock
-    /// from what the server answered within the last minute (a hit, or an
-    /// earlier Put), and states the end by that clock: however long the Put is
-    /// under way, the lifetime doesn't grow.
+    /// Relative to the call of `put`. The client knows the server's wall clock from
+    /// the server's answers within the last minute (a hit, or an earlier Put), and
+    /// states the end by that clock: however long the Put is under way, the lifetime
+    /// doesn't grow.
     ///
-    /// Two gaps are left. A client that has had no such answer sends what is
-    /// left of the lifetime, which the server counts from the instant at which
-    /// it reads the request: the time of that attempt's way comes on top, and is
-    /// no longer than the client's timeout unless the network holds the request
-    /// back beyond that. If the answer shows that it may have been more than 100
-    /// milliseconds, the Put is put right at once, under a new version. And a
-    /// server whose clock is set back within that minute keeps the credential
-    /// for longer by as much. [`ExpiresAt`](Self::ExpiresAt) has the second gap
-    /// alone.
+    /// There are two exceptions. A client that has had no such answer sends the
+    /// remaining lifetime, which the server counts from the instant at which it reads
+    /// the request. The time that the request took comes on top: at most the client's
+    /// timeout, unless the network delays the request beyond that. If the answer shows
+    /// that this time may have been more than 100 milliseconds, the client corrects
+    /// the Put at once, under a new version. And a server whose clock is set back
+    /// within that minute keeps the credential for longer by as much.
+    /// [`ExpiresAt`](Self::ExpiresAt) has the second exception alone.
     Ttl(Duration),
-    /// Absolute, against the server's wall clock: the better choice whenever
-    /// the issuer states it.
+    /// Absolute, by the server's wall clock: the better choice whenever the issuer
+    /// states the end.
     ExpiresAt(SystemTime),
 }
 
@@ -62,7 +78,7 @@ enum Precondition {
 }
 
 impl Put {
-    /// A credential with no more than it needs.
+    /// Makes a Put with no more than it needs.
     pub fn new(
         namespace: impl Into<String>,
         key: impl Into<String>,
@@ -86,30 +102,30 @@ impl Put {
         }
     }
 
-    /// When the issuer issued it, so that the server can refuse it if it was
-    /// revoked since.
+    /// When the issuer issued the credential, so that the server can refuse it if it
+    /// was revoked since.
     #[must_use]
     pub fn issued_at(mut self, issued_at: SystemTime) -> Self {
         self.issued_at = Some(issued_at);
         self
     }
 
-    /// How long before its end it should be fetched anew. By default the server
-    /// decides, by the lifetime.
+    /// How long before its end the credential is due for refresh. By default the
+    /// server decides by the lifetime.
     #[must_use]
     pub fn refresh_before(mut self, refresh_before: Duration) -> Self {
         self.refresh_before = Some(refresh_before);
         self
     }
 
-    /// Adds a tag, by which it can be invalidated.
+    /// Adds a tag, by which the credential can be invalidated.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// Adds a pair of text that is kept beside the value.
+    /// Adds an attribute: a pair of strings stored beside the value.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.insert(name.into(), value.into());
@@ -123,42 +139,43 @@ impl Put {
         self
     }
 
-    /// The lease under which it was fetched. Stored only while that is the key's
-    /// current one, else `Aborted` with the reason `LEASE_LOST`, and only if
-    /// nothing that matches it was revoked since the lease was granted, else
-    /// `Aborted` with the reason `REVOKED`: don't use what was fetched.
+    /// The lease under which the credential was fetched. The server stores the
+    /// credential only while the lease is the key's current one; otherwise it refuses
+    /// with `Aborted` and the reason `LEASE_LOST`. If something that matches the
+    /// credential was revoked since the lease was granted, the server refuses with
+    /// `Aborted` and the reason `REVOKED`: don't use the credential then.
     #[must_use]
     pub fn lease(mut self, lease: &Lease) -> Self {
         self.lease = Some(lease.token.clone());
         self
     }
 
-    /// Store only if the key isn't live, else `AlreadyExists`. Takes the place
-    /// of [`if_version`](Self::if_version).
+    /// Stores only if the key isn't live; otherwise the server refuses with
+    /// `AlreadyExists`. Replaces [`if_version`](Self::if_version).
     #[must_use]
     pub fn if_absent(mut self) -> Self {
         self.precondition = Some(Precondition::Absent);
         self
     }
 
-    /// Store only in place of this live version, else `Aborted`. Takes the
-    /// place of [`if_absent`](Self::if_absent).
+    /// Stores only in place of this live version; otherwise the server refuses with
+    /// `Aborted`. Replaces [`if_absent`](Self::if_absent).
     #[must_use]
     pub fn if_version(mut self, version: u64) -> Self {
         self.precondition = Some(Precondition::Version(version));
         self
     }
 
-    /// Marks a credential that may be used once only. The server refuses it:
-    /// such a credential must never be cached.
+    /// Marks a credential that may be used only once. The server refuses such a
+    /// credential, because it must never be cached.
     #[must_use]
     pub fn single_use(mut self) -> Self {
         self.single_use = true;
         self
     }
 
-    /// The same under another name; a relative lifetime ends at `deadline`.
-    pub(crate) fn with_place(mut self, namespace: &str, key: &str, deadline: BootInstant) -> Self {
+    /// The same Put under another name; a relative lifetime ends at `deadline`.
+    pub(crate) fn with_name(mut self, namespace: &str, key: &str, deadline: BootInstant) -> Self {
         namespace.clone_into(&mut self.namespace);
         key.clone_into(&mut self.key);
         self.deadline = Some(deadline);
@@ -166,14 +183,14 @@ impl Put {
     }
 
     pub(crate) fn into_request(self) -> proto::PutRequest {
-        use proto::put_request::{Lifetime as Wire, Precondition as Condition};
+        use proto::put_request::{Lifetime as WireLifetime, Precondition as Condition};
         proto::PutRequest {
             namespace: self.namespace,
             key: self.key,
             value: self.value.into_bytes(),
             lifetime: Some(match self.lifetime {
-                Lifetime::Ttl(ttl) => Wire::Ttl(wire::span(ttl)),
-                Lifetime::ExpiresAt(at) => Wire::ExpiresAt(at.into()),
+                Lifetime::Ttl(ttl) => WireLifetime::Ttl(wire::span(ttl)),
+                Lifetime::ExpiresAt(at) => WireLifetime::ExpiresAt(at.into()),
             }),
             issued_at: self.issued_at.map(Into::into),
             refresh_before: self.refresh_before.map(wire::span),
@@ -189,7 +206,7 @@ impl Put {
         }
     }
 
-    /// The tags as the server keeps them.
+    /// The tags as the server stores them: each once, in the order of their bytes.
     pub(crate) fn tags_each_once(&self) -> Vec<String> {
         let mut tags = self.tags.clone();
         tags.sort_unstable();
@@ -198,7 +215,7 @@ impl Put {
     }
 
     /// When a relative lifetime ends, for a Put that was called at `called`.
-    pub(crate) fn ends(&self, called: BootInstant) -> Option<BootInstant> {
+    pub(crate) fn lifetime_end(&self, called: BootInstant) -> Option<BootInstant> {
         match self.lifetime {
             Lifetime::Ttl(ttl) => Some(self.deadline.unwrap_or_else(|| called.after(ttl))),
             Lifetime::ExpiresAt(_) => None,
@@ -230,9 +247,9 @@ impl fmt::Debug for Put {
 pub struct Stored {
     /// The credential's version: the revision of this Put.
     pub version: u64,
-    /// The tier it went to.
+    /// The tier that holds the credential.
     pub tier: String,
-    /// When it ends. Earlier than asked for if the tier is shorter.
+    /// When the credential expires: earlier than asked for if the tier is shorter.
     pub expires_at: SystemTime,
 }
 
@@ -248,7 +265,7 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use proto::put_request::{Lifetime as Wire, Precondition as Condition};
+    use proto::put_request::{Lifetime as WireLifetime, Precondition as Condition};
 
     use super::*;
 
@@ -289,7 +306,7 @@ mod tests {
             ("aws", "role/reader")
         );
         assert_eq!(&request.value[..], b"token");
-        assert!(request.lifetime == Some(Wire::Ttl(wire::span(HOUR))));
+        assert!(request.lifetime == Some(WireLifetime::Ttl(wire::span(HOUR))));
         assert_eq!(request.issued_at, Some(at.into()));
         assert_eq!(request.refresh_before, Some(wire::span(HOUR / 2)));
         assert_eq!(request.tags, ["team-a", "prod"]);

@@ -1,8 +1,8 @@
-//! When a call is tried again, and when it ends.
+//! When a call is retried, and when it ends.
 //!
-//! Only what an unavailable server leaves undone is tried again, a bounded
-//! number of times and never past the call's deadline, after a pause with full
-//! jitter: a fleet whose server restarts must not come back all at once.
+//! A call is retried only while the server is unavailable, a bounded number of times,
+//! and never past its deadline. The backoff is exponential with full jitter, so that a
+//! fleet whose server restarts doesn't come back all at once.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{Error, error::Fate};
 
-/// How often, and after what pauses.
+/// How often a call is attempted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry {
-    /// Tries in all; at least 1.
+    /// Attempts in all; at least 1.
     pub(crate) attempts: u32,
 }
 
-/// How often the server may carry one call out.
+/// How often the server may execute one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// As often as it takes: it changes nothing.
+    /// Any number of times: the call changes nothing.
     Read,
-    /// Once or more: twice comes to the same.
+    /// Once or more: a second time has the same effect.
     AtLeastOnce,
-    /// Once or not at all: what others did meanwhile must not be undone.
+    /// Once or not at all: a second time could undo what others did meanwhile.
     AtMostOnce,
 }
 
@@ -38,23 +38,26 @@ impl Delivery {
     }
 }
 
+/// The longest timeout of a call: within the range of grpc-timeout and of the
+/// runtime's timers.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Retry {
-    /// At most one more try: for a caller who has something better to do than to
-    /// wait for the server.
+    /// One retry at most: for a caller who can do without the server.
     pub(crate) fn once_more(self) -> Self {
         Self {
             attempts: self.attempts.min(2),
         }
     }
 
-    /// Tries until an answer, an error after which `delivery` allows no other
-    /// attempt, or the end of `timeout`. An attempt is told what is left of that.
+    /// Makes attempts until an answer, an error after which `delivery` allows no other
+    /// attempt, or the end of `timeout`. Each attempt gets the time that is left.
     ///
-    /// An error that is answered never claims that nothing was carried out if
-    /// that isn't known of one of the attempts: a refusal says so then.
+    /// The error never claims that nothing was executed if the fate of one of the
+    /// attempts isn't known: a refusal says so then.
     pub(crate) async fn run<T, Try: Future<Output = Result<T, Error>>>(
         self,
         delivery: Delivery,
@@ -94,8 +97,8 @@ impl Retry {
     }
 }
 
-/// The pause before attempt `number` (≥ 1): anything up to the exponential
-/// bound, on top of what the server asks for. `random` is from 0 to 1.
+/// The pause before attempt `number` (≥ 1): a random part of the exponential bound, on
+/// top of what the server asks for. `random` is from 0 to 1.
 pub(crate) fn pause(number: u32, asked_for: Option<Duration>, random: f64) -> Duration {
     let doublings = number.saturating_sub(1).min(31);
     let bound = FIRST_PAUSE

@@ -1,8 +1,8 @@
 //! The type that carries a credential's value.
 //!
-//! Guarantees that the value is neither printed nor serialized by accident, and
-//! that its memory is zeroed when it is dropped. The copies that the transport
-//! made on the way are out of its reach.
+//! Guarantees that the value is neither printed nor serialized by accident, and that
+//! its memory is zeroed when it is dropped. The copies that the transport makes on
+//! the way aren't covered.
 
 use std::fmt;
 
@@ -11,20 +11,29 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// A credential's value: bytes that only [`expose`](Self::expose) shows.
 ///
-/// `Debug` prints a placeholder; there is no `Display`.
+/// ```
+/// use credcache_client::Secret;
+///
+/// let secret = Secret::new(String::from("hunter2"));
+/// assert_eq!(secret.expose(), b"hunter2");
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// ```
+///
+/// `Debug` prints a placeholder, and there is no `Display`. The memory is zeroed when
+/// the secret is dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the value over. A `Vec` or a `String` isn't copied; what is
-    /// borrowed is, and stays with its owner to be zeroed.
+    /// Makes a secret of a value. A `Vec` or a `String` isn't copied. A borrowed value
+    /// is copied, and the original stays with its owner, who must zero it.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// The value of a message, in memory of its own.
+    /// The value of a received message, in memory of its own. The message is wiped.
     ///
-    /// To take the message's over would hold a buffer of 8 KiB or more for as long
+    /// Keeping the message's memory would hold a buffer of 8 KiB or more for as long
     /// as the value lives.
     pub(crate) fn received(value: Bytes) -> Self {
         let secret = Self::new(&value[..]);
@@ -34,12 +43,12 @@ impl Secret {
         secret
     }
 
-    /// The value itself.
+    /// Returns the value.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The value as text; `None` if it isn't UTF-8.
+    /// Returns the value as text; `None` if it isn't UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         str::from_utf8(&self.0).ok()
     }

@@ -1,11 +1,11 @@
-//! What is known of the server's wall clock, from what the server answers.
+//! The server's wall clock, as far as the server's answers show it.
 //!
-//! A relative lifetime would be counted from the instant at which the server
-//! reads it, and so would grow by the time that a Put is under way. With the
+//! The server counts a relative lifetime from the instant at which it reads the
+//! request, so the lifetime would grow by the time that a Put is under way. With the
 //! server's clock known, a Put can state its end instead.
 //!
-//! Guarantees that an end is never stated later than it is, as long as the
-//! server's wall clock isn't set back within [`TRUSTED`].
+//! Guarantees that no end is stated too late, as long as the server's wall clock isn't
+//! set back within [`TRUSTED`].
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,23 +14,23 @@ use std::{
 
 use crate::clock::{self, BootInstant};
 
-/// How long an answer is believed: clocks drift, and are set.
+/// How long an answer is trusted: clocks drift, and are set.
 const TRUSTED: Duration = Duration::from_secs(60);
-/// By how much two clocks drift apart: one part in so many, twice what NTP
-/// corrects at the most.
+/// The drift between two clocks: one part in this many, twice what NTP corrects at
+/// most.
 const DRIFT: u64 = 1_000;
-/// By how much the instants that a server tells may disagree among themselves.
+/// By how much the instants in a server's answers may disagree, in nanoseconds.
 const JITTER: i128 = 1_000_000;
-/// The end that a Put was answered may have been cut to a tier. Then it says
-/// nothing of the clock; so an end that would put the server's clock further
-/// than this from this machine's isn't believed.
+/// The end in the answer to a Put may have been cut to a tier, and then says nothing of
+/// the clock. An end that would put the server's clock further than this from this
+/// machine's isn't trusted.
 const PLAUSIBLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock(Mutex<Option<Bounds>>);
 
-/// By how much the server's wall clock is ahead of this machine's boot clock, in
-/// nanoseconds: no less, and no more.
+/// Bounds of the difference between the server's wall clock and this machine's boot
+/// clock, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bounds {
     least: i128,
@@ -55,7 +55,7 @@ impl ServerClock {
         });
     }
 
-    /// A Put for `ttl` was answered with this end.
+    /// Learns from a Put for `ttl` that was answered with this end.
     pub(crate) fn ended_at(
         &self,
         expires_at: SystemTime,
@@ -74,8 +74,8 @@ impl ServerClock {
         }
     }
 
-    /// The latest time that the server's wall clock certainly doesn't show
-    /// before `at`; `None` while too little is known.
+    /// The latest time that the server's wall clock certainly doesn't show before `at`;
+    /// `None` while too little is known.
     pub(crate) fn earliest(&self, at: BootInstant) -> Option<SystemTime> {
         self.earliest_known(at, BootInstant::now())
     }
@@ -88,7 +88,7 @@ impl ServerClock {
         SystemTime::UNIX_EPOCH.checked_add(since_epoch)
     }
 
-    /// Nothing is known any more: it was wrong.
+    /// Discards what is known, because it was wrong.
     pub(crate) fn forget(&self) {
         *self.lock() = None;
     }
@@ -104,15 +104,15 @@ impl Bounds {
         now.since(self.taken) > TRUSTED
     }
 
-    /// What both say. Where they contradict each other, because a clock was set
-    /// or another server answered, the one that says less.
+    /// The intersection of both. Where they contradict each other, because a clock was
+    /// set or another server answered, the earlier one counts.
     fn narrowed(self, heard: Self) -> Self {
         if heard.most < self.least {
             heard
         } else if self.most < heard.least {
             self
         } else if self.least >= heard.least {
-            // No later answer renews what an earlier one was taken for.
+            // A later answer doesn't renew the age of an earlier bound.
             Self {
                 most: self.most.min(heard.most),
                 ..self

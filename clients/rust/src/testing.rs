@@ -1,5 +1,5 @@
-//! For the tests of what uses this crate: credentials made by hand, and a server
-//! in the test's own process.
+//! For tests of programs that use this crate: a server in the test's own process, and
+//! credentials made by hand.
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,12 +19,14 @@
 //! let fetched = client.get_or_fetch("oauth", "billing", fetch).await.unwrap();
 //! assert_eq!(fetched.value.as_str(), Some("token"));
 //!
-//! server.set_away(true);
+//! server.set_unavailable(true);
 //! assert!(client.get("oauth", "billing").await.is_err());
 //! # });
 //! ```
 
 mod server;
+mod service;
+mod state;
 mod store;
 
 use std::time::Duration;
@@ -33,8 +35,18 @@ use crate::{Credential, Secret, clock::BootInstant};
 
 pub use server::Server;
 
-/// A credential that ends after `ttl`, with nothing more than a value: its other
-/// fields can be set.
+/// Makes a credential that expires after `ttl`, with nothing more than a value. Its
+/// other fields can be set.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use credcache_client::testing;
+///
+/// let mut credential = testing::credential("token", Duration::from_secs(60));
+/// credential.tier = "1-hour".into();
+/// assert_eq!(credential.value.as_str(), Some("token"));
+/// ```
 pub fn credential(value: impl Into<Vec<u8>>, ttl: Duration) -> Credential {
     Credential::until(Secret::new(value), BootInstant::now().after(ttl))
 }
@@ -153,9 +165,11 @@ mod tests {
         let failed = client.get_or_fetch("aws", "reader", fetch).await;
         assert!(failed.is_err());
         let options = GetOptions::default().acquire_lease(true);
-        let closed = client.lookup("aws", "reader", options).await.unwrap();
-        assert!(closed.lease.is_none());
-        assert!(matches!(closed.lookup, Lookup::Miss(miss) if miss.retry_after > Some(MINUTE / 4)));
+        let cool_down = client.lookup("aws", "reader", options).await.unwrap();
+        assert!(cool_down.lease.is_none());
+        assert!(
+            matches!(cool_down.lookup, Lookup::Miss(miss) if miss.retry_after > Some(MINUTE / 4))
+        );
     }
 
     #[tokio::test]
@@ -174,13 +188,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn server_that_is_away_answers_nothing() {
+    async fn server_that_is_unavailable_answers_nothing() {
         let server = Server::start().await.unwrap();
         let client = server.client();
-        server.set_away(true);
+        server.set_unavailable(true);
         let error = client.get("aws", "reader").await.unwrap_err();
         assert!(error.is_outage(), "{error}");
-        server.set_away(false);
+        server.set_unavailable(false);
         assert!(!matches!(
             client.get("aws", "reader").await,
             Err(Error::Refused(_))

@@ -1,33 +1,64 @@
-//! The stream of what changes in a namespace.
+//! The stream of the changes in a namespace.
 //!
-//! It tells what the server sends, in order, and no more: whether a silence has
-//! lasted too long, and what to do then, is its reader's to decide.
+//! The stream returns what the server sends, in order, and no more. Its reader decides
+//! how long a silence may last, and what to do then.
 
 use std::fmt;
 
 use tonic::Streaming;
 
 use crate::{
-    Client, Error, Target,
+    Client, Error,
     clock::BootInstant,
+    invalidate::Target,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     retry::Delivery,
 };
 
 impl Client {
-    /// Watches what changes in a namespace, from now on.
+    /// Watches the changes in a namespace, from now on.
     ///
-    /// The timeout is for the watch to begin; then it goes on until it is dropped
-    /// or its connection breaks.
+    /// ```no_run
+    /// use credcache_client::{Client, Event};
+    ///
+    /// # async fn example(client: Client) -> Result<(), credcache_client::Error> {
+    /// let mut watch = client.watch("oauth").await?;
+    /// loop {
+    ///     match watch.next().await? {
+    ///         Event::Invalidated { target, revision } => println!("{revision}: {target:?}"),
+    ///         Event::Reset { .. } => println!("discard the state"),
+    ///         event => println!("up to {}", event.revision()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// The client's timeout bounds the beginning of the watch. After that the watch goes
+    /// on until it is dropped or its connection breaks.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the watch couldn't begin after the retries.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future ends the watch.
     pub async fn watch(&self, namespace: impl Into<String>) -> Result<Watch, Error> {
         self.watch_from(namespace, "", 0).await
     }
 
-    /// [`watch`](Self::watch), from where an earlier watch stood: the instance
-    /// that it watched, and the revision of its last event. What happened since
-    /// is told first; if the server doesn't remember all of it, or is another
-    /// instance, the watch begins with a [`Reset`](Event::Reset). Revision
-    /// 0 means from now on.
+    /// Like [`watch`](Self::watch), from where an earlier watch stood: the instance that
+    /// it watched, and the revision of its last event. The events since then come
+    /// first. If the server doesn't remember all of them, or is another instance, the
+    /// watch begins with a [`Reset`](Event::Reset). Revision 0 means from now on.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the watch couldn't begin after the retries.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future ends the watch.
     pub async fn watch_from(
         &self,
         namespace: impl Into<String>,
@@ -40,7 +71,7 @@ impl Client {
             start_revision: revision,
         };
         let request = &request;
-        // The server isn't told a timeout: it would count for the whole stream.
+        // No timeout is sent to the server: it would count for the whole stream.
         let attempt = |_| async move {
             let mut stub = Stub::new(self.connections.next());
             let asked = BootInstant::now();
@@ -51,15 +82,15 @@ impl Client {
     }
 }
 
-/// What changes in one namespace, as the server tells it.
+/// The events of one namespace, as the server sends them:
+/// [`Client::watch`] has an example.
 ///
-/// Dropping it ends it. Its connection is probed while it is idle, but a server
-/// that falls silent ends it only after half a minute: take
-/// [`Heartbeat`](Event::Heartbeat), of which one comes every second, as the sign
-/// of life.
+/// Dropping the watch ends it. Its connection is probed while it is idle, but a server
+/// that falls silent ends the watch only after half a minute. Take the
+/// [`Heartbeat`](Event::Heartbeat) that comes every second as the sign of life.
 pub struct Watch {
     events: Streaming<proto::WatchResponse>,
-    /// Just before it was asked for: all that it tells was sent later.
+    /// The instant just before the request: all events were sent later.
     pub(crate) asked: BootInstant,
 }
 
@@ -68,11 +99,15 @@ impl Watch {
         Self { events, asked }
     }
 
-    /// Waits for the next event. Never ends by a timeout.
+    /// Waits for the next event. The wait has no timeout.
     ///
-    /// After an error there are no more: begin again with
-    /// [`watch_from`](Client::watch_from), at the revision of the last
-    /// event. A stream that the server ended is [`Error::Disconnected`].
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if the watch broke, and [`Error::Disconnected`] if the
+    /// server ended it. There are no more events after an error: begin again with
+    /// [`watch_from`](Client::watch_from), at the revision of the last event.
+    ///
+    /// # Cancel safety
     ///
     /// Cancel safe: no event is lost if the future is dropped.
     pub async fn next(&mut self) -> Result<Event, Error> {
@@ -89,16 +124,16 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// What happened in a watched namespace, in the order of revisions.
+/// An event in a watched namespace. Events come in the order of revisions.
 ///
 /// `Debug` prints no key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Credentials were revoked: every matching one whose version is lower than
+    /// Credentials were revoked: every matching credential whose version is lower than
     /// `revision` is void.
     Invalidated {
-        /// Which; never [`Target::KeyVersion`].
+        /// Which credentials; never [`Target::KeyVersion`].
         target: Target,
         /// The revision of the invalidation.
         revision: u64,
@@ -107,31 +142,31 @@ pub enum Event {
     Replaced {
         /// The key.
         key: String,
-        /// The version it holds now.
+        /// The version that the key holds now.
         version: u64,
         /// The revision of the event.
         revision: u64,
     },
-    /// Events were lost, or this is another instance: whatever was derived from
-    /// earlier events is void.
+    /// Events were lost, or this is another instance: discard all state that was
+    /// derived from earlier events.
     Reset {
         /// The instance that answers.
         instance_id: String,
-        /// Where the events go on.
+        /// The revision after which the events go on.
         revision: u64,
     },
-    /// Everything up to `revision` has been sent. Comes every second.
+    /// Every event up to `revision` has been sent. A heartbeat comes every second.
     Heartbeat {
         /// The instance that answers.
         instance_id: String,
-        /// Up to where everything was sent.
+        /// The revision up to which every event was sent.
         revision: u64,
     },
 }
 
 impl Event {
-    /// Where the watch stands after this event; from there
-    /// [`watch_from`](Client::watch_from) goes on.
+    /// Returns the revision at which the watch stands after this event, for
+    /// [`watch_from`](Client::watch_from).
     pub fn revision(&self) -> u64 {
         match self {
             Self::Invalidated { revision, .. }
@@ -142,18 +177,18 @@ impl Event {
     }
 
     fn parse(response: proto::WatchResponse) -> Result<Self, Error> {
-        use proto::{invalidated::Target as Wire, watch_response::Event as Sent};
+        use proto::{invalidated::Target as WireTarget, watch_response::Event as Sent};
         let revision = response.revision;
-        // What can't be understood may have been a revocation: it ends the
-        // watch, so that it can't be passed over.
+        // An event that can't be understood may be a revocation. It ends the watch, so
+        // that it isn't passed over.
         let event = response.event.ok_or(Error::Malformed("event is unset"))?;
         Ok(match event {
             Sent::Invalidated(invalidated) => Self::Invalidated {
                 target: match invalidated.target {
-                    Some(Wire::Key(key)) => Target::Key(key),
-                    Some(Wire::KeyPrefix(prefix)) => Target::KeyPrefix(prefix),
-                    Some(Wire::Tag(tag)) => Target::Tag(tag),
-                    Some(Wire::All(_)) => Target::All,
+                    Some(WireTarget::Key(key)) => Target::Key(key),
+                    Some(WireTarget::KeyPrefix(prefix)) => Target::KeyPrefix(prefix),
+                    Some(WireTarget::Tag(tag)) => Target::Tag(tag),
+                    Some(WireTarget::All(_)) => Target::All,
                     None => return Err(Error::Malformed("target is unset")),
                 },
                 revision,
@@ -196,7 +231,7 @@ impl fmt::Debug for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::{invalidated::Target as Wire, watch_response::Event as Sent};
+    use proto::{invalidated::Target as WireTarget, watch_response::Event as Sent};
 
     fn parse(event: Option<Sent>) -> Result<Event, Error> {
         Event::parse(proto::WatchResponse { event, revision: 7 })
@@ -211,10 +246,10 @@ mod tests {
         };
         let secret = || "role/reader".to_owned();
         for (sent, expected) in [
-            (Wire::Key(secret()), Target::Key(secret())),
-            (Wire::KeyPrefix(secret()), Target::KeyPrefix(secret())),
-            (Wire::Tag(secret()), Target::Tag(secret())),
-            (Wire::All(true), Target::All),
+            (WireTarget::Key(secret()), Target::Key(secret())),
+            (WireTarget::KeyPrefix(secret()), Target::KeyPrefix(secret())),
+            (WireTarget::Tag(secret()), Target::Tag(secret())),
+            (WireTarget::All(true), Target::All),
         ] {
             let event = parse(Some(invalidated(sent))).unwrap();
             assert!(!format!("{event:?}").contains("reader"));

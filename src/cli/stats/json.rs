@@ -1,6 +1,6 @@
 //! The counters for scripts, under the names they have in the contract.
 
-use credcache_client::{Stats, Tier};
+use credcache_client::{Stats, TierStats};
 use serde_json::{Value, json};
 
 use crate::cli::text;
@@ -45,7 +45,7 @@ pub(super) fn render(stats: &Stats) -> Value {
     })
 }
 
-fn tier(tier: &Tier) -> Value {
+fn tier(tier: &TierStats) -> Value {
     json!({
         "name": tier.name,
         "max_ttl_seconds": tier.max_ttl.as_secs_f64(),

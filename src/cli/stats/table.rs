@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::SystemTime};
 
 use bytesize::ByteSize;
-use credcache_client::{Misses, Stats, Tier};
+use credcache_client::{MissCounts, Stats, TierStats};
 
 use crate::{
     cli::{shown, text},
@@ -67,7 +67,7 @@ fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
 }
 
 /// The reasons there were: `: 5 not found, 1 expired`.
-fn reasons(misses: &Misses) -> String {
+fn reasons(misses: &MissCounts) -> String {
     let counts = [
         (misses.not_found, "not found"),
         (misses.expired, "expired"),
@@ -98,7 +98,7 @@ const COLUMNS: usize = 9;
 
 type Row = [String; COLUMNS];
 
-fn tiers(tiers: &[Tier]) -> Vec<Row> {
+fn tiers(tiers: &[TierStats]) -> Vec<Row> {
     let rows = tiers.iter().map(|tier| {
         [
             shown::line(&tier.name),
@@ -120,7 +120,7 @@ fn tiers(tiers: &[Tier]) -> Vec<Row> {
 const BAR: u128 = 10;
 
 /// `[##........]  21 %`; anything at all shows as one mark.
-fn fill(tier: &Tier) -> String {
+fn fill(tier: &TierStats) -> String {
     let (used, capacity) = (
         u128::from(tier.used_bytes),
         u128::from(tier.capacity_bytes.max(1)),
@@ -153,45 +153,33 @@ fn align(rows: &[Row]) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use credcache_client::{Leases, ServerInfo};
+    use credcache_client::ServerInfo;
 
     use super::*;
 
-    fn tier(name: &str, max_ttl: u64, used_bytes: u64) -> Tier {
-        Tier {
-            name: name.into(),
-            max_ttl: Duration::from_secs(max_ttl),
-            capacity_bytes: 64 << 20,
-            used_bytes,
-            entries: 12,
-            hits: 1_300,
-            evictions: 0,
-            expirations: 7,
-        }
+    fn tier(name: &str, max_ttl: u64, used_bytes: u64) -> TierStats {
+        let mut tier = TierStats::new(name, Duration::from_secs(max_ttl), 64 << 20);
+        tier.used_bytes = used_bytes;
+        tier.entries = 12;
+        tier.hits = 1_300;
+        tier.expirations = 7;
+        tier
     }
 
     fn sample() -> Stats {
-        Stats {
-            server: ServerInfo {
-                version: "0.1.0".into(),
-                instance_id: "5f2c".into(),
-                started_at: SystemTime::UNIX_EPOCH,
-            },
-            hits: 3_000,
-            misses: Misses {
-                not_found: 990,
-                revoked: 10,
-                ..Default::default()
-            },
-            puts: 500,
-            puts_refused: 3,
-            invalidations: 12,
-            invalidated: 40,
-            leases: Leases::default(),
-            revision: 512,
-            namespaces: 2,
-            tiers: vec![tier("1-minute", 60, 1), tier("12-hours", 43_200, 64 << 20)],
-        }
+        let server = ServerInfo::new("0.1.0", "5f2c", SystemTime::UNIX_EPOCH);
+        let mut stats = Stats::new(server);
+        stats.hits = 3_000;
+        stats.misses.not_found = 990;
+        stats.misses.revoked = 10;
+        stats.puts = 500;
+        stats.puts_refused = 3;
+        stats.invalidations = 12;
+        stats.invalidated = 40;
+        stats.revision = 512;
+        stats.namespaces = 2;
+        stats.tiers = vec![tier("1-minute", 60, 1), tier("12-hours", 43_200, 64 << 20)];
+        stats
     }
 
     #[test]
@@ -215,11 +203,9 @@ TIER      MAX TTL  ENTRIES      USED  CAPACITY                FILL  HITS  EVICTI
 
     #[test]
     fn server_without_traffic_has_no_ratio() {
-        let idle = Stats {
-            hits: 0,
-            misses: Misses::default(),
-            ..sample()
-        };
+        let mut idle = sample();
+        idle.hits = 0;
+        idle.misses = MissCounts::default();
         let text = render(&idle, SystemTime::UNIX_EPOCH);
         assert!(
             text.contains("hits           0\n") && text.contains("misses         0\n"),
@@ -229,21 +215,20 @@ TIER      MAX TTL  ENTRIES      USED  CAPACITY                FILL  HITS  EVICTI
 
     #[test]
     fn leases_are_shown_once_there_are_any() {
-        let leases = Leases {
-            granted: 2,
-            filled: 1,
-            revoked: 3,
-            ..Default::default()
-        };
-        let text = render(&Stats { leases, ..sample() }, SystemTime::UNIX_EPOCH);
+        let mut stats = sample();
+        stats.leases.granted = 2;
+        stats.leases.filled = 1;
+        stats.leases.revoked = 3;
+        let text = render(&stats, SystemTime::UNIX_EPOCH);
         assert!(text.contains("leases         2: filled 1,"), "{text}");
         assert!(text.contains(", revoked 3;"), "{text}");
     }
 
     #[test]
     fn name_of_a_tier_does_nothing_to_a_terminal() {
-        let tiers = vec![tier("\x1b[2J\n", 60, 1)];
-        let text = render(&Stats { tiers, ..sample() }, SystemTime::UNIX_EPOCH);
+        let mut stats = sample();
+        stats.tiers = vec![tier("\x1b[2J\n", 60, 1)];
+        let text = render(&stats, SystemTime::UNIX_EPOCH);
         assert!(text.contains("\n\\u{1b}[2J\\n "), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use credcache_client::Leases;
+use credcache_client::LeaseStats;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
@@ -74,7 +74,7 @@ impl Runs {
     }
 }
 
-pub(super) async fn leases(server: &Running) -> Leases {
+pub(super) async fn leases(server: &Running) -> LeaseStats {
     within(server.client().await.stats(None))
         .await
         .unwrap()

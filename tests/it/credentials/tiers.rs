@@ -2,14 +2,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use credcache_client::{GetOptions, Lifetime, MissReason, Put, Secret, Stats, Target, Tier};
+use credcache_client::{GetOptions, Lifetime, MissReason, Put, Secret, Stats, Target, TierStats};
 
 use super::{NANOSECOND, hit, live, looked_up, miss, put, put_in, stored};
 use crate::fixture::{Running, START, TWO_TIERS, config, entries, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn tier<'a>(stats: &'a Stats, name: &str) -> &'a Tier {
+fn tier<'a>(stats: &'a Stats, name: &str) -> &'a TierStats {
     let mut tiers = stats.tiers.iter();
     tiers.find(|tier| tier.name == name).expect("such a tier")
 }

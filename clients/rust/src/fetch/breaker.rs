@@ -1,6 +1,5 @@
-//! Whether the server is away, so that its silence isn't waited for by every
-//! call: while it is known to be, calls go on without it, and one question at a
-//! time finds out when it is back.
+//! A circuit breaker: while the server is known to be unreachable, calls go on
+//! without it, and one probe at a time finds out when it is back.
 
 use std::{
     sync::{
@@ -12,119 +11,120 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Between one question in vain and the next: at first, and at the most.
+/// The pause between a probe that failed and the next: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// For how long a failure is evidence: without any later one, a call asks.
-const EVIDENCE: Duration = Duration::from_secs(3);
+/// How long a failure keeps the breaker open: without a later one, a call asks.
+const FAILURE_TTL: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    /// What the lock says, for the calls of a server that is there.
+    /// Whether `state.open` is set, so that calls to a reachable server take no lock.
     is_open: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<BreakerState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    answered: Option<Instant>,
-    away: Option<Away>,
+struct BreakerState {
+    last_answer: Option<Instant>,
+    open: Option<OpenCircuit>,
 }
 
 #[derive(Debug)]
-struct Away {
-    failed: Instant,
+struct OpenCircuit {
+    last_failure: Instant,
     probes: u32,
     next_probe: Instant,
     is_probing: bool,
 }
 
-/// What a call may do.
+/// Which way a call takes.
 #[derive(Debug)]
-pub(super) enum Way {
-    /// Ask the server.
+pub(super) enum Route {
+    /// It asks the server.
     Ask,
-    /// Go on without it; whoever has the probe asks in the background.
+    /// It goes on without the server; with a probe, it asks in the background.
     Around(Option<Probe>),
 }
 
 impl Breaker {
-    pub(super) fn way(self: &Arc<Self>, now: Instant) -> Way {
+    pub(super) fn route(self: &Arc<Self>, now: Instant) -> Route {
         if !self.is_open.load(Ordering::Acquire) {
-            return Way::Ask;
+            return Route::Ask;
         }
         let mut state = self.state();
-        let Some(away) = &mut state.away else {
-            return Way::Ask;
+        let Some(open) = &mut state.open else {
+            return Route::Ask;
         };
-        if away.is_probing {
-            return Way::Around(None);
+        if open.is_probing {
+            return Route::Around(None);
         }
-        if now.saturating_duration_since(away.failed) > EVIDENCE {
-            return Way::Ask;
+        if now.saturating_duration_since(open.last_failure) > FAILURE_TTL {
+            return Route::Ask;
         }
-        if now < away.next_probe {
-            return Way::Around(None);
+        if now < open.next_probe {
+            return Route::Around(None);
         }
-        away.is_probing = true;
-        Way::Around(Some(Probe(Arc::clone(self))))
+        open.is_probing = true;
+        Route::Around(Some(Probe(Arc::clone(self))))
     }
 
-    /// The server has answered. Answers whether it was away.
-    pub(super) fn answered(&self, now: Instant) -> bool {
+    /// Records that the server has answered. Returns whether the breaker was open.
+    pub(super) fn record_answer(&self, now: Instant) -> bool {
         let mut state = self.state();
-        state.answered = Some(now);
+        state.last_answer = Some(now);
         self.is_open.store(false, Ordering::Release);
-        state.away.take().is_some()
+        state.open.take().is_some()
     }
 
-    /// A call that was sent at `asked` met no server. Answers whether that is
-    /// news. It isn't away if it has answered another one meanwhile: then one of
-    /// the connections is stuck.
-    pub(super) fn failed(&self, asked: Instant, now: Instant) -> bool {
+    /// Records that a call that was sent at `asked` met no server. Returns whether
+    /// that opened the breaker. A server that has answered another call since then
+    /// is reachable: one of the connections is stuck.
+    pub(super) fn record_failure(&self, asked: Instant, now: Instant) -> bool {
         let mut state = self.state();
-        if state.answered.is_some_and(|answered| answered > asked) {
+        if state.last_answer.is_some_and(|answer| answer > asked) {
             return false;
         }
-        let is_news = state.away.is_none();
-        let away = state.away.get_or_insert(Away {
-            failed: now,
+        let opens = state.open.is_none();
+        let open = state.open.get_or_insert(OpenCircuit {
+            last_failure: now,
             probes: 0,
             next_probe: now + FIRST_PAUSE,
             is_probing: false,
         });
-        away.failed = now;
+        open.last_failure = now;
         self.is_open.store(true, Ordering::Release);
-        is_news
+        opens
     }
 
     // Never held over an await.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BreakerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The turn to ask whether the server is back.
+/// The turn to ask whether the server is back. Another call gets it when it is
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Probe(Arc<Breaker>);
 
 impl Probe {
-    /// It isn't.
+    /// Records that the server isn't back.
     pub(super) fn failed(self, now: Instant) {
-        if let Some(away) = &mut self.0.state().away {
-            away.failed = now;
-            let bound = FIRST_PAUSE.saturating_mul(1 << away.probes.min(8));
+        if let Some(open) = &mut self.0.state().open {
+            open.last_failure = now;
+            let bound = FIRST_PAUSE.saturating_mul(1 << open.probes.min(8));
             let pause = bound.min(LONGEST_PAUSE);
-            away.next_probe = now + pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
-            away.probes = away.probes.saturating_add(1);
+            open.next_probe = now + pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
+            open.probes = open.probes.saturating_add(1);
         }
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        if let Some(away) = &mut self.0.state().away {
-            away.is_probing = false;
+        if let Some(open) = &mut self.0.state().open {
+            open.is_probing = false;
         }
     }
 }
@@ -136,14 +136,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn probe(breaker: &Arc<Breaker>, now: Instant) -> Option<Probe> {
-        match breaker.way(now) {
-            Way::Around(probe) => probe,
-            Way::Ask => panic!("it is away"),
+        match breaker.route(now) {
+            Route::Around(probe) => probe,
+            Route::Ask => panic!("the breaker is open"),
         }
     }
 
     fn asks(breaker: &Arc<Breaker>, now: Instant) -> bool {
-        matches!(breaker.way(now), Way::Ask)
+        matches!(breaker.route(now), Route::Ask)
     }
 
     #[tokio::test]
@@ -151,7 +151,7 @@ mod tests {
         let breaker = Arc::<Breaker>::default();
         let now = Instant::now();
         assert!(asks(&breaker, now));
-        assert!(breaker.failed(now, now) && !breaker.failed(now, now));
+        assert!(breaker.record_failure(now, now) && !breaker.record_failure(now, now));
         assert!(probe(&breaker, now).is_none(), "it was asked just now");
         let later = now + SECOND;
         let first = probe(&breaker, later).unwrap();
@@ -159,7 +159,7 @@ mod tests {
         first.failed(later);
         assert!(probe(&breaker, later).is_none());
         let second = probe(&breaker, later + SECOND).unwrap();
-        assert!(breaker.answered(later + SECOND));
+        assert!(breaker.record_answer(later + SECOND));
         drop(second);
         assert!(asks(&breaker, later + SECOND));
     }
@@ -168,7 +168,7 @@ mod tests {
     async fn probe_that_is_dropped_is_somebody_elses_turn() {
         let breaker = Arc::<Breaker>::default();
         let now = Instant::now();
-        breaker.failed(now, now);
+        breaker.record_failure(now, now);
         drop(probe(&breaker, now + SECOND).unwrap());
         assert!(probe(&breaker, now + SECOND).is_some());
     }
@@ -177,18 +177,18 @@ mod tests {
     async fn failure_of_long_ago_is_no_evidence() {
         let breaker = Arc::<Breaker>::default();
         let now = Instant::now();
-        breaker.failed(now, now);
-        assert!(asks(&breaker, now + EVIDENCE + SECOND));
+        breaker.record_failure(now, now);
+        assert!(asks(&breaker, now + FAILURE_TTL + SECOND));
     }
 
     #[tokio::test]
     async fn server_that_answers_others_is_not_away() {
         let breaker = Arc::<Breaker>::default();
         let now = Instant::now();
-        breaker.answered(now + SECOND);
-        assert!(!breaker.failed(now, now + 2 * SECOND));
+        breaker.record_answer(now + SECOND);
+        assert!(!breaker.record_failure(now, now + 2 * SECOND));
         assert!(asks(&breaker, now + 2 * SECOND));
-        assert!(breaker.failed(now + 2 * SECOND, now + 3 * SECOND));
+        assert!(breaker.record_failure(now + 2 * SECOND, now + 3 * SECOND));
         assert!(!asks(&breaker, now + 3 * SECOND));
     }
 }

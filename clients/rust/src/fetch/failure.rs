@@ -1,15 +1,29 @@
-//! What a fetch can fail with, and what becomes of a call that needed it.
+//! The errors of a fetch, and of a call of `get_or_fetch`.
 
 use std::{error::Error, time::Duration};
 
 use crate::Error as CacheError;
 
-/// A fetch that failed, and for how long nobody should try again.
+/// The error of a fetch, with the cool-down that follows it.
 ///
-/// The server keeps everybody else from fetching for that long, give or take
-/// some jitter and up to 5 minutes. `?` makes a retryable one of an error of
-/// type `E`. A fetch that has nothing to say of the time returns its own error
-/// instead: see [`FetchFailure`].
+/// ```
+/// use std::{io, time::Duration};
+///
+/// use credcache_client::{FetchError, Fetched};
+///
+/// fn refused(retry_after: Option<Duration>) -> Result<Fetched, FetchError<io::Error>> {
+///     let error = io::Error::other("the issuer refused");
+///     Err(match retry_after {
+///         Some(retry_after) => FetchError::retryable(error).retry_after(retry_after),
+///         None => FetchError::permanent(error),
+///     })
+/// }
+/// ```
+///
+/// During the cool-down the server lets no caller fetch; it adds some jitter, and 5
+/// minutes is the most. `?` turns an error of type `E` into a retryable fetch error. A
+/// fetch that doesn't choose its cool-down returns its own error instead: see
+/// [`FetchFailure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchError<E> {
     pub(super) error: E,
@@ -17,7 +31,7 @@ pub struct FetchError<E> {
 }
 
 impl<E> FetchError<E> {
-    /// It may pass: others may try again in a second.
+    /// An error that may pass: the cool-down is one second.
     pub fn retryable(error: E) -> Self {
         Self {
             error,
@@ -25,8 +39,8 @@ impl<E> FetchError<E> {
         }
     }
 
-    /// It won't pass by itself, such as a role that doesn't exist: others may
-    /// try again in 30 seconds.
+    /// An error that won't pass by itself, such as a role that doesn't exist: the
+    /// cool-down is 30 seconds.
     pub fn permanent(error: E) -> Self {
         Self {
             error,
@@ -34,8 +48,7 @@ impl<E> FetchError<E> {
         }
     }
 
-    /// Others may try again after this long, for instance because the issuer
-    /// says so. Zero: at once.
+    /// Sets the cool-down, for instance to what the issuer asks for. Zero means none.
     #[must_use]
     pub fn retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = retry_after;
@@ -49,9 +62,9 @@ impl<E> From<E> for FetchError<E> {
     }
 }
 
-/// What a fetch may fail with: a [`FetchError`], or any error that becomes a
+/// An error that a fetch may return: a [`FetchError`], or any error that converts to
 /// `Box<dyn Error + Send + Sync>`, which then counts as
-/// [retryable](FetchError::retryable). So does `anyhow::Error`, and `?` works in
+/// [retryable](FetchError::retryable). `anyhow::Error` is one of them, and `?` works in
 /// a fetch that returns it.
 ///
 /// ```no_run
@@ -73,7 +86,7 @@ pub trait FetchFailure {
     /// The error as [`GetOrFetchError::Fetch`] holds it.
     type Error;
 
-    /// The error, and for how long nobody should try again.
+    /// Returns the error with its cool-down.
     fn into_fetch_error(self) -> FetchError<Self::Error>;
 }
 
@@ -93,67 +106,84 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> FetchFailure for E {
     }
 }
 
-/// How long nobody fetches after a failure that may pass.
+/// The cool-down after an error that may pass.
 pub(super) const SOON: Duration = Duration::from_secs(1);
+/// The cool-down after an error that won't pass by itself.
 const LATER: Duration = Duration::from_secs(30);
 
 /// Why [`get_or_fetch`](crate::Client::get_or_fetch) has no credential.
 ///
-/// An error whatever `E` is, as long as it can be printed: `anyhow::Error` isn't
-/// one itself. So the message of [`Fetch`](Self::Fetch) holds what the fetch
-/// said, and no `source`; the variant holds the error.
+/// ```no_run
+/// use credcache_client::GetOrFetchError;
+///
+/// # fn example(error: GetOrFetchError<std::io::Error>) {
+/// match error {
+///     GetOrFetchError::Fetch(error) => println!("the issuer failed: {error}"),
+///     GetOrFetchError::Cache(error) => println!("the cache refused: {error}"),
+///     error => match error.retry_after() {
+///         Some(pause) => println!("{error}; try again in {pause:?}"),
+///         None => println!("{error}"),
+///     },
+/// }
+/// # }
+/// ```
+///
+/// `GetOrFetchError` implements `Error` for every `E` that can be printed, such as
+/// `anyhow::Error`, which isn't an `Error` itself. The message of
+/// [`Fetch`](Self::Fetch) therefore includes the fetch's error, and the variant has no
+/// `source`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetOrFetchError<E> {
     /// This call's own fetch failed.
     #[error("the credential couldn't be fetched: {0:#}")]
     Fetch(E),
-    /// What this call's own fetch brought had ended already: look at what the
-    /// issuer answers, and at the clocks.
-    #[error("the issuer answered a credential whose lifetime had ended already")]
-    IssuedEnded,
-    /// Each time the credential's lifetime ended before it could be handed out.
-    #[error("the credential's lifetime ended before it could be handed out")]
-    Ended,
-    /// Somebody's fetch failed a moment ago, so nobody fetches now.
+    /// This call's own fetch brought a credential that had expired already: check
+    /// what the issuer answers, and the clocks.
+    #[error("the issuer answered a credential that had expired already")]
+    IssuedExpired,
+    /// Each fetched credential expired before it could be returned.
+    #[error("the credential expired before it could be returned")]
+    Expired,
+    /// A caller's fetch failed a moment ago, so nobody fetches during a cool-down.
     #[error("fetching the credential has failed: it may be tried again in {retry_after:?}")]
-    Closed {
+    CoolDown {
         /// When to ask again.
         retry_after: Duration,
     },
-    /// The call's time was over while somebody else was still fetching.
-    #[error("somebody else is still fetching the credential")]
+    /// The call's time was up while another caller was still fetching.
+    #[error("another caller is still fetching the credential")]
     Pending {
         /// When to ask again, if the server said.
         retry_after: Option<Duration>,
     },
-    /// The call's time was over, or the fetch took longer than it may. A fetch
-    /// that the call began goes on for those who ask later.
+    /// The call's time was up, or the fetch took longer than it may. A fetch that the
+    /// call began goes on for later callers.
     #[error("getting the credential took longer than the call may")]
     TimedOut,
-    /// Each time the credential was revoked while it was being fetched.
+    /// Each fetched credential was revoked while it was being fetched.
     #[error("the credential was revoked while it was being fetched")]
     Revoked,
     /// The fetch panicked.
     #[error("the fetch panicked")]
     Panicked,
-    /// The cache refused the call, or what was fetched: see
-    /// [`Refusal`](crate::Refusal). Or it has an outage, and
-    /// [`OnOutage::Fail`](crate::OnOutage::Fail) was asked for.
+    /// The cache refused the call or the fetched credential, see
+    /// [`Refusal`](crate::Refusal); or the cache is unreachable and the options say
+    /// [`OnOutage::Fail`](crate::OnOutage::Fail).
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
 
 impl<E> GetOrFetchError<E> {
-    /// When to ask again, if that is known.
+    /// Returns when to ask again, if that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Closed { retry_after } => Some(*retry_after),
+            Self::CoolDown { retry_after } => Some(*retry_after),
             Self::Pending { retry_after } => *retry_after,
             Self::Cache(error) => error.retry_after(),
             Self::Fetch(_)
-            | Self::IssuedEnded
-            | Self::Ended
+            | Self::IssuedExpired
+            | Self::Expired
             | Self::TimedOut
             | Self::Revoked
             | Self::Panicked => None,

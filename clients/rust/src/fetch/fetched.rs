@@ -1,53 +1,66 @@
-//! What a fetch brings, and the credential that it becomes.
+//! The result of a fetch, and the credential that it becomes.
 //!
-//! Guarantees that its lifetime counts from no later than the issuer stated it.
+//! Guarantees that a relative lifetime counts from before the fetch began.
 
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    Credential, Lifetime, Put, Secret,
+    Secret,
     clock::{self, BootInstant},
+    credential::Credential,
     judged::Unjudged,
+    put::{Lifetime, Put},
 };
 
 /// A credential as the issuer gave it, for
-/// [`get_or_fetch`](crate::Client::get_or_fetch) to store and to hand out.
+/// [`get_or_fetch`](crate::Client::get_or_fetch) to store and to return.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use credcache_client::{Fetched, Lifetime, Secret};
+///
+/// let end = SystemTime::now() + Duration::from_secs(3600);
+/// let fetched = Fetched::new(Secret::new("a token"), Lifetime::ExpiresAt(end))
+///     .attribute("region", "eu-west-1")
+///     .tag("prod");
+/// ```
 ///
 /// `Debug` doesn't print the value.
 #[derive(Clone, Debug)]
 pub struct Fetched(Put);
 
 impl Fetched {
-    /// A credential with no more than it needs.
+    /// Makes a credential with no more than it needs.
     ///
-    /// A [`Lifetime::Ttl`] counts from before the fetch began, for when the
-    /// issuer stated it isn't known: where the issuer states an end, say
+    /// A [`Lifetime::Ttl`] counts from before the fetch began, because the instant of
+    /// the issuer's answer isn't known. Where the issuer states an end, use
     /// [`Lifetime::ExpiresAt`].
     pub fn new(value: Secret, lifetime: Lifetime) -> Self {
         Self(Put::new("", "", value, lifetime))
     }
 
-    /// When the issuer issued it, so that the server can refuse it if it was
-    /// revoked since.
+    /// When the issuer issued the credential, so that the server can refuse it if it
+    /// was revoked since.
     #[must_use]
     pub fn issued_at(self, issued_at: SystemTime) -> Self {
         Self(self.0.issued_at(issued_at))
     }
 
-    /// How long before its end it should be fetched anew. By default the server
-    /// decides, by the lifetime.
+    /// How long before its end the credential is due for refresh. By default the
+    /// server decides by the lifetime.
     #[must_use]
     pub fn refresh_before(self, refresh_before: Duration) -> Self {
         Self(self.0.refresh_before(refresh_before))
     }
 
-    /// Adds a tag, by which it can be invalidated.
+    /// Adds a tag, by which the credential can be invalidated.
     #[must_use]
     pub fn tag(self, tag: impl Into<String>) -> Self {
         Self(self.0.tag(tag))
     }
 
-    /// Adds a pair of text that is kept beside the value.
+    /// Adds an attribute: a pair of strings stored beside the value.
     #[must_use]
     pub fn attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         Self(self.0.attribute(name, value))
@@ -59,14 +72,14 @@ impl Fetched {
         Self(self.0.tier(tier))
     }
 
-    /// The credential, not stored yet, of a fetch that began at `begun`; `None`
-    /// if it has ended already.
-    pub(super) fn credential(&self, begun: BootInstant) -> Option<Unjudged> {
-        // Read in this order: what passes in between shortens the lifetime.
+    /// The credential, not stored yet, of a fetch that began at `start`; `None` if it
+    /// has expired already.
+    pub(super) fn credential(&self, start: BootInstant) -> Option<Unjudged> {
+        // Read in this order, so that the time in between shortens the lifetime.
         let boot = BootInstant::now();
         let wall = clock::wall_now();
         let left = match self.0.lifetime {
-            Lifetime::Ttl(ttl) => begun.after(ttl).since(boot),
+            Lifetime::Ttl(ttl) => start.after(ttl).since(boot),
             Lifetime::ExpiresAt(at) => at.duration_since(wall).unwrap_or_default(),
         };
         if left.is_zero() {
@@ -76,7 +89,10 @@ impl Fetched {
             Lifetime::Ttl(_) => wall.checked_add(left)?,
             Lifetime::ExpiresAt(at) => at,
         };
-        let refresh_before = self.0.refresh_before.unwrap_or_else(|| ahead(left));
+        let refresh_before = self
+            .0
+            .refresh_before
+            .unwrap_or_else(|| default_refresh_before(left));
         Some(Unjudged::new(Credential {
             value: self.0.value.clone(),
             expires_at,
@@ -91,7 +107,7 @@ impl Fetched {
         }))
     }
 
-    /// Its end, if the issuer stated one.
+    /// The end of the lifetime, if the issuer stated one.
     pub(super) fn stated_end(&self) -> Option<SystemTime> {
         match self.0.lifetime {
             Lifetime::Ttl(_) => None,
@@ -99,17 +115,17 @@ impl Fetched {
         }
     }
 
-    /// The Put of `credential`, which it became.
+    /// The Put of `credential`, which was made of this.
     pub(super) fn put(self, namespace: &str, key: &str, credential: &Credential) -> Put {
-        self.0.with_place(namespace, key, credential.deadline)
+        self.0.with_name(namespace, key, credential.deadline)
     }
 
-    /// Whether there is no value: nothing that anybody could use.
+    /// Whether the value is empty, so that no caller could use it.
     pub(super) fn is_empty(&self) -> bool {
         self.0.value.expose().is_empty()
     }
 
-    /// The same, issued no earlier than `at` unless the fetch knows better.
+    /// The same, issued at `at` unless the fetch stated the time of issue.
     pub(super) fn issued_after(self, at: SystemTime) -> Self {
         match self.0.issued_at {
             Some(_) => self,
@@ -118,10 +134,10 @@ impl Fetched {
     }
 }
 
-/// How long before its end the server would have a credential fetched anew, if
-/// it added no jitter. The server's own rule stands in its core; a test of the
-/// whole compares the two.
-pub(crate) fn ahead(lifetime: Duration) -> Duration {
+/// How long before its end a credential is due for refresh by the server's default
+/// rule, without jitter. The server's own rule stands in its core; a test over both
+/// compares the two.
+pub(crate) fn default_refresh_before(lifetime: Duration) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let ahead = if lifetime <= 20 * MINUTE {
         5 * MINUTE
@@ -146,13 +162,16 @@ mod tests {
 
     #[test]
     fn relative_lifetime_counts_from_before_the_fetch() {
-        let begun = BootInstant::now();
+        let start = BootInstant::now();
         let fetched = fetched(Lifetime::Ttl(MINUTE));
-        let credential = fetched.credential(begun).unwrap();
+        let credential = fetched.credential(start).unwrap();
         let credential = credential.seen();
-        assert_eq!(credential.deadline, begun.after(MINUTE));
+        assert_eq!(credential.deadline, start.after(MINUTE));
         let put = fetched.put("aws", "reader", credential);
-        assert_eq!(put.ends(begun.after(MINUTE)), Some(begun.after(MINUTE)));
+        assert_eq!(
+            put.lifetime_end(start.after(MINUTE)),
+            Some(start.after(MINUTE))
+        );
         let ahead = credential.expires_at.duration_since(credential.refresh_at);
         assert!(ahead.unwrap() <= MINUTE / 2);
     }
@@ -168,7 +187,7 @@ mod tests {
         assert!(credential.remaining() <= MINUTE);
         let put = fetched.put("aws", "reader", credential);
         assert_eq!(put.lifetime, Lifetime::ExpiresAt(at));
-        assert_eq!(put.ends(BootInstant::now()), None);
+        assert_eq!(put.lifetime_end(BootInstant::now()), None);
     }
 
     #[test]
@@ -193,11 +212,18 @@ mod tests {
     #[test]
     fn refresh_is_never_before_half_the_lifetime() {
         for (minutes, expected) in [(15, 5), (20, 5), (60, 15), (89, 15), (600, 60)] {
-            assert_eq!(ahead(minutes * MINUTE), expected * MINUTE, "{minutes}");
+            assert_eq!(
+                default_refresh_before(minutes * MINUTE),
+                expected * MINUTE,
+                "{minutes}"
+            );
         }
         for minutes in 1..=10 {
             let lifetime = minutes * MINUTE;
-            assert!(ahead(lifetime) + ahead(lifetime) / 10 <= lifetime / 2);
+            assert!(
+                default_refresh_before(lifetime) + default_refresh_before(lifetime) / 10
+                    <= lifetime / 2
+            );
         }
     }
 }

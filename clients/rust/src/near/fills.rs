@@ -1,24 +1,24 @@
-//! The answers of the server that are under way, and what has been revoked
-//! since they were asked for.
+//! The questions to the server that are under way, and what was revoked since they
+//! were asked.
 
 use std::{collections::HashMap, sync::Arc};
 
-/// The keys that are being asked for, each with the least version that may be
-/// kept of it.
+/// The keys that the server is being asked for, each with the least version that may
+/// be cached.
 ///
-/// An answer from before a revocation may come in after its event. Whatever the
-/// event names is marked here, so that such an answer isn't kept. One that was
-/// asked for after the event shares the mark unharmed: by then the server
-/// answers no version below it.
+/// An answer from before a revocation may arrive after the event. The event raises
+/// the least version of the keys that it names, so that such an answer isn't cached.
+/// A later question for the same key shares that least version unharmed: the server
+/// no longer answers a version below it.
 #[derive(Default)]
-pub(super) struct Fills(HashMap<Arc<str>, Fill>);
+pub(super) struct PendingFills(HashMap<Arc<str>, KeyFills>);
 
-struct Fill {
+struct KeyFills {
     callers: usize,
-    floor: u64,
+    min_version: u64,
 }
 
-impl Fills {
+impl PendingFills {
     pub(super) fn begin(&mut self, key: &str) -> Arc<str> {
         if let Some((key, fill)) = self.0.get_key_value(key) {
             let (key, callers) = (Arc::clone(key), fill.callers);
@@ -28,9 +28,9 @@ impl Fills {
             return key;
         }
         let key: Arc<str> = key.into();
-        let fill = Fill {
+        let fill = KeyFills {
             callers: 1,
-            floor: 0,
+            min_version: 0,
         };
         self.0.insert(Arc::clone(&key), fill);
         key
@@ -46,21 +46,21 @@ impl Fills {
         }
     }
 
-    pub(super) fn floor(&self, key: &str) -> u64 {
-        self.0.get(key).map_or(0, |fill| fill.floor)
+    pub(super) fn min_version(&self, key: &str) -> u64 {
+        self.0.get(key).map_or(0, |fill| fill.min_version)
     }
 
-    pub(super) fn raise(&mut self, key: &str, floor: u64) {
+    pub(super) fn raise(&mut self, key: &str, min_version: u64) {
         if let Some(fill) = self.0.get_mut(key) {
-            fill.floor = fill.floor.max(floor);
+            fill.min_version = fill.min_version.max(min_version);
         }
     }
 
-    /// Goes through all that is under way, which is as much as there are callers.
-    pub(super) fn raise_prefix(&mut self, prefix: &str, floor: u64) {
+    /// Goes through all questions that are under way: as many as there are callers.
+    pub(super) fn raise_prefix(&mut self, prefix: &str, min_version: u64) {
         for (key, fill) in &mut self.0 {
             if key.starts_with(prefix) {
-                fill.floor = fill.floor.max(floor);
+                fill.min_version = fill.min_version.max(min_version);
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Where entries are kept, what they weigh, and how they lie in memory. Only this
+//! Where entries are stored, what they weigh, and how they lie in memory. Only this
 //! file names quick_cache.
 //!
-//! An entry is judged as part of finding it: all that decides lies beside its key,
-//! in one place, and only what passes is taken hold of.
+//! Whether an entry may be used is decided as part of finding it: all that decides
+//! lies beside its key, and only a usable entry's credential is cloned.
 
 use std::{
     hash::{Hash, Hasher},
@@ -14,43 +14,43 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::{Credential, clock::BootInstant};
+use crate::{clock::BootInstant, credential::Credential};
 
 /// What an entry takes beside its own bytes: the table, the credential, the
 /// counts of its handles.
 const ENTRY_OVERHEAD: usize = 344;
 /// What a tag takes beside its text.
 const TAG_OVERHEAD: usize = size_of::<String>();
-/// The most that a server may be set to store as one credential: 1 MiB of value,
-/// 4 KiB of attributes and 16 tags of 128 bytes, under a key of 1 KiB.
+/// The largest credential that a server may be set to store: 1 MiB of value, 4 KiB of
+/// attributes and 16 tags of 128 bytes, under a key of 1 KiB.
 const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + (16 * (128 + TAG_OVERHEAD) + ENTRY_OVERHEAD) as u64;
-/// A shard keeps nothing that takes more than 97 % of it, and says nothing.
+/// A shard silently refuses an entry that takes more than 97 % of it.
 const SMALLEST_SHARD: u64 = LARGEST * 100 / 97 + 1;
-/// Keys up to here need no memory of their own: the name of a role with its
-/// account, mostly.
+/// Keys up to this length need no memory of their own: mostly the name of a role
+/// with its account.
 const SHORT: usize = 46;
 
-pub(super) struct Store(Cache<Kept, Arc<Credential>, Weight>);
+pub(super) struct EntryStore(Cache<Cached, Arc<Credential>, EntryWeight>);
 
-/// An entry without its credential; equal to any other of its key.
-pub(super) struct Kept {
-    key: Key,
+/// A cached entry without its credential; equal to any other entry of its key.
+pub(super) struct Cached {
+    key: EntryKey,
     pub(super) deadline: BootInstant,
     pub(super) generation: u64,
 }
 
-enum Key {
+enum EntryKey {
     Short(u8, [u8; SHORT]),
     Long(Box<[u8]>),
 }
 
-/// An entry that is looked for: that of the key, if it is `good`.
-struct Wanted<'a, F> {
+/// A key that is looked up, whose entry counts only if it is `usable`.
+struct LookupKey<'a, F> {
     key: &'a [u8],
-    good: F,
+    usable: F,
 }
 
-impl Store {
+impl EntryStore {
     /// Room for `capacity` bytes.
     pub(super) fn new(capacity: u64) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, |cores| cores.get() * 4);
@@ -66,45 +66,54 @@ impl Store {
         let hasher = DefaultHashBuilder::default();
         Self(match options {
             Ok(options) => {
-                Cache::with_options(options, Weight, hasher, DefaultLifecycle::default())
+                Cache::with_options(options, EntryWeight, hasher, DefaultLifecycle::default())
             }
             // Can't be: both capacities are set.
-            Err(_) => Cache::with_weighter(entries.max(1), capacity, Weight),
+            Err(_) => Cache::with_weighter(entries.max(1), capacity, EntryWeight),
         })
     }
 
-    /// The credential of a key, if the entry is `good`. Nothing removes the entry
-    /// while it is judged, so `good` must not touch the store.
+    /// The credential of a key, if its entry is `usable`. Nothing removes the entry
+    /// meanwhile, so `usable` must not touch the store.
     #[inline]
-    pub(super) fn get(&self, key: &str, good: impl Fn(&Kept) -> bool) -> Option<Arc<Credential>> {
-        self.0.get(&Wanted::new(key, good))
+    pub(super) fn get(
+        &self,
+        key: &str,
+        usable: impl Fn(&Cached) -> bool,
+    ) -> Option<Arc<Credential>> {
+        self.0.get(&LookupKey::new(key, usable))
     }
 
-    /// [`get`](Self::get), that doesn't count as use.
-    pub(super) fn peek(&self, key: &str, good: impl Fn(&Kept) -> bool) -> Option<Arc<Credential>> {
-        self.0.peek(&Wanted::new(key, good))
+    /// Like [`get`](Self::get), but doesn't count as a use.
+    pub(super) fn peek(
+        &self,
+        key: &str,
+        usable: impl Fn(&Cached) -> bool,
+    ) -> Option<Arc<Credential>> {
+        self.0.peek(&LookupKey::new(key, usable))
     }
 
-    /// Takes the place of what was kept of the key.
-    pub(super) fn keep(&self, key: &str, credential: &Arc<Credential>, generation: u64) {
+    /// Stores a credential in place of what was cached under the key.
+    pub(super) fn insert(&self, key: &str, credential: &Arc<Credential>, generation: u64) {
         // Whether an insert over an entry takes over the new key or leaves the old
         // one, whose deadline is another's, is for quick_cache to change.
         self.remove_if(key, |_| true);
-        let kept = Kept {
-            key: Key::new(key),
+        let cached = Cached {
+            key: EntryKey::new(key),
             deadline: credential.deadline,
             generation,
         };
-        self.0.insert(kept, Arc::clone(credential));
+        self.0.insert(cached, Arc::clone(credential));
     }
 
     pub(super) fn remove_if(&self, key: &str, gone: impl Fn(&Credential) -> bool) {
-        let wanted = Wanted::new(key, |_| true);
+        let wanted = LookupKey::new(key, |_| true);
         self.0.remove_if(&wanted, |credential| gone(credential));
     }
 
-    pub(super) fn retain(&self, stays: impl Fn(&Kept, &Credential) -> bool) {
-        self.0.retain(|kept, credential| stays(kept, credential));
+    pub(super) fn retain(&self, stays: impl Fn(&Cached, &Credential) -> bool) {
+        self.0
+            .retain(|cached, credential| stays(cached, credential));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,27 +125,27 @@ impl Store {
     }
 }
 
-impl Kept {
+impl Cached {
     pub(super) fn starts_with(&self, prefix: &str) -> bool {
         self.key.bytes().starts_with(prefix.as_bytes())
     }
 }
 
-impl PartialEq for Kept {
+impl PartialEq for Cached {
     fn eq(&self, other: &Self) -> bool {
         self.key.bytes() == other.key.bytes()
     }
 }
 
-impl Eq for Kept {}
+impl Eq for Cached {}
 
-impl Hash for Kept {
+impl Hash for Cached {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.key.bytes());
     }
 }
 
-impl Key {
+impl EntryKey {
     fn new(key: &str) -> Self {
         let key = key.as_bytes();
         let mut short = [0; SHORT];
@@ -158,24 +167,24 @@ impl Key {
     }
 }
 
-impl<'a, F> Wanted<'a, F> {
-    fn new(key: &'a str, good: F) -> Self
+impl<'a, F> LookupKey<'a, F> {
+    fn new(key: &'a str, usable: F) -> Self
     where
-        F: Fn(&Kept) -> bool,
+        F: Fn(&Cached) -> bool,
     {
         let key = key.as_bytes();
-        Self { key, good }
+        Self { key, usable }
     }
 }
 
-impl<F: Fn(&Kept) -> bool> Equivalent<Kept> for Wanted<'_, F> {
+impl<F: Fn(&Cached) -> bool> Equivalent<Cached> for LookupKey<'_, F> {
     #[inline]
-    fn equivalent(&self, kept: &Kept) -> bool {
-        *self.key == *kept.key.bytes() && (self.good)(kept)
+    fn equivalent(&self, cached: &Cached) -> bool {
+        *self.key == *cached.key.bytes() && (self.usable)(cached)
     }
 }
 
-impl<F> Hash for Wanted<'_, F> {
+impl<F> Hash for LookupKey<'_, F> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.key);
@@ -183,17 +192,17 @@ impl<F> Hash for Wanted<'_, F> {
 }
 
 #[derive(Clone)]
-struct Weight;
+struct EntryWeight;
 
-impl Weighter<Kept, Arc<Credential>> for Weight {
-    fn weight(&self, kept: &Kept, credential: &Arc<Credential>) -> u64 {
+impl Weighter<Cached, Arc<Credential>> for EntryWeight {
+    fn weight(&self, cached: &Cached, credential: &Arc<Credential>) -> u64 {
         let attributes: usize = credential
             .attributes
             .iter()
             .map(|(name, text)| name.len() + text.len())
             .sum();
         let tags = credential.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
-        let own = kept.key.bytes().len() + credential.value.expose().len() + attributes;
+        let own = cached.key.bytes().len() + credential.value.expose().len() + attributes;
         let own = own + tags.sum::<usize>();
         (own + ENTRY_OVERHEAD).try_into().unwrap_or(u64::MAX)
     }
@@ -223,10 +232,10 @@ mod tests {
     fn credential_of_the_largest_size_is_kept() {
         let key = "k".repeat(1024);
         for capacity in [SMALLEST_SHARD, 2 << 20, 3 << 20, 16 << 20, 100 << 20] {
-            let store = Store::new(capacity);
-            store.keep(&key, &largest(), 1);
+            let store = EntryStore::new(capacity);
+            store.insert(&key, &largest(), 1);
             assert!(store.get(&key, |_| true).is_some(), "{capacity}");
-            store.keep("other", &largest(), 1);
+            store.insert("other", &largest(), 1);
             assert!(store.get("other", |_| true).is_some(), "{capacity}");
         }
     }

@@ -1,4 +1,4 @@
-//! What the test's server holds: the contract, without its bounds.
+//! What the test's server stores: the contract, without its bounds.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +11,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     clock::{self, BootInstant},
-    fetch::ahead,
+    fetch::default_refresh_before,
+    name::Name,
     proto::{
         self, get_response::Outcome, invalidate_request::Target, put_request::Lifetime,
         put_request::Precondition,
@@ -22,21 +23,19 @@ use crate::{
 const LEASE_TTL: Duration = Duration::from_secs(10);
 const LARGEST_VALUE: usize = 64 * 1024;
 
-pub(super) type Name = (String, String);
-
 #[derive(Default)]
-pub(super) struct Store {
+pub(super) struct TestStore {
     pub(super) revision: u64,
     pub(super) gets: u64,
     pub(super) puts: u64,
-    entries: HashMap<Name, Entry>,
-    leases: HashMap<Name, Lease>,
-    closed: HashMap<Name, Instant>,
+    entries: HashMap<Name, StoredCredential>,
+    leases: HashMap<Name, GrantedLease>,
+    cool_downs: HashMap<Name, Instant>,
     revoked: HashMap<Name, u64>,
     fences: Vec<Fence>,
 }
 
-struct Entry {
+struct StoredCredential {
     request: proto::PutRequest,
     version: u64,
     deadline: BootInstant,
@@ -44,7 +43,7 @@ struct Entry {
     refresh_at: SystemTime,
 }
 
-struct Lease {
+struct GrantedLease {
     token: u64,
     until: Instant,
     granted: u64,
@@ -57,17 +56,17 @@ struct Fence {
     issued_before: SystemTime,
 }
 
-/// The answer to a Get, or until when somebody else is fetching.
-pub(super) enum Answer {
-    Now(Box<proto::GetResponse>),
+/// The answer to a Get, or until when another caller holds the lease.
+pub(super) enum GetAnswer {
+    Response(Box<proto::GetResponse>),
     Pending(Instant),
 }
 
-impl Store {
-    pub(super) fn get(&mut self, request: &proto::GetRequest) -> Answer {
+impl TestStore {
+    pub(super) fn get(&mut self, request: &proto::GetRequest) -> GetAnswer {
         let name = (request.namespace.clone(), request.key.clone());
         let now = Instant::now();
-        let least_left = wire::parse_span(request.min_ttl, "min_ttl").unwrap_or_default();
+        let min_ttl = wire::parse_span(request.min_ttl, "min_ttl").unwrap_or_default();
         let boot = BootInstant::now();
         let mut reason = proto::MissReason::NotFound;
         if self.revoked.contains_key(&name) {
@@ -77,7 +76,7 @@ impl Store {
             let left = entry.deadline.since(boot);
             if left.is_zero() {
                 reason = proto::MissReason::Expired;
-            } else if left < least_left {
+            } else if left < min_ttl {
                 reason = proto::MissReason::TtlTooShort;
             } else {
                 let is_due = clock::wall_now() >= entry.refresh_at;
@@ -85,23 +84,23 @@ impl Store {
                 let lease = (request.acquire_lease && is_due)
                     .then(|| self.grant(&name, request.lease_ttl, now))
                     .flatten();
-                return Answer::Now(Box::new(proto::GetResponse {
+                return GetAnswer::Response(Box::new(proto::GetResponse {
                     outcome: Some(Outcome::Credential(credential)),
                     lease,
                 }));
             }
         }
-        let closed = self.closed.get(&name).copied();
-        let closed = closed.filter(|until| *until > now);
+        let cool_down = self.cool_downs.get(&name).copied();
+        let cool_down = cool_down.filter(|until| *until > now);
         if let Some(lease) = self.leases.get(&name).filter(|lease| lease.until > now) {
-            return Answer::Pending(lease.until);
+            return GetAnswer::Pending(lease.until);
         }
-        let lease = match closed {
+        let lease = match cool_down {
             None if request.acquire_lease => self.grant(&name, request.lease_ttl, now),
             _ => None,
         };
-        let retry_after = closed.map(|until| until - now);
-        Answer::Now(Box::new(miss(reason, retry_after, lease)))
+        let retry_after = cool_down.map(|until| until - now);
+        GetAnswer::Response(Box::new(miss(reason, retry_after, lease)))
     }
 
     fn grant(
@@ -117,7 +116,7 @@ impl Store {
         let token = fastrand::u64(..);
         self.leases.insert(
             name.clone(),
-            Lease {
+            GrantedLease {
                 token,
                 until: now + ttl,
                 granted: self.revision,
@@ -159,8 +158,10 @@ impl Store {
         self.puts += 1;
         let expires_at = wall.checked_add(left).unwrap_or(wall);
         let before = wire::parse_span(request.refresh_before, "refresh_before");
-        let before = before.unwrap_or_else(|_| ahead(left)).min(left);
-        let entry = Entry {
+        let before = before
+            .unwrap_or_else(|_| default_refresh_before(left))
+            .min(left);
+        let entry = StoredCredential {
             version: self.revision,
             deadline: boot.after(left),
             expires_at,
@@ -168,7 +169,7 @@ impl Store {
             request,
         };
         self.leases.remove(&name);
-        self.closed.remove(&name);
+        self.cool_downs.remove(&name);
         self.revoked.remove(&name);
         self.entries.insert(name, entry);
         Ok(proto::PutResponse {
@@ -245,8 +246,8 @@ impl Store {
                 self.revoked.insert(name, self.revision);
             }
         }
-        // Another version than the one that was named stays, and so does who
-        // fetches the next.
+        // A version other than the named one stays, and so does a lease for the next
+        // one.
         if request.if_version.is_none() || removed > 0 {
             self.fences.push(fence);
         }
@@ -256,7 +257,7 @@ impl Store {
         })
     }
 
-    /// Answers how long the lease lasts now.
+    /// Returns how long the lease lasts now.
     pub(super) fn extend(
         &mut self,
         request: &proto::ExtendLeaseRequest,
@@ -278,7 +279,7 @@ impl Store {
         }
         self.leases.remove(&name);
         if let Ok(retry_after) = wire::parse_span(request.retry_after, "retry_after") {
-            self.closed.insert(name, Instant::now() + retry_after);
+            self.cool_downs.insert(name, Instant::now() + retry_after);
         }
         Ok(())
     }
@@ -288,7 +289,7 @@ fn lease_ttl(asked: Option<prost_types::Duration>) -> Duration {
     wire::parse_span(asked, "lease_ttl").unwrap_or(LEASE_TTL)
 }
 
-impl Entry {
+impl StoredCredential {
     fn credential(&self, left: Duration) -> proto::Credential {
         proto::Credential {
             value: self.request.value.clone(),
@@ -303,7 +304,7 @@ impl Entry {
     }
 }
 
-/// As the server keeps them.
+/// Tags as the server stores them.
 fn each_once(tags: &[String]) -> Vec<String> {
     let tags: BTreeSet<_> = tags.iter().collect();
     tags.into_iter().cloned().collect()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use credcache_client::{Address, Builder, Client};
+use credcache_client::{Address, Client, ClientBuilder};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -25,14 +25,14 @@ use generated::credential_cache_service_server::{
 pub(crate) type Events = mpsc::Sender<Result<WatchResponse, Status>>;
 
 /// A call that waits for its answer.
-pub(crate) struct Call<Message, Answer> {
+pub(crate) struct Call<Message, Reply> {
     pub(crate) request: Message,
-    reply: oneshot::Sender<Result<Answer, Status>>,
+    reply: oneshot::Sender<Result<Reply, Status>>,
 }
 
-impl<Message, Answer> Call<Message, Answer> {
+impl<Message, Reply> Call<Message, Reply> {
     /// In vain if the caller has gone.
-    pub(crate) fn answer(self, answer: Answer) {
+    pub(crate) fn answer(self, answer: Reply) {
         let _ = self.reply.send(Ok(answer));
     }
 
@@ -106,7 +106,7 @@ impl Fake {
         self.client_with(Client::builder().timeout(Duration::from_secs(20)))
     }
 
-    pub(crate) fn client_with(&self, builder: Builder) -> Client {
+    pub(crate) fn client_with(&self, builder: ClientBuilder) -> Client {
         builder.connect_lazy(&self.address).unwrap()
     }
 
@@ -270,10 +270,10 @@ struct Handle {
     watch: mpsc::Sender<Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>>>,
 }
 
-async fn ask<Message, Answer>(
-    test: &mpsc::Sender<Call<Message, Answer>>,
+async fn ask<Message, Reply>(
+    test: &mpsc::Sender<Call<Message, Reply>>,
     request: Request<Message>,
-) -> Result<Response<Answer>, Status> {
+) -> Result<Response<Reply>, Status> {
     let gone = || Status::internal("the test is over");
     let (reply, answer) = oneshot::channel();
     let request = request.into_inner();

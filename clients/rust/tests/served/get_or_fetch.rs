@@ -110,7 +110,10 @@ async fn closed_gate_is_told_and_nobody_fetches() {
     let closed = miss(MissReason::NotFound, Some(closed_for));
     server.get().await.answer(closed);
     let error = outcome.await.unwrap().unwrap_err();
-    assert!(matches!(error, GetOrFetchError::Closed { .. }), "{error:?}");
+    assert!(
+        matches!(error, GetOrFetchError::CoolDown { .. }),
+        "{error:?}"
+    );
     assert_eq!(error.retry_after(), Some(closed_for));
     assert_eq!(issuer.fetches(), 0);
 }
@@ -380,7 +383,7 @@ async fn what_had_ended_when_the_issuer_answered_it_is_the_issuers_fault() {
     server.get().await.answer(granted("lease"));
     server.abandon().await.answer(Default::default());
     let error = outcome.await.unwrap().unwrap_err();
-    assert!(matches!(error, GetOrFetchError::IssuedEnded), "{error:?}");
+    assert!(matches!(error, GetOrFetchError::IssuedExpired), "{error:?}");
 }
 
 // Found when an issuer that took longer than a lease was asked by everybody, and

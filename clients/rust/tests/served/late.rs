@@ -163,7 +163,7 @@ async fn what_ends_on_its_way_each_time_is_an_error_that_says_so() {
         answer_late(server.get().await).await;
     }
     let error = outcome.await.unwrap().unwrap_err();
-    assert!(matches!(error, GetOrFetchError::Ended), "{error:?}");
+    assert!(matches!(error, GetOrFetchError::Expired), "{error:?}");
 }
 
 fn fetch_for(client: &Client, ttl: Duration) -> tokio::task::JoinHandle<Option<Credential>> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use credcache_client::{
-    Client, Code, Error, FetchOptions, GetOrFetchError, Measured, Metrics, OnOutage, Target,
+    Client, Code, Error, FetchOptions, GetOrFetchError, MetricEvent, Metrics, OnOutage, Target,
 };
 use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 
@@ -252,12 +252,12 @@ async fn outage_that_is_known_is_told_at_once() {
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<Measured>>);
+struct Events(Mutex<Vec<MetricEvent>>);
 
-impl Metrics for Told {
-    fn record(&self, measured: Measured) {
-        self.0.lock().unwrap().push(match measured {
-            Measured::Fetched { .. } => Measured::Fetched {
+impl Metrics for Events {
+    fn record(&self, event: MetricEvent) {
+        self.0.lock().unwrap().push(match event {
+            MetricEvent::Fetched { .. } => MetricEvent::Fetched {
                 took: Duration::ZERO,
             },
             other => other,
@@ -268,9 +268,9 @@ impl Metrics for Told {
 #[tokio::test]
 async fn what_a_client_does_is_told() {
     let mut server = Fake::start().await;
-    let told = Arc::new(Told::default());
+    let events = Arc::new(Events::default());
     let timeout = Duration::from_secs(2);
-    let builder = Client::builder().timeout(timeout).metrics(told.clone());
+    let builder = Client::builder().timeout(timeout).metrics(events.clone());
     let client = server.client_with(builder);
     let issuer = Issuer::default();
     let first = call(&client, &issuer);
@@ -282,10 +282,10 @@ async fn what_a_client_does_is_told() {
     call(&client, &issuer).await.unwrap().unwrap();
     let took = Duration::ZERO;
     let expected = [
-        Measured::Hit,
-        Measured::Away,
-        Measured::Fetched { took },
-        Measured::KeptHit,
+        MetricEvent::Hit,
+        MetricEvent::CircuitOpened,
+        MetricEvent::Fetched { took },
+        MetricEvent::OutageCacheHit,
     ];
-    assert_eq!(told.0.lock().unwrap()[..], expected);
+    assert_eq!(events.0.lock().unwrap()[..], expected);
 }

@@ -1,20 +1,40 @@
-//! `grpc.health.v1`, as much of it as asking takes: one method and two messages
-//! of one field each don't need a crate.
+//! The client's part of `grpc.health.v1`: one method and two messages of one field each
+//! don't need a crate.
 
 use tonic::{
     Request, Response, Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel,
 };
 use tonic_prost::ProstCodec;
 
+use crate::{Client, Error, retry::Delivery};
+
+impl Client {
+    /// Asks whether the server takes calls.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Error`] if there is no answer after the retries.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the call changes nothing.
+    pub async fn health(&self) -> Result<Health, Error> {
+        let (response, _) = self
+            .call(Delivery::Read, || Ok(HealthCheckRequest::default()), check)
+            .await?;
+        Ok(response.into())
+    }
+}
+
 /// Whether a server takes calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// It does.
+    /// It takes calls.
     Serving,
-    /// It doesn't, or not any more: it is draining.
+    /// It takes no calls, for instance because it is draining.
     NotServing,
-    /// It doesn't say.
+    /// It gives no answer that this crate knows.
     Unknown,
 }
 
@@ -29,20 +49,20 @@ impl From<HealthCheckResponse> for Health {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthCheckRequest {
+struct HealthCheckRequest {
     // Empty asks about the server as a whole.
     #[prost(string, tag = "1")]
     service: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthCheckResponse {
+struct HealthCheckResponse {
     // An open enumeration.
     #[prost(int32, tag = "1")]
     status: i32,
 }
 
-pub(crate) async fn check(
+async fn check(
     channel: Channel,
     request: Request<HealthCheckRequest>,
 ) -> Result<Response<HealthCheckResponse>, Status> {

@@ -1,7 +1,7 @@
 //! The messages that a batch of Puts takes, and their answers.
 //!
-//! Guarantees of each item what holds for a single Put: its relative lifetime
-//! shrinks until it is sent, and once that has ended it isn't sent at all.
+//! Guarantees for each item what holds for a single Put: its relative lifetime
+//! shrinks until the item is sent, and an item whose lifetime has ended isn't sent.
 
 use std::{error, iter, sync::Arc, time::Duration};
 
@@ -9,18 +9,20 @@ use prost::{Message, encoding::message};
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_types::pb;
 
-use super::MAX_ITEMS;
 use crate::{
-    Error, Put, Stored,
+    Error,
+    client::put::{sent_ttl, with_remaining_lifetime},
     clock::BootInstant,
     proto::{
         BatchPutRequest, BatchPutResponse, BatchPutResult, PutRequest, batch_put_result::Outcome,
         credential_cache_service_client::CredentialCacheServiceClient as Stub,
     },
-    put::sending::{aged, sent_ttl},
+    put::{Put, Stored},
     server_clock::ServerClock,
 };
 
+/// The most Puts that a message may have.
+const MAX_ITEMS: usize = 1000;
 /// The largest message, in bytes, that the server takes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// The number of `requests` in the message.
@@ -30,97 +32,97 @@ const REQUESTS: u32 = 1;
 /// each.
 const GROWTH: usize = 16;
 
-/// What goes into one message.
+/// The Puts that go into one message.
 #[derive(Default)]
-pub(super) struct Part {
-    items: Vec<Item>,
+pub(super) struct Chunk {
+    items: Vec<ChunkItem>,
     bytes: usize,
 }
 
-struct Item {
+struct ChunkItem {
     request: PutRequest,
-    /// Of a relative lifetime.
-    ends: Option<BootInstant>,
+    /// The end of a relative lifetime.
+    end: Option<BootInstant>,
 }
 
-/// A message, and which items of its part are in it.
-pub(super) struct Attempt {
+/// A message, and which items of its chunk are in it.
+pub(super) struct ChunkMessage {
     request: BatchPutRequest,
     included: Vec<bool>,
 }
 
-/// As few parts as their order allows. A Put that is too large for a message has
-/// one alone, for the server to refuse.
-pub(super) fn divide(puts: Vec<Put>, called: BootInstant) -> impl Iterator<Item = Part> {
+/// Divides Puts into as few chunks as their order allows. A Put that is too large
+/// for a message has a chunk of its own, for the server to refuse.
+pub(super) fn divide(puts: Vec<Put>, called: BootInstant) -> impl Iterator<Item = Chunk> {
     let mut items = puts
         .into_iter()
-        .map(move |put| Item {
-            ends: put.ends(called),
+        .map(move |put| ChunkItem {
+            end: put.lifetime_end(called),
             request: put.into_request(),
         })
         .peekable();
     iter::from_fn(move || {
-        let mut part = Part::default();
-        while let Some(item) = items.next_if(|item| part.has_room_for(item)) {
-            part.bytes += item.bytes();
-            part.items.push(item);
+        let mut chunk = Chunk::default();
+        while let Some(item) = items.next_if(|item| chunk.has_room_for(item)) {
+            chunk.bytes += item.bytes();
+            chunk.items.push(item);
         }
-        (!part.items.is_empty()).then_some(part)
+        (!chunk.items.is_empty()).then_some(chunk)
     })
 }
 
-impl Part {
+impl Chunk {
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
 
-    fn has_room_for(&self, item: &Item) -> bool {
+    fn has_room_for(&self, item: &ChunkItem) -> bool {
         self.items.is_empty()
             || self.items.len() < MAX_ITEMS && self.bytes + item.bytes() <= MAX_MESSAGE
     }
 
     /// The message as it is sent now.
-    pub(super) fn message(&self, server: &ServerClock) -> Result<Attempt, Error> {
+    pub(super) fn message(&self, server: &ServerClock) -> Result<ChunkMessage, Error> {
         let mut requests = Vec::with_capacity(self.items.len());
         let mut included = Vec::with_capacity(self.items.len());
         for item in &self.items {
-            let aged = aged(item.request.clone(), item.ends, server);
-            included.push(aged.is_ok());
-            requests.extend(aged.ok());
+            let request = with_remaining_lifetime(item.request.clone(), item.end, server);
+            included.push(request.is_ok());
+            requests.extend(request.ok());
         }
         if requests.is_empty() {
-            return Err(Error::LifetimeEnded);
+            return Err(Error::Expired);
         }
-        Ok(Attempt {
+        Ok(ChunkMessage {
             request: BatchPutRequest { requests },
             included,
         })
     }
 }
 
-impl Item {
+impl ChunkItem {
     fn bytes(&self) -> usize {
         message::encoded_len(REQUESTS, &self.request) + GROWTH
     }
 }
 
-/// A relative lifetime that was sent first, which items were sent, and what was
-/// answered.
-pub(super) type Answered = (Option<Duration>, Vec<bool>, BatchPutResponse);
+/// The lifetime of the first item if it was sent as a relative one, which items were
+/// sent, and the response.
+type ChunkResponse = (Option<Duration>, Vec<bool>, BatchPutResponse);
 
-/// The rpc.
+/// Sends one message.
 pub(super) async fn send(
     channel: Channel,
-    attempt: Request<Attempt>,
-) -> Result<Response<Answered>, Status> {
-    let (metadata, extensions, Attempt { request, included }) = attempt.into_parts();
+    message: Request<ChunkMessage>,
+) -> Result<Response<ChunkResponse>, Status> {
+    let (metadata, extensions, ChunkMessage { request, included }) = message.into_parts();
     let ttl = request.requests.first().and_then(sent_ttl);
     let request = Request::from_parts(metadata, extensions, request);
     let response = Stub::new(channel).batch_put(request).await?;
     Ok(response.map(|response| (ttl, included, response)))
 }
 
-/// The outcome of each item of a part.
+/// The result of each item of a chunk.
 pub(super) fn parse(
     included: &[bool],
     response: BatchPutResponse,
@@ -131,15 +133,15 @@ pub(super) fn parse(
     }
     let mut results = response.results.into_iter();
     let outcomes = included.iter().map(|included| match included {
-        true => results.next().map_or(MISSING, outcome),
-        false => Err(Error::LifetimeEnded),
+        true => results.next().map_or(MISSING, parse_result),
+        false => Err(Error::Expired),
     });
     Ok(outcomes.collect())
 }
 
 const MISSING: Result<Stored, Error> = Err(Error::Malformed("outcome is unset"));
 
-fn outcome(result: BatchPutResult) -> Result<Stored, Error> {
+fn parse_result(result: BatchPutResult) -> Result<Stored, Error> {
     match result.outcome {
         Some(Outcome::Response(response)) => Stored::parse(response),
         Some(Outcome::Error(error)) => Err(refusal(&error)),
@@ -147,7 +149,7 @@ fn outcome(result: BatchPutResult) -> Result<Stored, Error> {
     }
 }
 
-/// What the same status would be as the answer to a single Put.
+/// The error that the same status would be in answer to a single Put.
 fn refusal(error: &pb::Status) -> Error {
     match Code::from_i32(error.code) {
         Code::Ok => Error::Malformed("an error that is none"),
@@ -158,12 +160,12 @@ fn refusal(error: &pb::Status) -> Error {
     }
 }
 
-/// The same error so many times. What caused it is shared.
+/// The same error `count` times. The copies share their source.
 pub(super) fn copies(error: Error, count: usize) -> impl Iterator<Item = Error> {
-    type Source = Box<dyn error::Error + Send + Sync>;
-    let shared = |source: Source| {
+    type BoxedError = Box<dyn error::Error + Send + Sync>;
+    let shared = |source: BoxedError| {
         let source: Arc<dyn error::Error + Send + Sync> = source.into();
-        move || -> Source { Box::new(source.clone()) }
+        move || -> BoxedError { Box::new(source.clone()) }
     };
     let copy: Box<dyn Fn() -> Error + Send> = match error {
         Error::Address(error) => Box::new(move || Error::Address(error)),
@@ -176,7 +178,7 @@ pub(super) fn copies(error: Error, count: usize) -> impl Iterator<Item = Error> 
             Box::new(move || Error::Disconnected(source()))
         }
         Error::DeadlineExceeded => Box::new(|| Error::DeadlineExceeded),
-        Error::LifetimeEnded => Box::new(|| Error::LifetimeEnded),
+        Error::Expired => Box::new(|| Error::Expired),
         Error::Refused(refusal) => Box::new(move || Error::Refused(refusal.clone())),
         Error::Malformed(what) => Box::new(move || Error::Malformed(what)),
     };
@@ -200,8 +202,8 @@ mod tests {
     }
 
     fn lengths(puts: Vec<Put>) -> Vec<usize> {
-        let parts = divide(puts, BootInstant::now());
-        parts.map(|part| part.len()).collect()
+        let chunks = divide(puts, BootInstant::now());
+        chunks.map(|chunk| chunk.len()).collect()
     }
 
     #[test]
@@ -219,11 +221,11 @@ mod tests {
         for odd in 0..64 {
             let puts = vec![put("k", 8 * 1024 - odd); 600];
             let now = BootInstant::now();
-            let part = divide(puts, now).next().unwrap();
+            let chunk = divide(puts, now).next().unwrap();
             let known = ServerClock::default();
             known.showed(SystemTime::UNIX_EPOCH + MINUTE * 30_000_000, now, now);
             for server in [ServerClock::default(), known] {
-                let length = part.message(&server).unwrap().request.encoded_len();
+                let length = chunk.message(&server).unwrap().request.encoded_len();
                 assert!(length <= MAX_MESSAGE, "{length}");
                 assert!(length > MAX_MESSAGE - 24 * 1024, "{length}");
             }
@@ -235,8 +237,8 @@ mod tests {
         let server = ServerClock::default();
         let ended = Put::new("aws", "b", Secret::new("x"), Lifetime::Ttl(Duration::ZERO));
         let puts = vec![put("a", 1), ended.clone(), put("c", 1)];
-        let part = divide(puts, BootInstant::now()).next().unwrap();
-        let attempt = part.message(&server).unwrap();
+        let chunk = divide(puts, BootInstant::now()).next().unwrap();
+        let attempt = chunk.message(&server).unwrap();
         let keys: Vec<_> = attempt
             .request
             .requests
@@ -258,10 +260,10 @@ mod tests {
         let outcomes = parse(&attempt.included, response).unwrap();
         assert!(matches!(
             &outcomes[..],
-            [Ok(a), Err(Error::LifetimeEnded), Ok(c)] if (a.version, c.version) == (1, 2)
+            [Ok(a), Err(Error::Expired), Ok(c)] if (a.version, c.version) == (1, 2)
         ));
-        let part = divide(vec![ended], BootInstant::now()).next().unwrap();
-        assert!(matches!(part.message(&server), Err(Error::LifetimeEnded)));
+        let chunk = divide(vec![ended], BootInstant::now()).next().unwrap();
+        assert!(matches!(chunk.message(&server), Err(Error::Expired)));
     }
 
     #[test]
@@ -302,7 +304,7 @@ mod tests {
                 Error::Unreachable("refused".into()),
                 Error::Disconnected("reset".into()),
                 Error::DeadlineExceeded,
-                Error::LifetimeEnded,
+                Error::Expired,
                 Error::Malformed("ttl"),
                 Status::aborted("the version differs").into(),
             ]

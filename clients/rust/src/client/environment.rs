@@ -2,14 +2,19 @@
 
 use std::{env, ffi::OsString};
 
-use crate::{Address, AddressError, Builder, Client, Error};
+use super::builder::ClientBuilder;
+use crate::{Address, AddressError, Client, Error};
 
-/// Where a server is found if nobody says.
+/// The address of the server if nothing names another.
 const DEFAULT: &str = "127.0.0.1:50051";
 
 impl Address {
-    /// The address that `CREDCACHE_SERVER` holds, or `127.0.0.1:50051` if the
-    /// variable is unset or empty: the server that `credcache get` would ask.
+    /// Returns the address that `CREDCACHE_SERVER` holds, or `127.0.0.1:50051` if
+    /// the variable is unset or empty: the server that `credcache get` would ask.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`AddressError`] if the variable holds something else.
     #[allow(
         clippy::disallowed_methods,
         reason = "this file is the reader of the environment"
@@ -22,8 +27,15 @@ impl Address {
 impl Client {
     /// Connects with the default settings to the server that
     /// [`Address::from_env`] names.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Address`] if the variable holds no address, and
+    /// [`Error::Unreachable`] if the server isn't there, after one attempt.
     pub async fn from_env() -> Result<Self, Error> {
-        Builder::default().connect(&Address::from_env()?).await
+        ClientBuilder::default()
+            .connect(&Address::from_env()?)
+            .await
     }
 }
 

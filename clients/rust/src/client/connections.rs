@@ -1,5 +1,5 @@
-//! A few connections to one server, used in turn: one HTTP/2 connection has one
-//! mutex, which many threads would queue for.
+//! A few connections to one server, used in turn: an HTTP/2 connection has a single
+//! mutex, for which many threads would queue.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -14,20 +14,20 @@ use crate::{Address, Error};
 /// How the connections are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionSettings {
-    /// How many; at least 1.
+    /// The number of connections; at least 1.
     pub(crate) count: usize,
     pub(crate) connect_timeout: Duration,
 }
 
-/// Every connection reconnects by itself when a call finds it gone.
+/// Connections that reconnect when a call finds them broken.
 #[derive(Debug)]
 pub(crate) struct Connections {
     channels: Box<[Channel]>,
     turn: AtomicUsize,
 }
 
-/// An idle connection is probed as well, so that a server which vanished is
-/// noticed before the next call has to wait for it.
+/// An idle connection is probed too, so that a vanished server is noticed before the
+/// next call has to wait for it.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,8 +44,7 @@ impl Connections {
         })
     }
 
-    /// Connections of which the first is made now, as a proof that the server
-    /// is there.
+    /// Connections of which the first is made now, to prove that the server is there.
     pub(crate) async fn open(
         address: &Address,
         settings: ConnectionSettings,
