@@ -31,7 +31,7 @@ mod work;
 
 pub use cache::{
     Cache, TierError,
-    batch_get::{BatchGet, BatchRead, EntryView, MAX_IN_PLACE, Reader, Verdict},
+    batch_get::{BatchGet, BatchRead, MAX_IN_PLACE, Reader, Verdict},
     get::{Hit, Lookup, Miss, MissReason, SharedValue},
     invalidate::{MAX_CLOCK_AHEAD, MIN_FENCE_MEMORY},
     lease::{
@@ -67,4 +67,4 @@ pub use model::{
     tier_spec::{TierId, TierSpec},
     time::{BootTime, Lifetime, Now, WallTime},
 };
-pub use store::{entry::ENTRY_OVERHEAD, labels::TAG_OVERHEAD};
+pub use store::{entry::ENTRY_OVERHEAD, entry_view::EntryView, labels::TAG_OVERHEAD};

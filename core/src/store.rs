@@ -2,6 +2,7 @@
 
 pub(crate) mod alloc_size;
 pub(crate) mod entry;
+pub(crate) mod entry_view;
 pub(crate) mod labels;
 pub(crate) mod namespaces;
 pub(crate) mod tier;

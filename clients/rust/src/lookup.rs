@@ -82,6 +82,9 @@ impl<C> Lookup<C> {
     }
 }
 
+/// What a tag of a [`Credential`] takes beside its text.
+pub(crate) const TAG_OVERHEAD: usize = size_of::<String>();
+
 /// A credential that was live when it was returned.
 ///
 /// `Debug` doesn't print the value, and of the attributes and tags only how many.
@@ -117,6 +120,14 @@ impl Credential {
     /// server would say: the time the network took counts as passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.since(BootInstant::now())
+    }
+
+    /// Bytes that value, attributes and tags take.
+    pub(crate) fn size(&self) -> usize {
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|(name, text)| name.len() + text.len());
+        let tags = self.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
+        self.value.expose().len() + attributes.sum::<usize>() + tags.sum::<usize>()
     }
 
     /// One that ends at `deadline`, with nothing more than a value.

@@ -3,12 +3,12 @@
 pub(crate) mod sending;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Lease, LeaseToken, Secret, clock::BootInstant, proto, wire};
+use crate::{Credential, Error, Lease, LeaseToken, Secret, clock::BootInstant, proto, wire};
 
 /// A credential to store, under a key of a namespace.
 ///
@@ -189,12 +189,19 @@ impl Put {
         }
     }
 
-    /// The tags as the server keeps them.
-    pub(crate) fn tags_each_once(&self) -> Vec<String> {
-        let mut tags = self.tags.clone();
-        tags.sort_unstable();
-        tags.dedup();
-        tags
+    /// The credential that this Put would store, for those who don't ask the
+    /// server for it.
+    pub(crate) fn credential(&self, expires_at: SystemTime, deadline: BootInstant) -> Credential {
+        Credential {
+            value: self.value.clone(),
+            expires_at,
+            refresh_at: expires_at,
+            version: 0,
+            tier: String::new(),
+            attributes: self.attributes.clone(),
+            tags: each_once(&self.tags),
+            deadline,
+        }
     }
 
     /// When a relative lifetime ends, for a Put that was called at `called`.
@@ -203,6 +210,24 @@ impl Put {
             Lifetime::Ttl(ttl) => Some(self.deadline.unwrap_or_else(|| called.after(ttl))),
             Lifetime::ExpiresAt(_) => None,
         }
+    }
+}
+
+/// The tags as a server keeps them.
+fn each_once(tags: &[String]) -> Vec<String> {
+    let tags: BTreeSet<_> = tags.iter().collect();
+    tags.into_iter().cloned().collect()
+}
+
+/// What a server answers of the credential that a Put stored, times and version
+/// aside.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn stored_contents(request: &proto::PutRequest) -> proto::Credential {
+    proto::Credential {
+        value: request.value.clone(),
+        attributes: request.attributes.clone(),
+        tags: each_once(&request.tags),
+        ..Default::default()
     }
 }
 

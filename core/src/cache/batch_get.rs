@@ -18,16 +18,14 @@ use crate::{
     },
     counters::{Count, Tally},
     model::{
-        attributes::{self, AttributesRef},
+        attributes,
         limits::MAX_TIERS,
         name::{Key, Name, NamespaceName},
-        revision::Revision,
-        tags::Tags,
-        tier_spec::TierId,
-        time::{Deadline, Now, WallTime},
+        time::{Deadline, Now},
     },
     store::{
         entry::{self, Entry, LookupKey},
+        entry_view::EntryView,
         namespaces::NamespaceRecord,
     },
 };
@@ -61,10 +59,6 @@ pub struct BatchGet<'a> {
     pub earlier: Option<Now>,
 }
 
-/// A stored credential, not judged yet.
-#[derive(Clone, Copy)]
-pub struct EntryView<'a>(&'a Entry);
-
 /// What is copied while a shard is locked: a microsecond's worth, and more than
 /// most credentials have. Larger values are kept alive and copied afterwards.
 const IN_PLACE: usize = 4096;
@@ -77,7 +71,7 @@ pub trait Reader {
     /// nobody up.
     fn make_room(&mut self);
 
-    /// Takes what one finds. Must be short and not come back to the cache, for Puts
+    /// Takes what one finds, which isn't judged yet. Must be short and not come back to the cache, for Puts
     /// may be waiting; and not rely on it before it is judged.
     fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()>;
 }
@@ -182,7 +176,7 @@ impl BatchRead<'_> {
         }
         self.deadlines.push(deadline);
         self.hits[entry.tier().index()] += 1;
-        reader.read(Ok(EntryView(entry)))
+        reader.read(Ok(EntryView::new(entry, deadline.wall())))
     }
 
     /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
@@ -215,49 +209,5 @@ impl BatchRead<'_> {
             None => self.cache.namespaces.tally(self.namespace, count),
         }
         Verdict::Valid
-    }
-}
-
-impl<'a> EntryView<'a> {
-    /// The value.
-    #[must_use]
-    pub fn value(self) -> &'a [u8] {
-        self.0.value()
-    }
-
-    /// When it ends, by the wall clock.
-    #[must_use]
-    pub fn expires_at(self) -> WallTime {
-        self.0.deadline().wall()
-    }
-
-    /// When it should be fetched anew, by the wall clock.
-    #[must_use]
-    pub fn refresh_at(self) -> WallTime {
-        self.expires_at().before(self.0.refresh_lead())
-    }
-
-    /// The revision of the Put that stored it.
-    #[must_use]
-    pub fn version(self) -> Revision {
-        self.0.version()
-    }
-
-    /// The tier that holds it.
-    #[must_use]
-    pub fn tier(self) -> TierId {
-        self.0.tier()
-    }
-
-    /// What the Put attached.
-    #[must_use]
-    pub fn attributes(self) -> AttributesRef<'a> {
-        self.0.attributes()
-    }
-
-    /// The tags of the Put.
-    #[must_use]
-    pub fn tags(self) -> &'a Tags {
-        self.0.labels().tags()
     }
 }

@@ -15,7 +15,8 @@ use credcache_packed::Shared;
 
 use crate::{
     model::{
-        attributes::{Attributes, AttributesRef},
+        attributes::AttributesRef,
+        contents::Contents,
         name::{Key, Name},
         revision::Revision,
         secret::Secret,
@@ -55,8 +56,8 @@ struct PackedMeta(u64);
 pub(crate) struct NewEntry<'a> {
     pub(crate) labels: Labels,
     pub(crate) key: Key<'a>,
-    pub(crate) value: Secret,
-    pub(crate) attributes: Attributes,
+    /// The tags of which are in the labels.
+    pub(crate) contents: Contents,
     pub(crate) deadline: Deadline,
     pub(crate) refresh_lead: Duration,
     pub(crate) version: Revision,
@@ -117,13 +118,17 @@ impl Entry {
         let NewEntry {
             labels,
             key,
-            value,
-            attributes,
+            contents,
             deadline,
             refresh_lead,
             version,
             tier,
         } = parts;
+        let Contents {
+            value,
+            tags: _,
+            attributes,
+        } = contents;
         let attributes = attributes.encoded();
         let head = EntryHead {
             deadline,

@@ -77,17 +77,10 @@ impl Fetched {
             Lifetime::ExpiresAt(at) => at,
         };
         let refresh_before = self.0.refresh_before.unwrap_or_else(|| ahead(left));
+        let refresh_at = expires_at.checked_sub(refresh_before.min(left));
         Some(Unjudged::new(Credential {
-            value: self.0.value.clone(),
-            expires_at,
-            refresh_at: expires_at
-                .checked_sub(refresh_before.min(left))
-                .unwrap_or(expires_at),
-            version: 0,
-            tier: String::new(),
-            attributes: self.0.attributes.clone(),
-            tags: self.0.tags_each_once(),
-            deadline: boot.after(left),
+            refresh_at: refresh_at.unwrap_or(expires_at),
+            ..self.0.credential(expires_at, boot.after(left))
         }))
     }
 

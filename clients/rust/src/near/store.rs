@@ -14,13 +14,11 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::{Credential, clock::BootInstant};
+use crate::{Credential, clock::BootInstant, lookup::TAG_OVERHEAD};
 
 /// What an entry takes beside its own bytes: the table, the credential, the
 /// counts of its handles.
 const ENTRY_OVERHEAD: usize = 344;
-/// What a tag takes beside its text.
-const TAG_OVERHEAD: usize = size_of::<String>();
 /// The most that a server may be set to store as one credential: 1 MiB of value,
 /// 4 KiB of attributes and 16 tags of 128 bytes, under a key of 1 KiB.
 const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + (16 * (128 + TAG_OVERHEAD) + ENTRY_OVERHEAD) as u64;
@@ -187,14 +185,7 @@ struct Weight;
 
 impl Weighter<Kept, Arc<Credential>> for Weight {
     fn weight(&self, kept: &Kept, credential: &Arc<Credential>) -> u64 {
-        let attributes: usize = credential
-            .attributes
-            .iter()
-            .map(|(name, text)| name.len() + text.len())
-            .sum();
-        let tags = credential.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
-        let own = kept.key.bytes().len() + credential.value.expose().len() + attributes;
-        let own = own + tags.sum::<usize>();
+        let own = kept.key.bytes().len() + credential.size();
         (own + ENTRY_OVERHEAD).try_into().unwrap_or(u64::MAX)
     }
 }

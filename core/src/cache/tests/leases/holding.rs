@@ -43,7 +43,7 @@ fn invalidate(cache: &Cache, target: Target<'_>, now: Now) {
 /// Which version of "a"/"key" is live.
 fn version(cache: &Cache, now: Now) -> Option<Revision> {
     let found = cache.get(name("a", "key"), Duration::ZERO, || now);
-    found.hit().map(|hit| hit.version())
+    found.hit().map(|hit| hit.view().version())
 }
 
 /// Asks for the lease of "a"/"key" for as long as this, or waits for it.
