@@ -72,7 +72,7 @@ proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) format --diff --exit-code
 
 generate: cargo ## Write the Rust client's generated code anew after a change to the contract
-	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-client --test generated
+	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-generated
 
 bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench

@@ -33,10 +33,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, CheckConfigArgs, ServeArgs};
 
 use self::failure::{Again, Failure};
-pub use self::{
-    supervise::{SuperviseArgs, supervise},
-    typed::parse,
-};
+pub use self::supervise::{SuperviseArgs, supervise};
 
 /// A gRPC cache for the short-lived credentials of a service mesh.
 #[derive(Debug, Parser)]
@@ -45,6 +42,15 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Parses the program's arguments.
+///
+/// # Errors
+/// The exit code for arguments that can't be parsed, and for `--help` and
+/// `--version`, whose text is printed.
+pub fn parse() -> Result<Cli, ExitCode> {
+    typed::parse()
 }
 
 const EXIT_CODES: &str = "\
@@ -162,7 +168,7 @@ impl ClientCommand {
 
 #[cfg(test)]
 fn parsed(line: &str) -> Result<ClientCommand, clap::Error> {
-    match typed::read(line.split_whitespace())?.command {
+    match typed::read::<Cli, _>(line.split_whitespace())?.command {
         Command::Client(command) => Ok(command),
         command => panic!("{command:?} is no client command"),
     }

@@ -1,13 +1,18 @@
-//! The generated code of `src/generated` is what the contract generates, and the
-//! licences that the crate ships are those of the repository.
+//! The Rust client's generated code is what the contract generates, and the licences
+//! that the client ships are those of the repository.
 //!
-//! `make generate` writes the code anew after a change to the contract. The files
+//! This package doesn't depend on the client: after a change to the contract, the
+//! client may not compile until its code is generated anew. `make generate` writes the code anew after a change to the contract. The files
 //! are committed so that users of the crate build neither a parser of .proto
 //! files nor a code generator.
 
+#![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use tonic_prost_build::Builder;
 
@@ -40,8 +45,12 @@ fn server() -> Builder {
         .extern_path(".credcache.v1", "crate::proto")
 }
 
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn generated(builder: Builder) -> String {
-    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let proto = repository().join("proto");
     let descriptors = protox::compile([CONTRACT], [proto]).unwrap();
     let out = tempfile::tempdir().unwrap();
     builder
@@ -63,7 +72,7 @@ fn writes() -> bool {
 
 #[test]
 fn committed_code_is_what_the_contract_generates() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated");
+    let folder = repository().join("clients/rust/src/generated");
     for (name, builder) in [("client.rs", client()), ("server.rs", server())] {
         let (path, expected) = (folder.join(name), generated(builder));
         if writes() {
@@ -72,17 +81,17 @@ fn committed_code_is_what_the_contract_generates() {
         let committed = fs::read_to_string(&path).unwrap();
         assert!(
             committed == expected,
-            "src/generated/{name} is out of date: run `make generate`"
+            "clients/rust/src/generated/{name} is out of date: run `make generate`"
         );
     }
 }
 
 #[test]
 fn shipped_licences_are_those_of_the_repository() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = repository().join("clients/rust");
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         let shipped = fs::read_to_string(package.join(name)).unwrap();
-        let repository = fs::read_to_string(package.join("../..").join(name)).unwrap();
+        let repository = fs::read_to_string(repository().join(name)).unwrap();
         assert!(shipped == repository, "{name} differs");
     }
 }
