@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use credcache_core::{BatchGet, Lookup, Verdict};
+use credcache_core::{BatchGet, Lookup, Verdict, WhenDue};
 use write::BatchWriter;
 
 /// The heads of fields on the wire: number and wire type in one byte.
@@ -58,9 +58,12 @@ impl Service {
         let now = || self.clock.now();
         if get.acquire_lease || !get.wait.is_zero() {
             // Where there is no hit, there is more to do than to look.
-            let hit = self
-                .cache
-                .hit(get.name, get.min_ttl, get.acquire_lease, now)?;
+            let when_due = if get.acquire_lease {
+                WhenDue::Decline
+            } else {
+                WhenDue::Return
+            };
+            let hit = self.cache.hit(get.name, get.min_ttl, when_due, now)?;
             return Some(write::get(&self.cache, &Lookup::Hit(hit)));
         }
         let lookup = self.cache.get(get.name, get.min_ttl, now);

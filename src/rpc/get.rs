@@ -20,7 +20,7 @@ use super::{
     times::duration,
 };
 use credcache_core::{
-    Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Name, Token, Waiting, Woken,
+    Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Name, Token, Waiting, WhenDue, Woken,
 };
 
 /// No Get waits longer.
@@ -81,7 +81,12 @@ impl Service {
             wait,
         } = get;
         let now = || self.clock.now();
-        if let Some(hit) = self.cache.hit(name, min_ttl, acquire_lease, now) {
+        let when_due = if acquire_lease {
+            WhenDue::Decline
+        } else {
+            WhenDue::Return
+        };
+        if let Some(hit) = self.cache.hit(name, min_ttl, when_due, now) {
             return Ok((Lookup::Hit(hit), None));
         }
         let mut ask = LeaseQuery {
@@ -99,9 +104,9 @@ impl Service {
             };
             let woken = tokio::select! {
                 biased;
-                () = until_told(&waiting) => waiting.told(),
+                () = until_told(&waiting) => waiting.try_take(),
                 () = self.ending.cancelled() => return Err(Refusal::Draining.into()),
-                () = &mut over => waiting.told(),
+                () = &mut over => waiting.try_take(),
             };
             match woken {
                 Some(Woken::Granted(lease)) => {
@@ -145,7 +150,7 @@ fn lease_message(lease: Lease) -> proto::Lease {
 /// is, what has come on the caller's connection by then is read (the first
 /// yield), and the connection drops the call if that is its end (the second).
 async fn until_told(waiting: &Waiting<'_>) {
-    if let Woken::Granted(_) = waiting.until_told().await {
+    if let Woken::Granted(_) = waiting.notified().await {
         yield_now().await;
         yield_now().await;
     }

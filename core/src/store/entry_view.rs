@@ -22,28 +22,28 @@ impl<'a> EntryView<'a> {
         Self { entry, expires_at }
     }
 
-    /// The value.
+    /// The secret value.
     #[must_use]
     #[inline]
     pub fn value(self) -> &'a [u8] {
         self.entry.value()
     }
 
-    /// When the lifetime ends, by the wall clock.
+    /// When the credential expires, by the wall clock.
     #[must_use]
     #[inline]
     pub fn expires_at(self) -> WallTime {
         self.expires_at
     }
 
-    /// When the credential should be fetched anew, by the wall clock.
+    /// When the credential should be refreshed, by the wall clock.
     #[must_use]
     #[inline]
     pub fn refresh_at(self) -> WallTime {
         self.expires_at.before(self.entry.refresh_lead())
     }
 
-    /// The revision of the Put that stored the credential.
+    /// The version: the revision of the Put that stored the credential.
     #[must_use]
     #[inline]
     pub fn version(self) -> Revision {
@@ -57,7 +57,7 @@ impl<'a> EntryView<'a> {
         self.entry.tier()
     }
 
-    /// The attributes of the Put.
+    /// The attributes that the Put attached.
     #[must_use]
     #[inline]
     pub fn attributes(self) -> AttributesRef<'a> {
