@@ -133,4 +133,7 @@ pub use model::{
     tier_spec::{TierId, TierSpec},
     time::{BootTime, Lifetime, Now, WallTime},
 };
-pub use store::{entry::ENTRY_OVERHEAD, entry_view::EntryView, labels::TAG_OVERHEAD};
+pub use store::{
+    entry::{ENTRY_OVERHEAD, EntryView},
+    labels::TAG_OVERHEAD,
+};

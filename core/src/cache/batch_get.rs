@@ -24,8 +24,7 @@ use crate::{
         time::{Deadline, Now},
     },
     store::{
-        entry::{self, Entry, LookupKey},
-        entry_view::EntryView,
+        entry::{self, Entry, EntryView, LookupKey},
         namespaces::NamespaceRecord,
     },
 };

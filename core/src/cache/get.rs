@@ -10,10 +10,7 @@ use crate::{
         tier_spec::TierId,
         time::{Deadline, Now},
     },
-    store::{
-        entry::{Entry, LookupKey},
-        entry_view::EntryView,
-    },
+    store::entry::{Entry, EntryView, LookupKey},
 };
 
 /// The result of a lookup.

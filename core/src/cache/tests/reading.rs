@@ -12,7 +12,7 @@ use crate::{
     },
     counters::{Count, TierCount},
     model::time::{BootTime, Lifetime, Now, WallTime},
-    store::entry_view::EntryView,
+    store::entry::EntryView,
 };
 
 /// The reading of both clocks this long after the start.
