@@ -97,7 +97,7 @@ mod work;
 
 pub use cache::{
     Cache, TierError,
-    batch_get::{BatchGet, BatchRead, EntryView, MAX_IN_PLACE, Reader, Verdict},
+    batch_get::{BatchGet, BatchRead, MAX_IN_PLACE, Reader, Verdict},
     get::{Hit, Lookup, Miss, MissReason, SharedValue, WhenDue},
     invalidate::{MAX_CLOCK_AHEAD, MIN_FENCE_MEMORY},
     lease::{
@@ -133,4 +133,7 @@ pub use model::{
     tier_spec::{TierId, TierSpec},
     time::{BootTime, Lifetime, Now, WallTime},
 };
-pub use store::{entry::ENTRY_OVERHEAD, labels::TAG_OVERHEAD};
+pub use store::{
+    entry::{ENTRY_OVERHEAD, EntryView},
+    labels::TAG_OVERHEAD,
+};

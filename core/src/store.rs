@@ -4,5 +4,6 @@ pub(crate) mod alloc_size;
 pub(crate) mod entry;
 pub(crate) mod labels;
 pub(crate) mod namespaces;
+mod packed_meta;
 pub(crate) mod tier;
 pub(crate) mod tier_hints;

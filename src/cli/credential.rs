@@ -1,11 +1,13 @@
-//! The arguments that several commands take of one credential: its name, and
-//! what is stored beside its value.
+//! One credential on the command line: its name, what is stored beside its value,
+//! and how it is shown.
 
 use std::time::Duration;
 
-use credcache_client::{Fetched, Put};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use credcache_client::{Credential, Fetched, Put};
+use serde_json::json;
 
-use super::names;
+use super::{names, text};
 use crate::duration;
 
 /// The arguments of every command that is about one key.
@@ -76,3 +78,22 @@ macro_rules! storable {
 }
 
 storable!(Put, Fetched);
+
+/// All fields, the value as `value_base64` if it isn't UTF-8.
+pub(super) fn json(credential: &Credential) -> serde_json::Value {
+    let value = credential.value.expose();
+    let mut json = json!({
+        "expires_at": text::rfc3339(credential.expires_at),
+        "ttl_seconds": credential.remaining().as_secs_f64(),
+        "refresh_at": text::rfc3339(credential.refresh_at),
+        "version": credential.version,
+        "tier": credential.tier,
+        "attributes": credential.attributes,
+        "tags": credential.tags,
+    });
+    match str::from_utf8(value) {
+        Ok(text) => json["value"] = text.into(),
+        Err(_) => json["value_base64"] = BASE64_STANDARD.encode(value).into(),
+    }
+    json
+}

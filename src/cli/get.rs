@@ -2,13 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use credcache_client::{Credential, GetOptions, Lease, Lookup, LookupResponse, Miss, MissReason};
+use credcache_client::{GetOptions, Lease, Lookup, LookupResponse, Miss, MissReason};
 use serde_json::json;
 
 use super::{
     connection::ConnectionArgs,
-    credential::NameArgs,
+    credential::{self, NameArgs},
     failure::Failure,
     lease,
     output::{self, Format},
@@ -75,7 +74,7 @@ impl GetArgs {
                 match self.output {
                     Format::Text => output::print_value(credential.value.expose())?,
                     Format::Json => {
-                        output::print_json(&with_lease(json(&credential), lease))?;
+                        output::print_json(&with_lease(credential::json(&credential), lease))?;
                     }
                 }
                 ExitCode::SUCCESS
@@ -155,24 +154,6 @@ fn miss_json(miss: Miss) -> serde_json::Value {
         _ => "OTHER",
     };
     json!({ "miss": { "reason": reason } })
-}
-
-fn json(credential: &Credential) -> serde_json::Value {
-    let value = credential.value.expose();
-    let mut json = json!({
-        "expires_at": text::rfc3339(credential.expires_at),
-        "ttl_seconds": credential.remaining().as_secs_f64(),
-        "refresh_at": text::rfc3339(credential.refresh_at),
-        "version": credential.version,
-        "tier": credential.tier,
-        "attributes": credential.attributes,
-        "tags": credential.tags,
-    });
-    match str::from_utf8(value) {
-        Ok(text) => json["value"] = text.into(),
-        Err(_) => json["value_base64"] = BASE64_STANDARD.encode(value).into(),
-    }
-    json
 }
 
 #[cfg(test)]

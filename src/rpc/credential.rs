@@ -9,19 +9,20 @@ use super::{
 use credcache_core::{Cache, Hit, Miss, MissReason, TierId};
 
 pub(super) fn credential(cache: &Cache, hit: &Hit) -> proto::Credential {
+    let view = hit.view();
     proto::Credential {
         value: Bytes::from_owner(hit.value()),
-        expires_at: Some(timestamp(hit.expires_at())),
+        expires_at: Some(timestamp(view.expires_at())),
         ttl: Some(duration(hit.ttl())),
-        refresh_at: Some(timestamp(hit.refresh_at())),
-        version: hit.version().number(),
-        tier: tier_name(cache, hit.tier()),
-        attributes: hit
+        refresh_at: Some(timestamp(view.refresh_at())),
+        version: view.version().number(),
+        tier: tier_name(cache, view.tier()),
+        attributes: view
             .attributes()
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
-        tags: hit.tags().iter().map(String::from).collect(),
+        tags: view.tags().iter().map(String::from).collect(),
     }
 }
 

@@ -84,7 +84,7 @@ fn version(cache: &Cache, key: &str) -> Option<u64> {
     match cache.get(name(key), Duration::ZERO, now) {
         Lookup::Hit(hit) => {
             assert_eq!(hit.value().as_ref(), key.as_bytes(), "another key's value");
-            Some(hit.version().number())
+            Some(hit.view().version().number())
         }
         Lookup::Miss(_) => None,
     }

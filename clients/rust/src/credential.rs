@@ -9,7 +9,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Secret, clock::BootInstant, proto, put::Stored, wire};
+use crate::{
+    Error, Secret,
+    clock::BootInstant,
+    proto,
+    put::{Put, Stored, each_once},
+    wire,
+};
+
+/// What a tag of a [`Credential`] takes beside its text.
+pub(crate) const TAG_OVERHEAD: usize = size_of::<String>();
 
 /// A credential that was live when it was returned.
 ///
@@ -59,6 +68,29 @@ impl Credential {
     /// the server would say: the time that the network took counts as passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.since(BootInstant::now())
+    }
+
+    /// Returns how many bytes value, attributes and tags take.
+    pub(crate) fn size(&self) -> usize {
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|(name, text)| name.len() + text.len());
+        let tags = self.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
+        self.value.expose().len() + attributes.sum::<usize>() + tags.sum::<usize>()
+    }
+
+    /// The credential that `put` would store, for a caller that cannot ask the server
+    /// for it.
+    pub(crate) fn unstored(put: &Put, expires_at: SystemTime, deadline: BootInstant) -> Self {
+        Self {
+            value: put.value.clone(),
+            expires_at,
+            refresh_at: expires_at,
+            version: 0,
+            tier: String::new(),
+            attributes: put.attributes.clone(),
+            tags: each_once(&put.tags),
+            deadline,
+        }
     }
 
     /// A credential that expires at `deadline`, with nothing more than a value.

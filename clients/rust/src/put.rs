@@ -1,7 +1,7 @@
 //! The request of a Put, and its answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, SystemTime},
 };
@@ -39,7 +39,7 @@ pub struct Put {
     pub(crate) lifetime: Lifetime,
     pub(crate) issued_at: Option<SystemTime>,
     pub(crate) refresh_before: Option<Duration>,
-    tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     pub(crate) attributes: BTreeMap<String, String>,
     tier: String,
     lease: Option<LeaseToken>,
@@ -206,20 +206,29 @@ impl Put {
         }
     }
 
-    /// The tags as the server stores them: each once, in the order of their bytes.
-    pub(crate) fn tags_each_once(&self) -> Vec<String> {
-        let mut tags = self.tags.clone();
-        tags.sort_unstable();
-        tags.dedup();
-        tags
-    }
-
     /// When a relative lifetime ends, for a Put that was called at `called`.
     pub(crate) fn lifetime_end(&self, called: BootInstant) -> Option<BootInstant> {
         match self.lifetime {
             Lifetime::Ttl(ttl) => Some(self.deadline.unwrap_or_else(|| called.after(ttl))),
             Lifetime::ExpiresAt(_) => None,
         }
+    }
+}
+
+/// Tags as the server stores them: each once, in the order of their bytes.
+pub(crate) fn each_once(tags: &[String]) -> Vec<String> {
+    let tags: BTreeSet<_> = tags.iter().collect();
+    tags.into_iter().cloned().collect()
+}
+
+/// The credential of a Put as a server returns it, without times and version.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn stored_contents(request: &proto::PutRequest) -> proto::Credential {
+    proto::Credential {
+        value: request.value.clone(),
+        attributes: request.attributes.clone(),
+        tags: each_once(&request.tags),
+        ..Default::default()
     }
 }
 

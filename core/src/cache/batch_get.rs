@@ -18,16 +18,13 @@ use crate::{
     },
     counters::{Count, Tally},
     model::{
-        attributes::{self, AttributesRef},
+        attributes,
         limits::MAX_TIERS,
         name::{Key, Name, NamespaceName},
-        revision::Revision,
-        tags::Tags,
-        tier_spec::TierId,
-        time::{Deadline, Now, WallTime},
+        time::{Deadline, Now},
     },
     store::{
-        entry::{self, Entry, LookupKey},
+        entry::{self, Entry, EntryView, LookupKey},
         namespaces::NamespaceRecord,
     },
 };
@@ -60,10 +57,6 @@ pub struct BatchGet<'a> {
     /// less than `min_ttl` left, is reported as a miss at once.
     pub earlier: Option<Now>,
 }
-
-/// A stored credential that wasn't judged yet.
-#[derive(Clone, Copy)]
-pub struct EntryView<'a>(&'a Entry);
 
 /// The most bytes of a value that are copied while a shard is locked. This takes about a
 /// microsecond and covers most credentials. A larger value is kept alive and copied after the shard
@@ -185,7 +178,7 @@ impl BatchRead<'_> {
         }
         self.deadlines.push(deadline);
         self.hits[entry.tier().index()] += 1;
-        reader.read(Ok(EntryView(entry)))
+        reader.read(Ok(EntryView::new(entry, deadline.wall())))
     }
 
     /// Judges the batch. Only if every entry is a hit at `now`, and its expiry is the one that was
@@ -218,49 +211,5 @@ impl BatchRead<'_> {
             None => self.cache.namespaces.tally(self.namespace, count),
         }
         Verdict::Valid
-    }
-}
-
-impl<'a> EntryView<'a> {
-    /// The secret value.
-    #[must_use]
-    pub fn value(self) -> &'a [u8] {
-        self.0.value()
-    }
-
-    /// When the credential expires, by the wall clock.
-    #[must_use]
-    pub fn expires_at(self) -> WallTime {
-        self.0.deadline().wall()
-    }
-
-    /// When the credential should be refreshed, by the wall clock.
-    #[must_use]
-    pub fn refresh_at(self) -> WallTime {
-        self.expires_at().before(self.0.refresh_lead())
-    }
-
-    /// The version: the revision of the Put that stored the credential.
-    #[must_use]
-    pub fn version(self) -> Revision {
-        self.0.version()
-    }
-
-    /// The tier that holds the credential.
-    #[must_use]
-    pub fn tier(self) -> TierId {
-        self.0.tier()
-    }
-
-    /// The attributes that the Put attached.
-    #[must_use]
-    pub fn attributes(self) -> AttributesRef<'a> {
-        self.0.attributes()
-    }
-
-    /// The tags of the Put.
-    #[must_use]
-    pub fn tags(self) -> &'a Tags {
-        self.0.labels().tags()
     }
 }

@@ -6,14 +6,11 @@ use crate::{
     cache::Cache,
     counters::Count,
     model::{
-        attributes::AttributesRef,
         name::Name,
-        revision::Revision,
-        tags::Tags,
         tier_spec::TierId,
-        time::{Deadline, Now, WallTime},
+        time::{Deadline, Now},
     },
-    store::entry::{Entry, LookupKey},
+    store::entry::{Entry, EntryView, LookupKey},
 };
 
 /// The result of a lookup.
@@ -312,10 +309,11 @@ impl Hit {
         SharedValue(self.entry.clone())
     }
 
-    /// The value itself.
+    /// The fields of the credential.
     #[must_use]
-    pub fn value_bytes(&self) -> &[u8] {
-        self.entry.value()
+    #[inline]
+    pub fn view(&self) -> EntryView<'_> {
+        EntryView::new(&self.entry, self.entry.deadline().reported_expiry(self.now))
     }
 
     /// The remaining lifetime at the `now` of the lookup; never zero.
@@ -324,53 +322,17 @@ impl Hit {
         self.entry.deadline().left(self.now).unwrap_or_default()
     }
 
-    /// When the credential expires, by the wall clock of the lookup.
-    #[must_use]
-    pub fn expires_at(&self) -> WallTime {
-        self.entry.deadline().reported_expiry(self.now)
-    }
-
-    /// When the credential should be refreshed, by the wall clock of the lookup.
-    #[must_use]
-    pub fn refresh_at(&self) -> WallTime {
-        self.expires_at().before(self.entry.refresh_lead())
-    }
-
     /// Whether the credential was due for refresh at the time of the lookup.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.ttl() <= self.entry.refresh_lead()
-    }
-
-    /// The version: the revision of the Put that stored the credential.
-    #[must_use]
-    pub fn version(&self) -> Revision {
-        self.entry.version()
-    }
-
-    /// The tier that holds the credential.
-    #[must_use]
-    pub fn tier(&self) -> TierId {
-        self.entry.tier()
-    }
-
-    /// The attributes that the Put attached.
-    #[must_use]
-    pub fn attributes(&self) -> AttributesRef<'_> {
-        self.entry.attributes()
-    }
-
-    /// The tags of the Put.
-    #[must_use]
-    pub fn tags(&self) -> &Tags {
-        self.entry.labels().tags()
     }
 }
 
 impl fmt::Debug for Hit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hit")
-            .field("version", &self.version())
+            .field("version", &self.entry.version())
             .field("ttl", &self.ttl())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! Storing credentials.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -348,20 +348,15 @@ impl Prepared<'_, '_> {
     fn entry(
         &self,
         index: &EntryIndex,
-        contents: Contents,
+        mut contents: Contents,
         refresh_before: Option<Duration>,
         version: Revision,
     ) -> Entry {
-        let Contents {
-            value,
-            tags,
-            attributes,
-        } = contents;
+        let tags = mem::take(&mut contents.tags);
         Entry::new(NewEntry {
             labels: index.labels(&self.namespace, tags, self.tier.id),
             key: self.name.key,
-            value,
-            attributes,
+            contents,
             deadline: self.deadline,
             refresh_lead: refresh::lead(
                 self.lifetime,

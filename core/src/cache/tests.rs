@@ -118,7 +118,7 @@ fn credentials_put_together_are_not_to_be_fetched_together() {
             panic!("just put");
         };
         assert_eq!(hit.ttl(), Duration::from_secs(60), "the end isn't jittered");
-        leads.insert(hit.expires_at().since_unix() - hit.refresh_at().since_unix());
+        leads.insert(hit.view().expires_at().since_unix() - hit.view().refresh_at().since_unix());
     }
     assert!(leads.len() > 50, "{} different leads", leads.len());
     let (least, most) = (leads.first().expect("some"), leads.last().expect("some"));
@@ -186,16 +186,12 @@ fn names_of_one_hash_stay_apart() {
     let mut versions = Vec::new();
     for name in names {
         let namespace = namespaces.find_or_create(name.namespace).expect("room");
-        let Contents {
-            value,
-            tags,
-            attributes,
-        } = contents();
+        let mut contents = contents();
+        let tags = std::mem::take(&mut contents.tags);
         let entry = Entry::new(NewEntry {
             labels: label_sets.of(&namespace, tags, tier.id),
             key: name.key,
-            value,
-            attributes,
+            contents,
             deadline: Deadline::after(Now::default(), Duration::from_secs(60)),
             refresh_lead: Duration::ZERO,
             version: revisions.next(),
@@ -229,7 +225,7 @@ fn credential_is_found_whatever_the_hint_says() {
                 .tier_hints
                 .set(cache.hash(name("a", "key")), TierId::new(hint));
             let found = cache.get(name("a", "key"), Duration::ZERO, Now::default);
-            let version = found.hit().map(|hit| hit.version());
+            let version = found.hit().map(|hit| hit.view().version());
             assert_eq!(version, Some(stored.version), "in {tier}, hint {hint}");
         }
     }

@@ -15,17 +15,20 @@ use credcache_packed::Shared;
 
 use crate::{
     model::{
-        attributes::{Attributes, AttributesRef},
+        attributes::AttributesRef,
+        contents::Contents,
         name::{Key, Name},
         revision::Revision,
         secret::Secret,
+        tags::Tags,
         tier_spec::TierId,
-        time::Deadline,
+        time::{Deadline, WallTime},
     },
     store::{
         alloc_size::alloc_size,
         labels::{Labels, TAG_OVERHEAD},
         namespaces::NamespaceRecord,
+        packed_meta::PackedMeta,
     },
     sync::HashState,
 };
@@ -47,17 +50,19 @@ struct EntryHead {
     labels: Labels,
 }
 
-/// The refresh lead in nanoseconds, the tier, and whether there are attributes, in one word. It is
-/// packed so that an entry's node fits one of the allocator's size classes.
+/// The fields of a stored credential, read in place.
 #[derive(Clone, Copy)]
-struct PackedMeta(u64);
+pub struct EntryView<'a> {
+    entry: &'a Entry,
+    expires_at: WallTime,
+}
 
 /// The parts of a new entry.
 pub(crate) struct NewEntry<'a> {
     pub(crate) labels: Labels,
     pub(crate) key: Key<'a>,
-    pub(crate) value: Secret,
-    pub(crate) attributes: Attributes,
+    /// The tags of which are in the labels.
+    pub(crate) contents: Contents,
     pub(crate) deadline: Deadline,
     pub(crate) refresh_lead: Duration,
     pub(crate) version: Revision,
@@ -118,13 +123,17 @@ impl Entry {
         let NewEntry {
             labels,
             key,
-            value,
-            attributes,
+            contents,
             deadline,
             refresh_lead,
             version,
             tier,
         } = new;
+        let Contents {
+            value,
+            tags: _,
+            attributes,
+        } = contents;
         let attributes = attributes.encoded();
         let head = EntryHead {
             deadline,
@@ -142,7 +151,7 @@ impl Entry {
         let head = EntryHead {
             deadline: Deadline::NEVER,
             version: Revision::NONE,
-            meta: PackedMeta(0),
+            meta: PackedMeta::NONE,
             secret: Secret::from_parts(&[]),
             labels,
         };
@@ -261,54 +270,66 @@ fn with_attributes(value: Secret, attributes: &[u8]) -> Secret {
     }
 }
 
-impl PackedMeta {
-    const TIER_BITS: u32 = 4;
-    const LEAD_SHIFT: u32 = Self::TIER_BITS + 1;
-    /// About 18 years, in nanoseconds.
-    const MAX_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
-
-    fn new(refresh_lead: Duration, tier: TierId, has_attributes: bool) -> Self {
-        let lead = u64::try_from(refresh_lead.as_nanos()).unwrap_or(u64::MAX);
-        let lead = lead.min(Self::MAX_LEAD) << Self::LEAD_SHIFT;
-        Self(lead | u64::from(tier.number()) << 1 | u64::from(has_attributes))
+impl<'a> EntryView<'a> {
+    /// The entry, whose lifetime is reported to end at `expires_at`.
+    #[inline]
+    pub(crate) fn new(entry: &'a Entry, expires_at: WallTime) -> Self {
+        Self { entry, expires_at }
     }
 
-    fn refresh_lead(self) -> Duration {
-        Duration::from_nanos(self.0 >> Self::LEAD_SHIFT)
+    /// The secret value.
+    #[must_use]
+    #[inline]
+    pub fn value(self) -> &'a [u8] {
+        self.entry.value()
     }
 
-    fn tier(self) -> TierId {
-        TierId::new(self.0.to_le_bytes()[0] >> 1 & ((1 << Self::TIER_BITS) - 1))
+    /// When the credential expires, by the wall clock.
+    #[must_use]
+    #[inline]
+    pub fn expires_at(self) -> WallTime {
+        self.expires_at
     }
 
-    fn has_attributes(self) -> bool {
-        self.0 & 1 == 1
+    /// When the credential should be refreshed, by the wall clock.
+    #[must_use]
+    #[inline]
+    pub fn refresh_at(self) -> WallTime {
+        self.expires_at.before(self.entry.refresh_lead())
+    }
+
+    /// The version: the revision of the Put that stored the credential.
+    #[must_use]
+    #[inline]
+    pub fn version(self) -> Revision {
+        self.entry.version()
+    }
+
+    /// The tier that holds the credential.
+    #[must_use]
+    #[inline]
+    pub fn tier(self) -> TierId {
+        self.entry.tier()
+    }
+
+    /// The attributes that the Put attached.
+    #[must_use]
+    #[inline]
+    pub fn attributes(self) -> AttributesRef<'a> {
+        self.entry.attributes()
+    }
+
+    /// The tags of the Put.
+    #[must_use]
+    #[inline]
+    pub fn tags(self) -> &'a Tags {
+        self.entry.labels().tags()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::limits::MAX_TIERS;
-
-    #[test]
-    fn lead_tier_and_attributes_do_not_get_in_each_others_way() {
-        const { assert!(MAX_TIERS <= 1 << PackedMeta::TIER_BITS) };
-        let ten_years = Duration::from_secs(10 * 366 * 24 * 3600);
-        for lead in [Duration::ZERO, Duration::from_nanos(1), ten_years] {
-            for tier in [0, 1, 15].map(TierId::new) {
-                for has_attributes in [false, true] {
-                    let meta = PackedMeta::new(lead, tier, has_attributes);
-                    assert_eq!(meta.refresh_lead(), lead);
-                    assert_eq!(meta.tier(), tier);
-                    assert_eq!(meta.has_attributes(), has_attributes);
-                }
-            }
-        }
-        let longest = PackedMeta::new(Duration::MAX, TierId::new(3), true);
-        assert_eq!(longest.tier(), TierId::new(3));
-        assert!(longest.refresh_lead() > ten_years);
-    }
 
     #[test]
     fn node_with_a_key_of_forty_bytes_fits_a_size_of_the_allocator() {

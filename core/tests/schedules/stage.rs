@@ -232,9 +232,9 @@ fn name(at: At) -> Name<'static> {
 
 fn recorded_hit(hit: &Hit) -> history::Hit {
     history::Hit {
-        version: hit.version().number(),
+        version: hit.view().version().number(),
         value: hit.value().as_ref().to_vec(),
-        expires_at: nanos(hit.expires_at()),
+        expires_at: nanos(hit.view().expires_at()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     length_delimited, varint,
 };
 use credcache_core::{
-    Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,
+    Cache, EntryView, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,
 };
 
 use crate::rpc::{batch::Room, credential::miss_reason};
@@ -86,7 +86,7 @@ struct Credential<'a> {
 pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
     match lookup {
         Lookup::Hit(hit) => {
-            let credential = Credential::of_hit(hit);
+            let credential = Credential::of(hit.view());
             let mut response = ResponseWriter::with_capacity(cache, credential.unbounded_len());
             let ttl = response.credential(&credential, false);
             response.set_ttl(ttl, hit.ttl());
@@ -140,8 +140,8 @@ impl Reader for BatchWriter<'_> {
     #[inline]
     fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         match found {
-            Ok(seen) => {
-                let credential = Credential::of_seen(seen);
+            Ok(view) => {
+                let credential = Credential::of(view);
                 let before = self.response.framed.len();
                 let ttl = self.response.credential(&credential, true);
                 self.ttl_places.push(ttl);
@@ -294,27 +294,15 @@ impl Buffer {
 }
 
 impl<'a> Credential<'a> {
-    fn of_hit(hit: &'a Hit) -> Self {
+    fn of(view: EntryView<'a>) -> Self {
         Self {
-            value: hit.value_bytes(),
-            expires_at: hit.expires_at().since_unix(),
-            refresh_at: hit.refresh_at().since_unix(),
-            version: hit.version().number(),
-            tier: hit.tier(),
-            attributes: hit.attributes().encoded(),
-            tags: hit.tags(),
-        }
-    }
-
-    fn of_seen(seen: EntryView<'a>) -> Self {
-        Self {
-            value: seen.value(),
-            expires_at: seen.expires_at().since_unix(),
-            refresh_at: seen.refresh_at().since_unix(),
-            version: seen.version().number(),
-            tier: seen.tier(),
-            attributes: seen.attributes().encoded(),
-            tags: seen.tags(),
+            value: view.value(),
+            expires_at: view.expires_at().since_unix(),
+            refresh_at: view.refresh_at().since_unix(),
+            version: view.version().number(),
+            tier: view.tier(),
+            attributes: view.attributes().encoded(),
+            tags: view.tags(),
         }
     }
 

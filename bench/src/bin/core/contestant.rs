@@ -151,7 +151,7 @@ impl Contestant for Core {
             key: Key::parse(key).ok()?,
         };
         match self.cache.get(name, Duration::ZERO, || self.now) {
-            Lookup::Hit(hit) => hit.value_bytes().first().copied(),
+            Lookup::Hit(hit) => hit.view().value().first().copied(),
             Lookup::Miss(_) => None,
         }
     }

@@ -93,17 +93,10 @@ impl Fetched {
             .0
             .refresh_before
             .unwrap_or_else(|| default_refresh_before(left));
+        let refresh_at = expires_at.checked_sub(refresh_before.min(left));
         Some(Unjudged::new(Credential {
-            value: self.0.value.clone(),
-            expires_at,
-            refresh_at: expires_at
-                .checked_sub(refresh_before.min(left))
-                .unwrap_or(expires_at),
-            version: 0,
-            tier: String::new(),
-            attributes: self.0.attributes.clone(),
-            tags: self.0.tags_each_once(),
-            deadline: boot.after(left),
+            refresh_at: refresh_at.unwrap_or(expires_at),
+            ..Credential::unstored(&self.0, expires_at, boot.after(left))
         }))
     }
 

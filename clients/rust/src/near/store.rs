@@ -14,13 +14,14 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::{clock::BootInstant, credential::Credential};
+use crate::{
+    clock::BootInstant,
+    credential::{Credential, TAG_OVERHEAD},
+};
 
 /// What an entry takes beside its own bytes: the table, the credential, the
 /// counts of its handles.
 const ENTRY_OVERHEAD: usize = 344;
-/// What a tag takes beside its text.
-const TAG_OVERHEAD: usize = size_of::<String>();
 /// The largest credential that a server may be set to store: 1 MiB of value, 4 KiB of
 /// attributes and 16 tags of 128 bytes, under a key of 1 KiB.
 const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + (16 * (128 + TAG_OVERHEAD) + ENTRY_OVERHEAD) as u64;
@@ -196,14 +197,7 @@ struct EntryWeight;
 
 impl Weighter<Cached, Arc<Credential>> for EntryWeight {
     fn weight(&self, cached: &Cached, credential: &Arc<Credential>) -> u64 {
-        let attributes: usize = credential
-            .attributes
-            .iter()
-            .map(|(name, text)| name.len() + text.len())
-            .sum();
-        let tags = credential.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
-        let own = cached.key.bytes().len() + credential.value.expose().len() + attributes;
-        let own = own + tags.sum::<usize>();
+        let own = cached.key.bytes().len() + credential.size();
         (own + ENTRY_OVERHEAD).try_into().unwrap_or(u64::MAX)
     }
 }

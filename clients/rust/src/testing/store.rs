@@ -1,7 +1,7 @@
 //! What the test's server stores: the contract, without its bounds.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     time::{Duration, SystemTime},
 };
 
@@ -17,6 +17,7 @@ use crate::{
         self, get_response::Outcome, invalidate_request::Target, put_request::Lifetime,
         put_request::Precondition,
     },
+    put::stored_contents,
     wire,
 };
 
@@ -292,22 +293,14 @@ fn lease_ttl(asked: Option<prost_types::Duration>) -> Duration {
 impl StoredCredential {
     fn credential(&self, left: Duration) -> proto::Credential {
         proto::Credential {
-            value: self.request.value.clone(),
             expires_at: Some(self.expires_at.into()),
             ttl: Some(wire::span(left)),
             refresh_at: Some(self.refresh_at.into()),
             version: self.version,
             tier: "testing".into(),
-            attributes: self.request.attributes.clone(),
-            tags: each_once(&self.request.tags),
+            ..stored_contents(&self.request)
         }
     }
-}
-
-/// Tags as the server stores them.
-fn each_once(tags: &[String]) -> Vec<String> {
-    let tags: BTreeSet<_> = tags.iter().collect();
-    tags.into_iter().cloned().collect()
 }
 
 impl Fence {

@@ -6,12 +6,13 @@ use super::*;
 
 use crate::{
     cache::{
-        batch_get::{BatchGet, EntryView, Reader, Verdict},
+        batch_get::{BatchGet, Reader, Verdict},
         get::{Miss, MissReason},
         put::Put,
     },
     counters::{Count, TierCount},
     model::time::{BootTime, Lifetime, Now, WallTime},
+    store::entry::EntryView,
 };
 
 /// The reading of both clocks this long after the start.

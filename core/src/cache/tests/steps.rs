@@ -76,7 +76,7 @@ fn held(cache: &Cache) -> u64 {
 
 fn found(cache: &Cache, key: &str) -> Option<u64> {
     let found = cache.get(name("a", key), Duration::ZERO, Now::default);
-    found.hit().map(|hit| hit.version().number())
+    found.hit().map(|hit| hit.view().version().number())
 }
 
 fn after(secs: u64) -> Now {

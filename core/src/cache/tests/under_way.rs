@@ -59,7 +59,7 @@ fn version_of(version: Revision) -> Target<'static> {
 
 fn found(cache: &Cache) -> Option<Revision> {
     let found = cache.get(name("a", "key"), Duration::ZERO, Now::default);
-    found.hit().map(|hit| hit.version())
+    found.hit().map(|hit| hit.view().version())
 }
 
 /// Stores a credential that is always due for refresh.
@@ -172,7 +172,7 @@ fn lease_that_is_held_leaves_plain_hits() {
         Target::Tag(Tag::parse("other").expect("a tag")),
     );
     let (lookup, lease) = ask(&cache, Duration::ZERO, 2);
-    assert_eq!(lookup.hit().map(|hit| hit.version()), Some(version));
+    assert_eq!(lookup.hit().map(|hit| hit.view().version()), Some(version));
     assert_eq!(lease, None);
     assert_eq!(finish(sweep), 0);
 }

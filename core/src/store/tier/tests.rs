@@ -14,6 +14,7 @@ use crate::{
     cache::largest_entry,
     model::{
         attributes::Attributes,
+        contents::Contents,
         limits::Limits,
         name::{Key, NamespaceName},
         revision::Revisions,
@@ -203,8 +204,11 @@ impl Stock {
                 .label_sets
                 .of(&self.namespace, Tags::default(), self.tier.id),
             key: Key::parse(key).expect("a key"),
-            value: Secret::copy_from(&vec![7; self.value]),
-            attributes: Attributes::default(),
+            contents: Contents {
+                value: Secret::copy_from(&vec![7; self.value]),
+                tags: Tags::default(),
+                attributes: Attributes::default(),
+            },
             deadline: Deadline::after(Now::default(), Duration::from_secs(60)),
             refresh_lead: Duration::ZERO,
             version: self.revisions.next(),

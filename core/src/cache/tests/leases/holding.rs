@@ -43,7 +43,7 @@ fn invalidate(cache: &Cache, target: Target<'_>, now: Now) {
 /// The live version of "a"/"key".
 fn version(cache: &Cache, now: Now) -> Option<Revision> {
     let found = cache.get(name("a", "key"), Duration::ZERO, || now);
-    found.hit().map(|hit| hit.version())
+    found.hit().map(|hit| hit.view().version())
 }
 
 /// Requests the lease of "a"/"key" with this ttl, or waits for it.
