@@ -16,7 +16,7 @@ DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint bench clean \
+.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint generate bench clean \
         cargo rustfmt clippy go python3 h2load peers
 
 help: ## List the targets
@@ -68,6 +68,9 @@ interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; d
 proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
+
+generate: cargo ## Write the Rust client's generated code anew after a change to the contract
+	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-generated
 
 bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench

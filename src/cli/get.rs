@@ -168,6 +168,7 @@ fn json(credential: &Credential) -> serde_json::Value {
         "version": credential.version,
         "tier": credential.tier,
         "attributes": credential.attributes,
+        "tags": credential.tags,
     });
     match str::from_utf8(value) {
         Ok(text) => json["value"] = text.into(),

@@ -193,7 +193,7 @@ impl Fields {
     pub(super) fn optional_token(&mut self, token: &[u8]) -> Option<Option<Token>> {
         match token {
             [] => Some(None),
-            token => self.token("lease", token).map(Some),
+            token => self.token("lease_token", token).map(Some),
         }
     }
 

@@ -68,7 +68,7 @@ pub(super) fn put<'a>(
     let tier = fields.tier(&request.tier, cache);
     let precondition = fields.precondition(request.precondition.as_ref());
     let issued_at = fields.issued_at(request.issued_at, now);
-    let lease = fields.optional_token(&request.lease);
+    let lease = fields.optional_token(&request.lease_token);
     match (
         name,
         contents,
@@ -148,7 +148,7 @@ pub(super) fn abandon_lease(
 ) -> Result<AbandonLease<'_>, Failure> {
     let mut fields = Fields::default();
     let name = fields.name(&request.namespace, &request.key);
-    let token = fields.token("lease", &request.lease);
+    let token = fields.token("lease_token", &request.lease_token);
     let retry_after = fields.optional_duration("retry_after", request.retry_after);
     match (name, token, retry_after) {
         (Some(name), Some(token), Some(retry_after)) => Ok(AbandonLease {

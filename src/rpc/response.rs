@@ -48,6 +48,7 @@ fn credential(cache: &Cache, hit: &Hit) -> proto::Credential {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
+        tags: hit.tags().iter().map(String::from).collect(),
     }
 }
 

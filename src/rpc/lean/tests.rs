@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-const KEYS: [&str; 6] = ["live", "bare", "due", "short", "gone", "none"];
+const KEYS: [&str; 7] = ["live", "tagged", "bare", "due", "short", "gone", "none"];
 
 fn at(seconds: u64) -> Now {
     Now {
@@ -64,8 +64,14 @@ async fn service() -> Service {
             attributes: [("region", "eu"), ("empty", ""), ("", "nameless")]
                 .map(|(name, text)| (name.into(), text.into()))
                 .into(),
-            tags: vec!["tag".into()],
+            tags: ["tag", "a", "z", "tag"].map(String::from).into(),
             ..put("live", 5_000)
+        },
+        proto::PutRequest {
+            tags: (10..26)
+                .map(|nth| format!("{nth}{}", "t".repeat(126)))
+                .collect(),
+            ..put("tagged", 4_000)
         },
         put("bare", 400),
         proto::PutRequest {
@@ -280,6 +286,7 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
     }
     for (key, is_hit) in [
         ("live", true),
+        ("tagged", true),
         ("bare", true),
         ("due", false),
         ("none", false),

@@ -7,7 +7,9 @@ use super::{
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
     length_delimited, varint,
 };
-use credcache_core::{Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, Miss, Reader, TierId};
+use credcache_core::{
+    Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,
+};
 
 use crate::rpc::{batch::Room, response};
 
@@ -23,17 +25,20 @@ const TTL: u8 = length_delimited(3);
 const REFRESH_AT: u8 = length_delimited(4);
 const VERSION: u8 = varint(5);
 const TIER: u8 = length_delimited(6);
+const TAGS: u8 = length_delimited(8);
 
 const REASON: u8 = varint(1);
 const RETRY_AFTER: u8 = length_delimited(2);
 
 /// A compression flag and a length come before every message.
 const FRAME_HEAD: usize = 5;
-/// The most that is written of an outcome besides its value and attributes, with
-/// what goes beyond as whole words are written: three heads, three times, a
+/// The most that is written of an outcome besides its value, attributes and tags,
+/// with what goes beyond as whole words are written: three heads, three times, a
 /// number, and a tier of up to 63 bytes.
 const BESIDES_VALUE: usize =
     3 * LONG_HEAD + 3 * TIME + (1 + LONGEST_NUMBER) + (TIER_HEAD + 63) + WORD;
+/// The most that is written of a credential's tags.
+const MOST_TAGS: usize = MAX_TAGS * (HEAD + MAX_TAG);
 /// A guess at what a credential of a batch takes.
 const EXPECTED: usize = 192;
 /// A name of up to 63 bytes has one for its length.
@@ -73,14 +78,16 @@ struct Credential<'a> {
     tier: TierId,
     /// As they are on the wire.
     attributes: &'a [u8],
+    tags: &'a Tags,
 }
 
 /// The response to a Get.
 pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
     match lookup {
         Lookup::Hit(hit) => {
-            let mut response = Response::with_capacity(cache, hit.value_bytes().len());
-            let ttl = response.credential(&Credential::of_hit(hit), false);
+            let credential = Credential::of_hit(hit);
+            let mut response = Response::with_capacity(cache, credential.unbounded_len());
+            let ttl = response.credential(&credential, false);
             response.tell(ttl, hit.ttl());
             response.framed()
         }
@@ -95,7 +102,7 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
 impl<'a> BatchResponse<'a> {
     pub(super) fn new(cache: &'a Cache, count: usize) -> Self {
         Self {
-            response: Response::with_capacity(cache, count * EXPECTED + MAX_IN_PLACE),
+            response: Response::with_capacity(cache, count * EXPECTED + MAX_IN_PLACE + MOST_TAGS),
             room: Room::of_misses(count),
             untold: Vec::with_capacity(count),
             told: 0,
@@ -119,7 +126,9 @@ impl<'a> BatchResponse<'a> {
 impl Reader for BatchResponse<'_> {
     #[inline]
     fn make_room(&mut self) {
-        self.response.framed.make_room(BESIDES_VALUE + MAX_IN_PLACE);
+        self.response
+            .framed
+            .make_room(BESIDES_VALUE + MAX_IN_PLACE + MOST_TAGS);
     }
 
     /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
@@ -167,15 +176,17 @@ impl<'a> Response<'a> {
             version,
             tier,
             attributes,
+            tags,
         } = *credential;
         let (digits, count) = number(version);
         if self.tier.of != Some(tier) {
             self.tier = TierField::new(tier, &self.cache.tier_spec(tier).name);
         }
-        let fields_len = 3 * TIME + 1 + count + self.tier.len + attributes.len();
+        let tags_len = credential.tags_len();
+        let fields_len = 3 * TIME + 1 + count + self.tier.len + attributes.len() + tags_len;
 
         let framed = &mut self.framed;
-        framed.make_room(BESIDES_VALUE + value.len() + attributes.len());
+        framed.make_room(BESIDES_VALUE + value.len() + attributes.len() + tags_len);
         framed.heads(CREDENTIAL, value.len(), fields_len, in_result);
         framed.put_all(value);
         framed.put(time(EXPIRES_AT, expires_at), TIME);
@@ -190,6 +201,10 @@ impl<'a> Response<'a> {
         }
         if !attributes.is_empty() {
             framed.put_all(attributes);
+        }
+        for tag in tags.iter() {
+            framed.put(head(TAGS, tag.len()).into(), HEAD);
+            framed.put_all(tag.as_bytes());
         }
         ttl
     }
@@ -283,6 +298,7 @@ impl<'a> Credential<'a> {
             version: hit.version().number(),
             tier: hit.tier(),
             attributes: hit.attributes().encoded(),
+            tags: hit.tags(),
         }
     }
 
@@ -294,7 +310,19 @@ impl<'a> Credential<'a> {
             version: seen.version().number(),
             tier: seen.tier(),
             attributes: seen.attributes().encoded(),
+            tags: seen.tags(),
         }
+    }
+
+    /// Of what has no bound of its own: the value, the attributes and the tags.
+    fn unbounded_len(&self) -> usize {
+        self.value.len() + self.attributes.len() + self.tags_len()
+    }
+
+    /// Each tag has a short head: it is far below [`LONG`].
+    #[inline]
+    fn tags_len(&self) -> usize {
+        self.tags.iter().map(|tag| HEAD + tag.len()).sum()
     }
 }
 
@@ -303,7 +331,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use credcache_core::{Limits, TierSpec};
+    use credcache_core::{Limits, Tag, TierSpec};
 
     use crate::rpc::proto::{self, get_response::Outcome};
 
@@ -316,15 +344,20 @@ mod tests {
             capacity: 256 << 20,
         });
         let cache = Cache::new(tiers.collect(), Limits::DEFAULT).unwrap();
-        for (name, value, attribute, version) in names
+        for (name, value, attribute, tag, version) in names
             .iter()
             .flat_map(|name| [0, 1, 127, 128, 16_384, 65_536].map(|value| (name, value)))
             .flat_map(|(name, value)| [0, 1, 4_000].map(|text| (name, value, text)))
-            .flat_map(|(name, value, text)| {
+            .flat_map(|(name, value, text)| [0, 2, 127, 128].map(|tag| (name, value, text, tag)))
+            .flat_map(|(name, value, text, tag)| {
                 let versions = [1, (1 << 35) - 1, 1 << 35, u64::MAX];
-                versions.map(|version| (name, value, text, version))
+                versions.map(|version| (name, value, text, tag, version))
             })
         {
+            let tags: Vec<_> = match tag {
+                0 => Vec::new(),
+                len => (0..MAX_TAGS).map(|nth| format!("{nth:0len$}")).collect(),
+            };
             let expected = proto::Credential {
                 value: vec![7; value].into(),
                 expires_at: Some(prost_types::Timestamp {
@@ -342,12 +375,14 @@ mod tests {
                 version,
                 tier: name.clone(),
                 attributes: [(String::new(), "x".repeat(attribute))].into(),
+                tags: tags.clone(),
             };
             let only_attributes = proto::Credential {
                 attributes: expected.attributes.clone(),
                 ..Default::default()
             };
             let attributes = only_attributes.encode_to_vec();
+            let tags = Tags::new(tags.iter().map(|tag| Tag::parse(tag).unwrap())).unwrap();
             let mut response = Response::with_capacity(&cache, 0);
             let ttl = response.credential(
                 &Credential {
@@ -357,6 +392,7 @@ mod tests {
                     version,
                     tier: cache.tier(name).unwrap(),
                     attributes: &attributes,
+                    tags: &tags,
                 },
                 false,
             );
@@ -386,6 +422,7 @@ mod tests {
                     version: 1,
                     tier: cache.tier("t").unwrap(),
                     attributes: &[],
+                    tags: &Tags::default(),
                 };
                 let ttl = response.credential(&credential, in_result);
                 response.tell(ttl, Duration::ZERO);

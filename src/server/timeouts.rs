@@ -1,10 +1,10 @@
-//! How long peers are waited for, where they alone decide how long it takes.
+//! How long the server waits for what a peer alone decides.
 
 use std::time::Duration;
 
-/// The time-outs of the shell.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// From the connection to the end of the HTTP/2 preface: over a mesh it
     /// takes one round trip.
     pub preface: Duration,
@@ -18,7 +18,7 @@ pub struct Patience {
     pub request: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             preface: Duration::from_secs(10),
