@@ -16,11 +16,11 @@ DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop proto-lint bench clean \
-        cargo rustfmt clippy go python3 h2load peers
+.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop generate-check \
+        proto-lint generate bench clean cargo rustfmt clippy go python3 h2load peers
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: cargo ## Build the release binary and serve on 127.0.0.1:50051 (more arguments: ARGS=...)
 	cargo run --release --locked -- serve $(ARGS)
@@ -46,7 +46,8 @@ seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests
 
 check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
 
-lint: rustfmt clippy ## Check formatting; clippy, warnings denied
+lint: rustfmt clippy ## Check formatting and the documents' links; clippy, warnings denied
+	tests/links.sh
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
@@ -64,9 +65,15 @@ interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; d
 	GRPCURL=$(GRPCURL) tests/interop/grpcurl.sh $(TARGET)/release/credcache
 	$(PYTHON)/bin/python tests/interop/protocol.py $(TARGET)/release/credcache
 
+generate-check: $(BUF) build ## Generate clients for Go, Java, Python and TypeScript, and run each against the release binary
+	tests/languages/clients.sh $(BUF) $(TARGET)/release/credcache $(TARGET)/languages
+
 proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
+
+generate: cargo ## Write the Rust client's generated code anew after a change to the contract
+	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-generated
 
 bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench

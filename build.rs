@@ -3,7 +3,13 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use prost::Message;
+use protox::Compiler;
+
+/// The service, and what a client needs to decode the details of its errors.
+const FILES: [&str; 2] = [
+    "credcache/v1/credential_cache_service.proto",
+    "google/rpc/error_details.proto",
+];
 
 #[expect(
     clippy::disallowed_methods,
@@ -11,9 +17,16 @@ use prost::Message;
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["credcache/v1/credential_cache_service.proto"], ["proto"])?;
+    let mut compiler = Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    // As the compiler encodes it: prost's types don't know every option, and would
+    // drop `debug_redact`.
+    fs::write(
+        out.join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
     tonic_prost_build::configure()
         .build_client(false)
         .bytes(".")
@@ -35,6 +48,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             "crate::rpc::proto::BatchPutRequest",
         )
         .extern_path(".google.rpc", "::tonic_types::pb")
-        .compile_fds(descriptors)?;
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod abandon;
 mod connection;
+mod credential;
 mod failure;
 mod fetch;
 mod get;
@@ -29,13 +30,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{CheckConfigArgs, ServeArgs};
+use crate::config::{self, CheckConfigArgs, ServeArgs};
 
 use self::failure::{Again, Failure};
-pub use self::{
-    supervise::{SuperviseArgs, supervise},
-    typed::parse,
-};
+pub use self::supervise::{SuperviseArgs, supervise};
 
 /// A gRPC cache for the short-lived credentials of a service mesh.
 #[derive(Debug, Parser)]
@@ -44,6 +42,15 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Parses the program's arguments.
+///
+/// # Errors
+/// The exit code for arguments that can't be parsed, and for `--help` and
+/// `--version`, whose text is printed.
+pub fn parse() -> Result<Cli, ExitCode> {
+    typed::parse()
 }
 
 const EXIT_CODES: &str = "\
@@ -64,8 +71,10 @@ Exit codes:
 )]
 pub enum Command {
     /// Run the server.
+    #[command(after_help = "Settings without a flag: credcache check-config --help")]
     Serve(ServeArgs),
     /// Check the server's configuration without starting it.
+    #[command(after_help = config::help())]
     CheckConfig(CheckConfigArgs),
     /// Stand between `fetch` and its command.
     #[command(name = supervise::NAME, hide = true)]
@@ -159,7 +168,7 @@ impl ClientCommand {
 
 #[cfg(test)]
 fn parsed(line: &str) -> Result<ClientCommand, clap::Error> {
-    match typed::read(line.split_whitespace())?.command {
+    match typed::read::<Cli, _>(line.split_whitespace())?.command {
         Command::Client(command) => Ok(command),
         command => panic!("{command:?} is no client command"),
     }

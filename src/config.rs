@@ -1,121 +1,62 @@
-//! What the operator typed, turned into a configuration that holds.
+//! The server's configuration, from flags, environment variables and a TOML
+//! file.
 //!
-//! Flags win over the environment (`CREDCACHE_*`), that over the TOML file,
-//! and that over the defaults. Whatever is unknown or out of bounds is refused
-//! by name, all of it at once, before anything else of the server starts. This
-//! is the only reader of the environment.
+//! A flag wins over the environment (`CREDCACHE_*`), the environment over the
+//! file, and the file over the defaults. Unknown settings and values out of
+//! bounds are refused by name, all at once, before the server starts anything
+//! else. This module is the only reader of the environment.
 
 mod args;
+mod describe;
 mod error;
+mod form;
 mod listen;
+mod log;
 mod raw;
 mod render;
 mod setting;
+mod settings;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod tiers;
+mod unix;
 mod valid;
-mod value;
 
 use std::{
     ffi::{OsStr, OsString},
     fs,
     path::PathBuf,
-    time::Duration,
 };
 
-pub use args::{CheckConfigArgs, ServeArgs};
-pub use error::{ConfigErrors, SettingError};
-pub use listen::ListenAddr;
-pub(crate) use listen::is_loopback;
+pub use self::{
+    args::{CheckConfigArgs, ServeArgs},
+    error::{ConfigErrors, SettingError},
+    listen::ListenAddr,
+    log::LogFormat,
+    settings::{Config, Limits, LogConfig, UnixAccess},
+    unix::Group,
+};
+pub(crate) use self::{describe::help, listen::is_loopback};
 
 use self::{error::Origin, raw::Raw};
-use credcache_core::{self, TierSpec};
 
-/// The variable that names the file, where `--config` doesn't.
+/// The variable that names the file if `--config` doesn't.
 const FILE_VARIABLE: &str = "CREDCACHE_CONFIG";
-
-/// The server's settings. Whoever holds one needn't check anything again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Where to listen; never empty.
-    pub listen: Vec<ListenAddr>,
-    /// Plaintext is allowed on addresses other hosts can reach.
-    pub insecure: bool,
-    /// Who may connect to the Unix sockets.
-    pub unix: UnixAccess,
-    /// How many threads serve connections; never zero.
-    pub workers: u32,
-    /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
-    /// order they were typed.
-    pub tiers: Vec<TierSpec>,
-    /// What one client, or all of them, may take.
-    pub limits: Limits,
-    /// How long in-flight calls may go on after the signal to stop.
-    pub drain_timeout: Duration,
-    /// What is logged, and how.
-    pub log: LogConfig,
-}
-
-/// Who may connect to the Unix sockets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnixAccess {
-    /// The permissions of their files, at most 0o777. The owner has them all.
-    pub mode: u32,
-    /// The group of their files; that of the process, if none.
-    pub group: Option<Group>,
-}
-
-/// A group of this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// Its number.
-    Id(u32),
-    /// Its name, which is looked up when the socket is made.
-    Name(String),
-}
-
-/// Bounds on what clients may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// What the cache holds and remembers.
-    pub cache: credcache_core::Limits,
-    /// How many connections may be open at once, over all listeners.
-    pub max_connections: u32,
-    /// How many calls one connection may have in flight.
-    pub max_streams: u32,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogConfig {
-    /// The form of a line.
-    pub format: LogFormat,
-    /// A filter that `tracing_subscriber::EnvFilter` accepts.
-    pub level: String,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 impl Config {
     /// Reads the file, the environment and the flags.
     ///
     /// # Errors
-    /// Every setting that is unknown, malformed or out of bounds.
+    /// All settings that are unknown, malformed or out of bounds.
     pub fn load(args: &ServeArgs) -> Result<Self, ConfigErrors> {
         let environment = environment();
         let file = read_file(args, &environment)?;
         Self::from_sources(file.as_deref(), environment, args)
     }
 
-    /// The same from what was read already: the file's text, the variables and
-    /// the flags.
+    /// Builds the configuration from the text of the file, the environment
+    /// variables and the flags.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
@@ -168,13 +109,12 @@ fn read_file(
             setting: "config".into(),
             origin,
             problem: format!("{} can't be read: {error}", path.display()),
-            accepts: "the path of a TOML file",
+            accepts: "the path of a TOML file".into(),
         }])
     })
 }
 
-/// A variable of a client command that counts as unset, as it does for the
-/// server.
+/// Whether a variable is set to the empty text, which counts as unset.
 pub(crate) fn is_set_but_empty(variable: &OsStr) -> bool {
     environment()
         .iter()
@@ -183,7 +123,7 @@ pub(crate) fn is_set_but_empty(variable: &OsStr) -> bool {
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
+    reason = "the only place that reads the environment"
 )]
 fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()

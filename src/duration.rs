@@ -1,7 +1,7 @@
 //! Durations as people type and read them.
 //!
-//! Guarantees that one is never more than its reader takes it for: what has two
-//! meanings, such as `15M`, is refused.
+//! A duration with two possible meanings, such as `15M`, is refused, so that it
+//! is never longer than the person who typed it meant.
 
 use std::{fmt::Write, time::Duration};
 
@@ -9,12 +9,16 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-/// In milliseconds, as the units are. Whoever types more has mistyped it.
+/// The longest duration, in milliseconds like the units. Anything longer is a typing error.
 const LONGEST: u64 = 36_500 * DAY;
 
 const FORM: &str = "must be a number and a unit, as in 90s, 15m or 1h 30m";
 
-/// Whole numbers with units, from the largest to the smallest, as in `1h 30m`.
+/// Parses whole numbers with units, from the largest unit to the smallest, as in
+/// `1h 30m`.
+///
+/// # Errors
+/// What is wrong with the text, without the text.
 pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -46,7 +50,7 @@ fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-/// The milliseconds of a unit. `behind` is what follows its name.
+/// The milliseconds of a unit. `behind` is the text after its name.
 fn unit(name: &str, behind: &str) -> Result<u64, &'static str> {
     match name {
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => Ok(1),
@@ -65,7 +69,8 @@ fn unit(name: &str, behind: &str) -> Result<u64, &'static str> {
     }
 }
 
-/// As [`parse`] reads it: `1h 30m`. Less than a millisecond is cut.
+/// Formats a duration as [`parse`] reads it: `1h 30m`. Fractions of a millisecond are
+/// cut off.
 pub(crate) fn shown(span: Duration) -> String {
     let mut left = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();

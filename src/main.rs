@@ -1,4 +1,4 @@
-//! A sequence: arguments, configuration, telemetry, runtime, run.
+//! The program, as a sequence: arguments, configuration, telemetry, runtime, run.
 
 use std::{
     fmt::Display,
@@ -15,7 +15,7 @@ use credcache::{
 use tokio::runtime::Builder;
 use tracing::{Level, enabled, error, info};
 
-/// Gives the memory that expired credentials leave back to the system.
+/// Returns the memory of expired credentials to the system.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -62,13 +62,13 @@ fn serve(args: &ServeArgs) -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<(), ServeError> {
-    // For what isn't a call: accepting, signals, the drain.
+    // This runtime accepts connections, handles signals and drains; workers have their own.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServeError::Thread)?;
     let outcome = runtime.block_on(server::serve(config));
-    // A name that resolves slowly must not keep it from ending.
+    // A slow name resolution must not delay the end of the process.
     runtime.shutdown_background();
     outcome
 }
@@ -87,7 +87,7 @@ fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(command);
-            // A line that nobody reads must not keep it from ending.
+            // A blocked read or write of stdio must not delay the end of the process.
             runtime.shutdown_background();
             code
         }
@@ -95,8 +95,8 @@ fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Says why on stderr, where there is no log. If that can't be written, the
-/// exit code has to do.
+/// Reports an error on stderr, because there is no log yet. If stderr can't be
+/// written, only the exit code reports the error.
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "credcache: {error}");
     ExitCode::from(code)

@@ -8,6 +8,7 @@
 mod accept;
 mod announce;
 mod authority;
+mod bound_addr;
 mod call_policy;
 mod calls;
 mod connection;
@@ -16,13 +17,13 @@ mod drain;
 mod health;
 mod listener;
 mod one_message;
-mod patience;
 mod reclaimer;
 mod reflection;
-mod refusal;
 mod request_body;
 mod signals;
+mod slot;
 mod stranger;
+mod timeouts;
 mod transport;
 mod trouble;
 mod unix_socket;
@@ -35,8 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tracing::{info, warn};
 
-pub use listener::BoundAddr;
-pub use patience::Patience;
+pub use bound_addr::BoundAddr;
+pub use timeouts::Timeouts;
 
 use self::{
     announce::announce,
@@ -111,7 +112,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
             return Ok(());
         }
     };
-    announce(&bound);
+    announce(bound.addresses());
     let drain = CancellationToken::new();
     let signalled = async {
         // Awaited outside of the macros, which skip their fields where nobody
@@ -191,7 +192,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
         max_connections: config.limits.max_connections,
         max_streams: config.limits.max_streams,
         drain_timeout: config.drain_timeout,
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
     })
 }
 
@@ -203,7 +204,7 @@ pub struct Bound {
     max_connections: u32,
     max_streams: u32,
     drain_timeout: Duration,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl Bound {
@@ -214,8 +215,8 @@ impl Bound {
 
     /// Waits for peers no longer than this.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
@@ -233,13 +234,13 @@ impl Bound {
         let (drain, draining) = Drain::new();
         let routes = Routes::new(app.service.clone().into_server());
         let routes = reflection::add_to(routes)?.add_service(health::service(draining.clone()));
-        let policy = CallPolicy::new(routes.prepare(), draining, self.patience.request);
+        let policy = CallPolicy::new(routes.prepare(), draining, self.timeouts.request);
         let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
         let _cut_if_dropped = cut.clone().drop_guard();
         let transport = Transport::new(
             Calls::new(app.service, policy),
             self.max_streams,
-            self.patience,
+            self.timeouts,
             finish.clone(),
             cut.clone(),
         );

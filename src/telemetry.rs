@@ -1,14 +1,14 @@
-//! Logs to stderr, as text or JSON, at a bounded price: who logs a line puts it
-//! into a queue, and one thread of its own writes it out.
+//! The log, as text or JSON on stderr. A caller puts a line into a bounded
+//! queue, and a dedicated thread writes the queue to stderr.
 //!
-//! Guarantees that no line blocks or ends whoever logs it, whatever becomes of
-//! stderr: lines that there is no room for, or that can't be written, are
-//! dropped and counted, and one line says how many. A call site that repeats
-//! itself is cut short.
+//! Logging never blocks its caller and never ends the process, whatever happens
+//! to stderr. Lines that don't fit into the queue or can't be written are
+//! dropped and counted, and one line reports the count. Lines of one call site
+//! are rate-limited.
 //!
-//! No key and no value is ever logged: not by credcache, and not by its
-//! transport, which names frames and lengths but not what they carry. A panic
-//! is logged by its place alone, for what it says may hold either.
+//! Keys and values are never logged. The transport logs frame types and lengths
+//! but not contents. A panic is logged with its location only, because its
+//! message may contain a key or a value.
 
 mod lines;
 mod notice;
@@ -37,37 +37,38 @@ use self::{
 };
 use crate::config::{LogConfig, LogFormat};
 
-/// How long [`flush`] waits for a stderr that takes nothing.
+/// How long [`flush`] waits if stderr accepts nothing.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What waits to be written, once logging is set up.
+/// The queue of lines, once logging is set up.
 static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 
-/// Why nothing could be logged.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The level is no filter.
+    /// The level is not a valid filter.
     #[error("log.level is no filter: {0}")]
     Level(#[from] ParseError),
-    /// Something else in the process logs already.
+    /// The process already has a logger.
     #[error("logging is set up already: {0}")]
     Taken(#[from] tracing_subscriber::util::TryInitError),
-    /// The system gives no thread to write with.
+    /// The system refused to start the thread that writes.
     #[error("can't start a thread that writes the log: {0}")]
     Thread(io::Error),
 }
 
-/// Sets up logging for the whole process, panics included; once.
+/// Sets up logging for the whole process, panics included. To be called once.
 ///
 /// # Errors
-/// When it was set up before, or the system gives no thread.
+/// The level is not a valid filter, logging was set up before, or the system
+/// refused to start a thread.
 pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     let lines = Arc::new(Lines::default());
     let repeats = Arc::new(Repeats::default());
     let layer = fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(lines.clone())
-        // It would tell of an error on stderr, and panic where that fails.
+        // Internal errors would go to stderr directly, with a panic if that fails.
         .log_internal_errors(false);
     let layer = match config.format {
         LogFormat::Text => layer.boxed(),
@@ -89,31 +90,33 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Waits until what was logged is written, for half a second at most: for the
-/// end of the process. Does nothing where logging isn't set up.
+/// Waits until all logged lines are written, but no longer than half a second.
+/// The process calls this before it ends. Without logging set up, this does
+/// nothing.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// Puts a line on stderr that isn't part of the log, for where its level hides
-/// even errors. Does nothing where logging isn't set up.
+/// Writes a line to stderr outside of the log, for use when the level hides even
+/// errors. Without logging set up, this does nothing.
 pub fn print(line: impl Display) {
     if let Some(lines) = LINES.get() {
         lines.push(format!("{line}\n").as_bytes());
     }
 }
 
-/// What a level lets through.
+/// The filter for a level.
 ///
-/// A level without a target, up to `info`, is that of credcache's own lines:
-/// the libraries below warn of each odd frame, so a peer could write the log.
-/// `debug` and `trace` are for all, and `target=level` asks for a library.
+/// `warn` and `info` without a target apply to credcache's own lines. The
+/// libraries below log errors only, because they warn about single frames and a
+/// peer could fill the log with them. `debug` and `trace` apply to everything,
+/// and `target=level` selects a library.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     let parts = level.split(',').map(str::trim);
     let (own, rest): (Vec<_>, Vec<_>) = parts.partition(|part| matches!(*part, "warn" | "info"));
-    // First, for of two that name one target the later one counts.
+    // These come first, because the later of two directives for one target wins.
     let own = own
         .into_iter()
         .flat_map(|level| ["error".to_owned(), format!("credcache={level}")]);
@@ -161,8 +164,8 @@ mod tests {
         assert!(!text.contains("qzqz"), "{text}");
     }
 
-    /// Which of one line each of credcache and of a library a level lets
-    /// through.
+    /// Whether a level passes: credcache's info and debug lines, a library's warn
+    /// and debug lines.
     fn passes(level: &str) -> [bool; 4] {
         let subscriber = registry().with(filter(level).unwrap());
         tracing::subscriber::with_default(subscriber, || {

@@ -42,17 +42,17 @@ try_tests() { timeout 900 cargo test --quiet --locked "$@"; }
 
 # What was named comes first, and else what is quick and catches most.
 tests() {
-  local file=$1 first=$2
+  local file=$1 first=$2 next=--lib
   case $first,$file in
   ,clients/rust/*) first='-p credcache-client' ;;
   ,packed/*) first='-p credcache-packed' ;;
-  ,core/*) first='-p credcache-core' ;;
+  ,core/*) first='-p credcache-core --lib' next='-p credcache-core --test model' ;;
   ,*) first='--lib' ;;
   esac
   cd "$copy"
   # shellcheck disable=SC2086 # words
   {
-    try_tests $first && try_tests --lib && try_tests --workspace
+    try_tests $first && try_tests $next && try_tests --workspace
   } || {
     # Only a test that ran has caught anything.
     grep -q 'could not compile' "$log" && return 2

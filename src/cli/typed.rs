@@ -4,11 +4,11 @@
 use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{
-    Command, CommandFactory, FromArgMatches,
+    Command, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, failure::USAGE, output};
+use super::{failure::USAGE, output};
 use crate::config;
 
 /// Stands for what isn't shown.
@@ -16,7 +16,7 @@ const HIDDEN: &str = "…";
 
 /// Parses the program's arguments. Help and version are printed, and so is what
 /// is wrong with them; then there is but an exit code to end with.
-pub fn parse() -> Result<Cli, ExitCode> {
+pub(super) fn parse<P: Parser>() -> Result<P, ExitCode> {
     read(env::args_os()).map_err(|error| {
         let text = error.to_string();
         match text.strip_prefix("error: ") {
@@ -32,13 +32,13 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-pub(super) fn read<T: Into<OsString> + Clone>(
+pub(super) fn read<P: Parser, T: Into<OsString> + Clone>(
     args: impl IntoIterator<Item = T>,
-) -> Result<Cli, clap::Error> {
-    let mut command = without_empty_variables(Cli::command());
+) -> Result<P, clap::Error> {
+    let mut command = without_empty_variables(P::command());
     command
         .try_get_matches_from_mut(args)
-        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches))
+        .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
         .map_err(|error| discreet(error.format(&mut command)))
 }
 
@@ -91,6 +91,7 @@ fn is_flag(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn what_is_wrong_is_told_without_what_was_typed() {
@@ -115,7 +116,9 @@ mod tests {
             ),
         ] {
             let line = format!("credcache {}", line.replace("SECRET", SECRET));
-            let error = read(line.split_whitespace()).unwrap_err().to_string();
+            let error = read::<Cli, _>(line.split_whitespace())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(told), "{line}: {error}");
             assert!(!error.contains("hunter2"), "{line}: {error}");
         }
@@ -130,7 +133,9 @@ mod tests {
             ("get aws", "<KEY>"),
         ] {
             let line = format!("credcache {line}");
-            let error = read(line.split_whitespace()).unwrap_err().to_string();
+            let error = read::<Cli, _>(line.split_whitespace())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(told), "{line}: {error}");
         }
     }

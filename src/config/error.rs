@@ -1,23 +1,24 @@
-//! What was wrong with the configuration: where, what, and what would do.
+//! Errors of the configuration: the setting, where it was typed, what is wrong,
+//! and what is accepted.
 
 use std::fmt;
 
-/// Everything that was wrong; never empty.
+/// All errors of a configuration; never empty.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct ConfigErrors(Vec<SettingError>);
 
-/// What was wrong with one setting.
+/// An error of one setting.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{setting} ({origin}): {problem}; accepts {accepts}")]
 pub struct SettingError {
     /// The dotted path of the setting, such as `tier[2].max_ttl`.
     pub(super) setting: String,
-    /// Where it was typed.
+    /// Where the value was typed.
     pub(super) origin: Origin,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub(super) problem: String,
-    /// What it accepts.
-    pub(super) accepts: &'static str,
+    /// What the setting accepts.
+    pub(super) accepts: String,
 }
 
 /// Where a value was typed.
@@ -29,7 +30,7 @@ pub(super) enum Origin {
     Variable(String),
     /// In the file.
     File,
-    /// Nowhere: it is the default, which another setting rules out.
+    /// Nowhere: the value is the default, and another setting rules it out.
     Default,
 }
 
@@ -38,7 +39,7 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    /// The errors, one a setting or more.
+    /// The errors; a setting can have several.
     pub fn iter(&self) -> impl Iterator<Item = &SettingError> {
         self.0.iter()
     }

@@ -1,8 +1,14 @@
-//! Where to listen: an address that other parts needn't parse again.
+//! Listen addresses, parsed.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-/// The longest path of a Unix socket that the kernel takes, in bytes.
+use toml::Value;
+
+#[cfg(test)]
+use super::form::Samples;
+use super::form::{Flag, Form, Problem, shown};
+
+/// The longest path of a Unix socket that the kernel accepts, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Where to listen.
@@ -22,8 +28,9 @@ pub enum ListenAddr {
 }
 
 impl ListenAddr {
-    /// Whether only this host can reach it. Of the names, only `localhost` is
-    /// taken for that; what it resolves to is checked again at binding.
+    /// Whether only this host can reach the address. The only name for which this
+    /// is true is `localhost`; the addresses behind it are checked when they are
+    /// bound.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -100,4 +107,67 @@ fn is_host_name(name: &str) -> bool {
         .next()
         .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.split('.').all(label) && !last_is_number
+}
+
+/// A list of addresses, with one at least.
+pub(super) struct Addresses;
+
+impl Form for Addresses {
+    type Value = Vec<ListenAddr>;
+
+    fn accepts(&self, _usual: Option<&Vec<ListenAddr>>) -> String {
+        "a list of host:port (port 0 = any) or unix:PATH".into()
+    }
+
+    fn read(&self, value: &Value) -> Result<Vec<ListenAddr>, Problem> {
+        let addresses: Vec<ListenAddr> = match value {
+            Value::String(list) => list.split(',').map(|text| text.trim().parse()).collect(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| {
+                    item.as_str()
+                        .ok_or_else(|| format!("{} isn't text", shown(item)))?
+                        .parse()
+                })
+                .collect(),
+            _ => Err(format!("{} isn't a list", shown(value))),
+        }?;
+        if addresses.is_empty() {
+            return Err("the list is empty".into());
+        }
+        Ok(addresses)
+    }
+
+    fn write(&self, value: &Vec<ListenAddr>) -> Option<Value> {
+        let texts = value.iter().map(|address| address.to_string().into());
+        Some(Value::Array(texts.collect()))
+    }
+
+    fn flag(&self) -> Flag {
+        Flag::Repeatable("ADDR")
+    }
+
+    #[cfg(test)]
+    fn samples(&self) -> Samples {
+        Samples::new(
+            &[
+                "['127.0.0.1:0']",
+                "'[::1]:7,unix:/a b'",
+                "['localhost:1', 'unix:./c,d']",
+            ],
+            &[
+                "[]",
+                "''",
+                "'nowhere'",
+                "[1]",
+                "['::1:5x']",
+                "['1.2.3.400:5']",
+                "['unix:']",
+                "{}",
+                "'a..b:1'",
+                "['0.0.0.0:1']",
+                "['127.0.0.1:65536']",
+            ],
+        )
+    }
 }

@@ -1,6 +1,6 @@
-//! What was typed: each setting's value from the source that wins, unchecked.
+//! What was typed: the value of each setting from the source that wins, unchecked.
 //!
-//! Refuses names that are no setting; leaves values to `valid`.
+//! Names that are no setting are refused here; values are read in `valid`.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
@@ -10,12 +10,15 @@ use super::{
     args::ServeArgs,
     error::{Origin, SettingError},
     setting::Setting,
+    settings::{Config, SETTINGS},
+    tiers::TIERS,
 };
 
-/// What was typed, by setting.
+/// What was typed.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
-    pub(super) values: BTreeMap<Setting, Typed>,
+    /// The values, by the path of their setting.
+    pub(super) values: BTreeMap<&'static str, Typed>,
     /// The `[[tier]]` tables, if there are any.
     pub(super) tiers: Option<Vec<Table>>,
 }
@@ -28,7 +31,7 @@ pub(super) struct Typed {
 }
 
 impl Raw {
-    /// Collects the sources, each over the ones below it.
+    /// Collects the sources in order, so that each overrides the ones before.
     pub(super) fn gather(
         file: Option<&str>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -50,9 +53,9 @@ impl Raw {
             Err(error) => return errors.push(syntax_error(text, &error)),
         };
         for (name, value) in table {
-            if name == "tier" {
+            if name == TIERS.name {
                 self.read_tiers(value, errors);
-            } else if Setting::is_section(&name) {
+            } else if is_section(&name) {
                 self.read_section(&name, value, errors);
             } else {
                 self.insert(&name, value, errors);
@@ -62,7 +65,11 @@ impl Raw {
 
     fn read_section(&mut self, section: &str, value: Value, errors: &mut Vec<SettingError>) {
         let Value::Table(table) = value else {
-            return errors.push(in_file(section, "isn't a table", "a table of settings"));
+            return errors.push(in_file(
+                section,
+                "isn't a table",
+                "a table of settings".into(),
+            ));
         };
         for (name, value) in table {
             self.insert(&format!("{section}.{name}"), value, errors);
@@ -81,13 +88,14 @@ impl Raw {
             _ => None,
         };
         if tables.is_none() {
-            errors.push(in_file("tier", "isn't a list of tables", "[[tier]] tables"));
+            let accepts = format!("[[{}]] tables", TIERS.name);
+            errors.push(in_file(TIERS.name, "isn't a list of tables", accepts));
         }
         self.tiers = tables;
     }
 
     fn insert(&mut self, path: &str, value: Value, errors: &mut Vec<SettingError>) {
-        match Setting::at_path(path) {
+        match SETTINGS.iter().find(|setting| setting.path() == path) {
             Some(setting) => self.set(setting, value, Origin::File),
             None => errors.push(in_file(path, "is no setting", known_names())),
         }
@@ -105,7 +113,8 @@ impl Raw {
                 continue;
             }
             let origin = Origin::Variable(name.to_string());
-            let problem = match (Setting::of_variable(&name), value.into_string()) {
+            let setting = SETTINGS.iter().find(|setting| setting.variable() == name);
+            let problem = match (setting, value.into_string()) {
                 (Some(setting), Ok(text)) => {
                     self.set(setting, Value::String(text), origin);
                     continue;
@@ -117,57 +126,29 @@ impl Raw {
                 setting: name.escape_debug().to_string(),
                 origin,
                 problem: problem.into(),
-                accepts: "CREDCACHE_CONFIG, CREDCACHE_LISTEN, CREDCACHE_INSECURE, CREDCACHE_UNIX_…, CREDCACHE_WORKERS, \
-                          CREDCACHE_LIMITS_…, CREDCACHE_LEASES_…, \
-                          CREDCACHE_SHUTDOWN_…, CREDCACHE_LOG_…, in UTF-8",
+                accepts: known_variables(),
             });
         }
     }
 
     fn read_flags(&mut self, args: &ServeArgs) {
-        if !args.listen.is_empty() {
-            let addresses = args.listen.iter().cloned().map(Value::String).collect();
-            self.set(
-                Setting::Listen,
-                Value::Array(addresses),
-                Origin::Flag("--listen"),
-            );
-        }
-        if args.insecure {
-            self.set(
-                Setting::Insecure,
-                Value::Boolean(true),
-                Origin::Flag("--insecure"),
-            );
-        }
-        let texts = [
-            (
-                Setting::DrainTimeout,
-                &args.drain_timeout,
-                "--drain-timeout",
-            ),
-            (Setting::UnixMode, &args.unix_mode, "--unix-mode"),
-            (Setting::UnixGroup, &args.unix_group, "--unix-group"),
-            (Setting::LogFormat, &args.log_format, "--log-format"),
-            (Setting::LogLevel, &args.log_level, "--log-level"),
-        ];
-        for (setting, text, flag) in texts {
-            if let Some(text) = text {
-                self.set(setting, Value::String(text.clone()), Origin::Flag(flag));
+        for (setting, flag) in SETTINGS.iter().filter_map(|s| Some((s, s.flag()?))) {
+            if let Some(value) = args.flags.value(setting) {
+                self.set(setting, value, Origin::Flag(flag));
             }
         }
     }
 
-    fn set(&mut self, setting: Setting, value: Value, origin: Origin) {
-        self.values.insert(setting, Typed { value, origin });
+    fn set(&mut self, setting: &Setting<Config>, value: Value, origin: Origin) {
+        self.values.insert(setting.path(), Typed { value, origin });
     }
 }
 
-/// Whether a `CREDCACHE_*` variable is no attempt at a setting.
+/// Whether a `CREDCACHE_*` variable is not meant as a setting.
 ///
-/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` is the
-/// client commands'. Kubernetes gives every pod the address of every Service
-/// of its namespace: for one called credcache as `CREDCACHE_SERVICE_HOST`,
+/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` belongs
+/// to the client commands. Kubernetes gives every pod the address of every
+/// Service of its namespace: for one called credcache as `CREDCACHE_SERVICE_HOST`,
 /// `CREDCACHE_SERVICE_PORT[_NAME]`, `CREDCACHE_PORT` and `CREDCACHE_PORT_…`;
 /// for credcache-metrics as `CREDCACHE_METRICS_…` alike. Refusing those would
 /// keep the server from starting wherever it has a Service.
@@ -177,12 +158,45 @@ fn belongs_to_others(name: &str) -> bool {
         || name.split('_').any(|word| word == "PORT")
 }
 
-fn known_names() -> &'static str {
-    "listen, insecure, workers, [unix] mode, group, [limits] max_value, max_namespaces, max_connections, max_streams, \
-     max_leases, max_waiters, max_revocations, max_watchers, max_journal, [leases] ttl, [shutdown] drain_timeout, [log] format, level, [[tier]] name, max_ttl, capacity"
+/// Whether `name` is a table of settings in the file.
+fn is_section(name: &str) -> bool {
+    let mut sections = SETTINGS.iter().map(|setting| setting.section_and_name().0);
+    sections.any(|section| section == Some(name))
 }
 
-fn in_file(path: &str, problem: &str, accepts: &'static str) -> SettingError {
+/// The names that the file may have: `listen, …, [limits] max_value, …`.
+fn known_names() -> String {
+    let mut names = Vec::new();
+    let mut last = None;
+    for setting in SETTINGS {
+        let (section, name) = setting.section_and_name();
+        names.push(match section {
+            Some(section) if last != Some(section) => format!("[{section}] {name}"),
+            _ => name.to_owned(),
+        });
+        last = section;
+    }
+    let of_a_tier: Vec<_> = TIERS.settings.iter().map(Setting::path).collect();
+    names.push(format!("[[{}]] {}", TIERS.name, of_a_tier.join(", ")));
+    names.join(", ")
+}
+
+/// The variables that the environment may have, those of a section in one.
+fn known_variables() -> String {
+    let mut names = vec!["CREDCACHE_CONFIG".to_owned()];
+    for setting in SETTINGS {
+        let name = match setting.section_and_name() {
+            (Some(section), _) => format!("CREDCACHE_{}_…", section.to_ascii_uppercase()),
+            (None, _) => setting.variable(),
+        };
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    format!("{}, in UTF-8", names.join(", "))
+}
+
+fn in_file(path: &str, problem: &str, accepts: String) -> SettingError {
     SettingError {
         setting: path.escape_debug().to_string(),
         origin: Origin::File,
@@ -203,6 +217,6 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> SettingError {
         setting: format!("line {line}"),
         origin: Origin::File,
         problem: error.message().replace('\n', ", "),
-        accepts: "TOML",
+        accepts: "TOML".into(),
     }
 }

@@ -1,129 +1,178 @@
-//! The list of settings that have one value: their paths, their variables and
-//! what they accept.
+//! A setting as the table describes it: its path, its flag, its text, and the
+//! field that its value goes into.
+//!
+//! The owner of the field is the whole configuration, or one table of a list
+//! such as `[[tier]]`.
 
-/// A setting with one value, in every source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Setting {
-    Listen,
-    Insecure,
-    UnixMode,
-    UnixGroup,
-    Workers,
-    MaxValue,
-    MaxNamespaces,
-    MaxConnections,
-    MaxStreams,
-    LeaseTtl,
-    MaxLeases,
-    MaxWaiters,
-    MaxRevocations,
-    MaxWatchers,
-    MaxJournal,
-    DrainTimeout,
-    LogFormat,
-    LogLevel,
+use toml::Value;
+
+#[cfg(test)]
+use super::form::Samples;
+use super::form::{Flag, Form, Problem};
+
+/// A setting whose value goes into a field of an `Owner`.
+pub(super) struct Setting<Owner: 'static> {
+    path: &'static str,
+    field: &'static dyn AnyField<Owner>,
+    text: &'static str,
+    flag: Option<&'static str>,
+    condition: Option<&'static str>,
+    default: Option<&'static str>,
 }
 
-impl Setting {
-    pub(super) const ALL: [Self; 18] = [
-        Self::Listen,
-        Self::Insecure,
-        Self::UnixMode,
-        Self::UnixGroup,
-        Self::Workers,
-        Self::MaxValue,
-        Self::MaxNamespaces,
-        Self::MaxConnections,
-        Self::MaxStreams,
-        Self::LeaseTtl,
-        Self::MaxLeases,
-        Self::MaxWaiters,
-        Self::MaxRevocations,
-        Self::MaxWatchers,
-        Self::MaxJournal,
-        Self::DrainTimeout,
-        Self::LogFormat,
-        Self::LogLevel,
-    ];
+impl<Owner> Setting<Owner> {
+    /// A setting with its dotted path in the file, its field, and a text of one
+    /// phrase that says what it is.
+    pub(super) const fn new(
+        path: &'static str,
+        field: &'static dyn AnyField<Owner>,
+        text: &'static str,
+    ) -> Self {
+        Self {
+            path,
+            field,
+            text,
+            flag: None,
+            condition: None,
+            default: None,
+        }
+    }
+
+    /// Adds a flag of `credcache serve`, such as `--log-level`.
+    pub(super) const fn flag_named(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    /// Adds a condition on the accepted values that the form doesn't know.
+    pub(super) const fn on_condition(mut self, condition: &'static str) -> Self {
+        self.condition = Some(condition);
+        self
+    }
+
+    /// Describes a default that isn't the same everywhere.
+    pub(super) const fn with_default(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
 
     /// The dotted path in the file.
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Self::Listen => "listen",
-            Self::Insecure => "insecure",
-            Self::UnixMode => "unix.mode",
-            Self::UnixGroup => "unix.group",
-            Self::Workers => "workers",
-            Self::MaxValue => "limits.max_value",
-            Self::MaxNamespaces => "limits.max_namespaces",
-            Self::MaxConnections => "limits.max_connections",
-            Self::MaxStreams => "limits.max_streams",
-            Self::LeaseTtl => "leases.ttl",
-            Self::MaxLeases => "limits.max_leases",
-            Self::MaxWaiters => "limits.max_waiters",
-            Self::MaxRevocations => "limits.max_revocations",
-            Self::MaxWatchers => "limits.max_watchers",
-            Self::MaxJournal => "limits.max_journal",
-            Self::DrainTimeout => "shutdown.drain_timeout",
-            Self::LogFormat => "log.format",
-            Self::LogLevel => "log.level",
+    pub(super) const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The table of the file that the setting stands in, and its name there.
+    pub(super) fn section_and_name(&self) -> (Option<&'static str>, &'static str) {
+        match self.path.split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, self.path),
         }
     }
 
     /// The variable that sets it, such as `CREDCACHE_LIMITS_MAX_VALUE`.
-    pub(super) fn variable(self) -> String {
-        format!(
-            "CREDCACHE_{}",
-            self.path().to_ascii_uppercase().replace('.', "_")
-        )
+    pub(super) fn variable(&self) -> String {
+        let path = self.path.to_ascii_uppercase().replace('.', "_");
+        format!("CREDCACHE_{path}")
     }
 
-    /// What it accepts, for error messages.
-    pub(super) fn accepts(self) -> &'static str {
-        match self {
-            Self::Listen => "a list of host:port (port 0 = any) or unix:PATH",
-            Self::Insecure => "true or false",
-            Self::UnixMode => {
-                "a mode in octal, as text, such as \"0660\": 6 for the owner, and for group and \
-                 others 0, or a right that includes writing, which connecting takes"
-            }
-            Self::UnixGroup => "the name of a group of this host, or its number",
-            Self::Workers => "a number from 1 to 1024",
-            Self::MaxValue => "a size from 1B to 1MiB, such as \"64KiB\"",
-            Self::MaxNamespaces => "a number from 1 to 65536",
-            Self::MaxConnections => "a number from 1 to 1000000",
-            Self::MaxStreams => "a number from 1 to 65536",
-            Self::LeaseTtl => "a duration from 1s to 5m, such as \"10s\"",
-            Self::MaxLeases => "a number from 1 to 1000000",
-            Self::MaxWaiters => "a number from 1 to 1000000",
-            Self::MaxRevocations => "a number from 8 to 10000000",
-            Self::MaxWatchers => "a number from 1 to 1000000",
-            Self::MaxJournal => "a size from 64KiB to 1TiB, such as \"64MiB\"",
-            Self::DrainTimeout => "a duration from 0s to 1h, such as \"10s\"",
-            Self::LogFormat => "text or json",
-            Self::LogLevel => {
-                "off, error, warn, info, debug or trace, or target=level pairs, comma separated"
-            }
+    /// The flag that sets it, if there is one.
+    pub(super) const fn flag(&self) -> Option<&'static str> {
+        self.flag
+    }
+
+    /// How the flag is followed by its value.
+    pub(super) fn flag_form(&self) -> Flag {
+        self.field.flag()
+    }
+
+    /// What the setting is, in one phrase.
+    pub(super) const fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// What it accepts; `usual` holds the values for examples.
+    pub(super) fn accepts(&self, usual: &Owner) -> String {
+        let accepts = self.field.accepts(usual);
+        match self.condition {
+            Some(condition) => format!("{accepts}, {condition}"),
+            None => accepts,
         }
     }
 
-    pub(super) fn at_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|setting| setting.path() == path)
+    /// The default in words, where it isn't the same everywhere.
+    pub(super) const fn default_in_words(&self) -> Option<&'static str> {
+        self.default
     }
 
-    pub(super) fn of_variable(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|setting| setting.variable() == name)
+    /// Reads a value into the owner's field.
+    ///
+    /// # Errors
+    /// What is wrong with the value; the field is left as it was.
+    pub(super) fn read(&self, value: &Value, owner: &mut Owner) -> Result<(), Problem> {
+        self.field.read(value, owner)
     }
 
-    /// Whether `name` is a table of settings in the file.
-    pub(super) fn is_section(name: &str) -> bool {
-        Self::ALL.into_iter().any(|setting| {
-            setting
-                .path()
-                .split_once('.')
-                .is_some_and(|(section, _)| section == name)
-        })
+    /// The value of the owner's field; `None` if it is to be left out.
+    pub(super) fn write(&self, owner: &Owner) -> Option<Value> {
+        self.field.write(owner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn samples(&self) -> Samples {
+        self.field.samples()
+    }
+}
+
+/// A field of an `Owner`, and the form of its values. `field!` makes one.
+pub(super) struct Field<Owner, F: Form> {
+    pub(super) form: F,
+    pub(super) of: fn(&Owner) -> &F::Value,
+    pub(super) of_mut: fn(&mut Owner) -> &mut F::Value,
+}
+
+/// `field!(Config.limits.max_streams, Number(1..=65_536))`: a field of an owner,
+/// and its form.
+macro_rules! field {
+    ($owner:ident $(.$name:ident)+, $form:expr) => {
+        &$crate::config::setting::Field {
+            form: $form,
+            of: |owner: &$owner| &owner $(.$name)+,
+            of_mut: |owner: &mut $owner| &mut owner $(.$name)+,
+        }
+    };
+}
+pub(super) use field;
+
+/// A [`Field`] of any form.
+pub(super) trait AnyField<Owner>: Sync {
+    fn accepts(&self, usual: &Owner) -> String;
+    fn read(&self, value: &Value, owner: &mut Owner) -> Result<(), Problem>;
+    fn write(&self, owner: &Owner) -> Option<Value>;
+    fn flag(&self) -> Flag;
+    #[cfg(test)]
+    fn samples(&self) -> Samples;
+}
+
+impl<Owner, F: Form> AnyField<Owner> for Field<Owner, F> {
+    fn accepts(&self, usual: &Owner) -> String {
+        self.form.accepts(Some((self.of)(usual)))
+    }
+
+    fn read(&self, value: &Value, owner: &mut Owner) -> Result<(), Problem> {
+        *(self.of_mut)(owner) = self.form.read(value)?;
+        Ok(())
+    }
+
+    fn write(&self, owner: &Owner) -> Option<Value> {
+        self.form.write((self.of)(owner))
+    }
+
+    fn flag(&self) -> Flag {
+        self.form.flag()
+    }
+
+    #[cfg(test)]
+    fn samples(&self) -> Samples {
+        self.form.samples()
     }
 }

@@ -5,9 +5,26 @@ use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use proptest::{prelude::*, sample::select};
 
-use super::{Config, ConfigErrors, Group, ListenAddr, LogFormat, ServeArgs, setting::Setting};
+use clap::Parser;
+
+use super::{
+    Config, ConfigErrors, Group, ListenAddr, LogFormat, ServeArgs, form::Flag, setting::Setting,
+    settings::SETTINGS,
+};
 
 mod malformed;
+mod readme;
+
+/// The flags of `credcache serve` alone.
+#[derive(Parser)]
+struct Serve {
+    #[command(flatten)]
+    args: ServeArgs,
+}
+
+fn flags(line: &str) -> ServeArgs {
+    Serve::parse_from(line.split_whitespace()).args
+}
 
 fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     load_with(file, environment, &ServeArgs::default())
@@ -42,7 +59,7 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 #[test]
 fn variable_that_is_set_but_empty_counts_as_unset() {
     let file = "log.level = 'warn'";
-    let variables = Setting::ALL.map(Setting::variable);
+    let variables: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
     let empty: Vec<_> = variables.iter().map(|name| (&name[..], "")).collect();
     assert_eq!(load(file, &empty).unwrap(), load(file, &[]).unwrap());
     assert!(load(file, &[("CREDCACHE_NO_SUCH_SETTING", "")]).is_ok());
@@ -86,11 +103,7 @@ fn flag_beats_variable_beats_file() {
         ("CREDCACHE_LOG_FORMAT", "text"),
     ];
     let file = &format!("{file}\n[unix]\nmode = '0660'\ngroup = 'wheel'");
-    let args = ServeArgs {
-        listen: vec!["127.0.0.1:3".into()],
-        unix_group: Some("7".into()),
-        ..ServeArgs::default()
-    };
+    let args = flags("serve --listen 127.0.0.1:3 --unix-group 7");
     let config = load_with(file, &environment, &args).unwrap();
     assert_eq!(config.listen, ["127.0.0.1:3".parse().unwrap()]);
     assert_eq!(config.log.format, LogFormat::Text);
@@ -106,13 +119,50 @@ fn flag_beats_variable_beats_file() {
 
 #[test]
 fn every_setting_has_a_variable() {
-    for setting in Setting::ALL {
+    for setting in SETTINGS {
         let variable = setting.variable();
         let error = load("", &[(&variable, "{}")]).unwrap_err();
         assert_eq!(settings(&error), set([setting.path()]), "{variable}");
         assert!(error.to_string().contains(&variable), "{error}");
-        assert!(error.to_string().contains(setting.accepts()), "{error}");
+        let accepts = setting.accepts(&Config::default());
+        assert!(error.to_string().contains(&accepts), "{error}");
     }
+}
+
+#[test]
+fn every_flag_sets_its_setting_and_is_named_by_its_errors() {
+    let listed = SETTINGS.iter().filter_map(|s| Some((s, s.flag()?)));
+    for (setting, flag) in listed {
+        let (args, wrong) = match setting.flag_form() {
+            Flag::Switch => (flags(&format!("serve {flag}")), false),
+            Flag::One(_) | Flag::Repeatable(_) => (flags(&format!("serve {flag} {{}}")), true),
+        };
+        let of_flags = load_with("", &[], &args);
+        if wrong {
+            let error = of_flags.unwrap_err();
+            assert_eq!(settings(&error), set([setting.path()]), "{flag}");
+            assert!(error.to_string().contains(flag), "{error}");
+        } else {
+            assert_ne!(of_flags.unwrap(), Config::default(), "{flag}");
+        }
+    }
+    let twice = flags("serve --listen 127.0.0.1:1 --listen unix:c.sock");
+    assert_eq!(load_with("", &[], &twice).unwrap().listen.len(), 2);
+}
+
+#[test]
+fn table_has_each_path_and_flag_once_and_sections_stand_together() {
+    let paths: BTreeSet<_> = SETTINGS.iter().map(Setting::path).collect();
+    assert_eq!(paths.len(), SETTINGS.len());
+    let flags: Vec<_> = SETTINGS.iter().filter_map(Setting::flag).collect();
+    assert_eq!(flags.iter().collect::<BTreeSet<_>>().len(), flags.len());
+    let mut sections: Vec<_> = SETTINGS.iter().map(|s| s.section_and_name().0).collect();
+    sections.dedup();
+    assert_eq!(sections.first(), Some(&None));
+    assert_eq!(
+        sections.iter().collect::<BTreeSet<_>>().len(),
+        sections.len()
+    );
 }
 
 #[test]

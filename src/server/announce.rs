@@ -8,13 +8,13 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::Bound;
+use super::bound_addr::BoundAddr;
 
 /// Prints the addresses. A thread does it, and nobody waits for it: a stdout
 /// that is full, or that nobody reads, is no reason not to serve or not to end.
-pub(super) fn announce(bound: &Bound) {
+pub(super) fn announce<'a>(addresses: impl Iterator<Item = &'a BoundAddr>) {
     let mut text = String::new();
-    for address in bound.addresses() {
+    for address in addresses {
         info!(%address, "listening");
         // A string takes whatever it is given.
         let _ = writeln!(text, "listening on {address}");

@@ -27,9 +27,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     authority::Authorities,
-    patience::Patience,
+    slot::Slot,
     stranger::{Protocol, match_preface, preface_len},
-    workers::Place,
+    timeouts::Timeouts,
 };
 
 /// How much is gathered before it is sent, in bytes: a few answers to batches of
@@ -84,7 +84,7 @@ struct Inner {
     stall: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl Connection {
@@ -94,8 +94,8 @@ impl Connection {
     /// The runtime can't wait for the socket.
     pub(super) fn new(
         socket: Socket,
-        place: Place,
-        patience: Patience,
+        slot: Slot,
+        timeouts: Timeouts,
         cut: CancellationToken,
     ) -> io::Result<Self> {
         Ok(Self(Arc::new(Mutex::new(Inner {
@@ -106,12 +106,12 @@ impl Connection {
             authorities: Authorities::new(),
             outgoing: Vec::new(),
             sent: 0,
-            preface: Some((0, Box::pin(sleep(patience.preface)))),
+            preface: Some((0, Box::pin(sleep(timeouts.preface)))),
             stranger: None,
             stall: None,
-            write_timeout: patience.write,
+            write_timeout: timeouts.write,
             cut: Box::pin(cut.cancelled_owned()),
-            _place: place,
+            _slot: slot,
         }))))
     }
 

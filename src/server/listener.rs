@@ -1,11 +1,12 @@
-//! A bound address of either kind, and the sockets that come in on it.
+//! A listening socket of either kind, and the connections that come in on it.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener, lookup_host};
 
 use super::{
+    bound_addr::BoundAddr,
     connection::Socket as Accepted,
     unix_socket::{self, SocketFile},
 };
@@ -30,15 +31,6 @@ enum Socket {
         _file: SocketFile,
         listener: UnixListener,
     },
-}
-
-/// Where clients reach the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BoundAddr {
-    /// An IP address, with the port that was chosen.
-    Tcp(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
 }
 
 impl Listener {
@@ -97,15 +89,6 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 Ok(Accepted::Unix(stream.into_std()?))
             }
-        }
-    }
-}
-
-impl fmt::Display for BoundAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -6,14 +6,13 @@ use tonic_reflection::server::{Builder, Error};
 
 use crate::rpc::proto::DESCRIPTORS;
 
-/// Adds both services. They describe the cache, health and themselves, and the
-/// google.rpc details of errors, which clients decode with them.
+/// Adds both services. They describe the cache, with the google.rpc types that
+/// the details of its errors are decoded by, health, and themselves.
 pub(super) fn add_to(routes: Routes) -> Result<Routes, Error> {
     let described = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(routes
         .add_service(described().build_v1()?)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing::warn;
 
-use super::{listener::BoundAddr, trouble::Trouble};
+use super::{bound_addr::BoundAddr, trouble::Trouble};
 
 /// The bytes every HTTP/2 client sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

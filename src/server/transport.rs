@@ -11,9 +11,9 @@ use tracing::debug;
 use super::{
     calls::Calls,
     connection::{Connection, Socket},
-    patience::Patience,
+    slot::Slot,
     stranger::{HTTP1_ANSWER, Protocol, Strangers},
-    workers::Place,
+    timeouts::Timeouts,
 };
 
 /// How often a connection is pinged, and how long the answer may take, before
@@ -46,7 +46,7 @@ enum Error {
 pub(super) struct Transport {
     http: http2::Builder<TokioExecutor>,
     calls: Calls,
-    patience: Patience,
+    timeouts: Timeouts,
     /// Asks connections to end when their calls have.
     finish: CancellationToken,
     /// Ends connections at once.
@@ -57,7 +57,7 @@ impl Transport {
     pub(super) fn new(
         calls: Calls,
         max_streams: u32,
-        patience: Patience,
+        timeouts: Timeouts,
         finish: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Transport {
         Self {
             http,
             calls,
-            patience,
+            timeouts,
             finish,
             cut,
         }
@@ -91,8 +91,8 @@ impl Transport {
     }
 
     /// Serves one connection to its end. Needs the runtime it is to stay on.
-    pub(super) async fn serve(&self, socket: Socket, place: Place, strangers: &Strangers) {
-        let connection = match Connection::new(socket, place, self.patience, self.cut.clone()) {
+    pub(super) async fn serve(&self, socket: Socket, slot: Slot, strangers: &Strangers) {
+        let connection = match Connection::new(socket, slot, self.timeouts, self.cut.clone()) {
             Ok(connection) => connection,
             Err(error) => return debug!(%error, "a connection can't be served"),
         };

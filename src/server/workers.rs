@@ -24,7 +24,9 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{connection::Socket, reclaimer::Reclaimer, stranger::Strangers, transport::Transport};
+use super::{
+    connection::Socket, reclaimer::Reclaimer, slot::Slot, stranger::Strangers, transport::Transport,
+};
 
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
@@ -46,16 +48,9 @@ struct Worker {
 
 struct Accepted {
     socket: Socket,
-    place: Place,
+    slot: Slot,
     /// Of the address that it came to.
     strangers: Arc<Strangers>,
-}
-
-/// A connection's place among those there may be, and among its worker's.
-#[derive(Debug)]
-pub(super) struct Place {
-    _slot: OwnedSemaphorePermit,
-    open: Arc<AtomicUsize>,
 }
 
 /// The part of the worker that reclaims: for as long as the others serve.
@@ -120,16 +115,14 @@ impl Workers {
     pub(super) async fn hand_over(
         &self,
         socket: Socket,
-        slot: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         strangers: Arc<Strangers>,
     ) -> Result<(), Lost> {
         let worker = self.least_loaded();
-        let open = worker.open.clone();
-        open.fetch_add(1, Relaxed);
-        let place = Place { _slot: slot, open };
+        let slot = Slot::new(permit, worker.open.clone());
         let accepted = Accepted {
             socket,
-            place,
+            slot,
             strangers,
         };
         worker.sockets.send(accepted).await.map_err(|_| Lost)
@@ -161,12 +154,6 @@ impl Ends {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Serves what is handed over until nothing more can be, and what was until it
 /// has ended; and reclaims until the others have ended too.
 fn work(
@@ -185,12 +172,12 @@ fn work(
         loop {
             tokio::select! {
                 accepted = sockets.recv() => {
-                    let Some(Accepted { socket, place, strangers }) = accepted else {
+                    let Some(Accepted { socket, slot, strangers }) = accepted else {
                         break;
                     };
                     let transport = transport.clone();
                     connections.spawn(async move {
-                        transport.serve(socket, place, &strangers).await;
+                        transport.serve(socket, slot, &strangers).await;
                     });
                 }
                 Some(_) = connections.join_next() => {}
@@ -229,14 +216,14 @@ mod tests {
             workers: workers.into(),
             turn: AtomicUsize::default(),
         };
-        let slots = Arc::new(Semaphore::new(100));
+        let permits = Arc::new(Semaphore::new(100));
         let address = BoundAddr::Unix("c.sock".into());
         let strangers = Arc::new(Strangers::new(address));
         let hand_over = async || {
             let (socket, _) = UnixStream::pair().unwrap();
-            let slot = slots.clone().try_acquire_owned().unwrap();
+            let permit = permits.clone().try_acquire_owned().unwrap();
             let strangers = strangers.clone();
-            let handed_over = workers.hand_over(Socket::Unix(socket), slot, strangers);
+            let handed_over = workers.hand_over(Socket::Unix(socket), permit, strangers);
             handed_over.await.unwrap();
         };
         let open = || {
@@ -256,6 +243,6 @@ mod tests {
         }
         let counts: Vec<_> = open();
         assert_eq!(counts, [3, 2, 3]);
-        assert_eq!(slots.available_permits(), 100 - 8);
+        assert_eq!(permits.available_permits(), 100 - 8);
     }
 }

@@ -1,44 +1,44 @@
-//! Lines that wait to be written: a queue of so many bytes, from all threads to
-//! the one that writes. What there's no room for is dropped and counted.
+//! The queue of log lines, from all threads to the one that writes. The queue is
+//! bounded in bytes; lines that don't fit are dropped and counted.
 
 use std::{io, mem, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-/// What may wait, in bytes: some seconds of a busy server at its most
-/// talkative. The batch that is being written holds as much besides.
+/// The capacity of the queue in bytes: a few seconds of log from a busy server.
+/// The batch that is being written can hold the same again.
 pub(super) const CAPACITY: usize = 1024 * 1024;
 
 /// A queue of whole lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     waiting: Mutex<Waiting>,
-    /// Something came, was taken or is written.
+    /// Notified when a line is queued, or a batch is taken or written.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     text: Vec<u8>,
-    /// Dropped since the last batch was taken.
+    /// The number of lines dropped since the last batch was taken.
     lost: u64,
-    /// A batch is taken and not written yet.
+    /// A batch was taken and is not written yet.
     writing: bool,
-    /// Somebody waits for everything to be written.
+    /// A thread waits until everything is written.
     flushing: bool,
 }
 
-/// What the writer takes besides the text.
+/// What the writer takes together with the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// How many lines there was no room for, after those that were taken.
+    /// How many lines were dropped since the batch before.
     pub(super) lost: u64,
-    /// Whatever there is to say is to be said now.
+    /// All notices are due now, because a thread waits in `flush`.
     pub(super) flushing: bool,
 }
 
 impl Lines {
-    /// Adds a line, which ends with a line feed; drops it where it doesn't fit.
+    /// Adds a line, which ends with a line feed, or drops it if it doesn't fit.
     pub(super) fn push(&self, line: &[u8]) {
         let mut waiting = self.waiting.lock();
         if waiting.text.len() + line.len() > CAPACITY {
@@ -50,8 +50,8 @@ impl Lines {
         self.changed.notify_all();
     }
 
-    /// Moves what waits into `batch`, which is empty, as soon as there is
-    /// something, or else when the time is over.
+    /// Moves the queued lines into `batch`, which is empty, as soon as there are
+    /// any, or after `timeout`.
     pub(super) fn take(&self, batch: &mut Vec<u8>, timeout: Duration) -> Taken {
         let mut waiting = self.waiting.lock();
         let idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.flushing;
@@ -64,13 +64,13 @@ impl Lines {
         }
     }
 
-    /// What was taken is written, or lost.
+    /// Reports that the batch is written, or lost.
     pub(super) fn written(&self) {
         self.waiting.lock().writing = false;
         self.changed.notify_all();
     }
 
-    /// Waits until everything is written or lost, or the time is over.
+    /// Waits until everything is written or lost, but no longer than `timeout`.
     pub(super) fn flush(&self, timeout: Duration) {
         let mut waiting = self.waiting.lock();
         waiting.flushing = true;
@@ -81,7 +81,7 @@ impl Lines {
     }
 }
 
-/// Takes a line with each write, and never fails.
+/// Each write is one line. Writing never fails.
 impl io::Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);

@@ -1,5 +1,5 @@
-//! What the log says of itself. Made without the subscriber, which may filter,
-//! limit or drop it.
+//! Lines about the log itself. They are formatted without the subscriber, which
+//! might filter, limit or drop them.
 
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::{
@@ -15,17 +15,17 @@ const TARGET: &str = module_path!();
 /// A line about the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Notice {
-    /// So many lines couldn't be written, or had no room.
+    /// This many lines could not be written or did not fit into the queue.
     Lost(u64),
-    /// A call site repeated itself.
+    /// Lines of a call site were left out.
     LeftOut(LeftOut),
 }
 
 impl Notice {
-    /// The line, in the form of those around it.
+    /// Formats the line like the lines around it.
     pub(super) fn line(self, format: LogFormat) -> Vec<u8> {
         let mut timestamp = String::new();
-        // Without the time, rather than not at all.
+        // A line without a time is better than none.
         let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
         let (message, fields) = self.parts();
         match format {

@@ -1,8 +1,9 @@
-//! Call sites that repeat themselves: each gets a number of lines in a window
-//! of time, and what it says beyond that is counted.
+//! The rate limit of the log: each call site may write a number of lines in a
+//! window of time, and further lines are counted instead.
 //!
-//! A peer can make the server say a thing as often as it likes. `debug` and
-//! `trace` aren't meant: who asks for them wants to see all.
+//! Without a limit, a peer could make the server repeat a line as often as it
+//! likes. Lines of `debug` and `trace` are not limited, because whoever selects
+//! these levels wants to see everything.
 
 use std::collections::HashMap;
 
@@ -10,11 +11,11 @@ use parking_lot::Mutex;
 use tracing::{Event, Level, Metadata, Subscriber, callsite::Identifier};
 use tracing_subscriber::{Layer, layer::Context};
 
-/// How many lines of one call site are written in a window.
+/// How many lines of one call site are written within a window.
 pub(super) const LINES_IN_A_WINDOW: u64 = 20;
 
-/// What the call sites said in this window. As many entries as there are sites
-/// in the program, at the most.
+/// The lines of each call site in the current window. The map is bounded by the
+/// number of call sites in the program.
 #[derive(Debug, Default)]
 pub(super) struct Repeats(Mutex<HashMap<Identifier, Site>>);
 
@@ -24,14 +25,14 @@ struct Site {
     lines: u64,
 }
 
-/// A call site, and how many lines of it were left out.
+/// A call site, and how many of its lines were left out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LeftOut {
     pub(super) site: &'static Metadata<'static>,
     pub(super) lines: u64,
 }
 
-/// Holds the events of a subscriber to it.
+/// A layer that applies the limit to the events of a subscriber.
 pub(super) struct Limit(pub(super) std::sync::Arc<Repeats>);
 
 impl<S: Subscriber> Layer<S> for Limit {
@@ -53,7 +54,7 @@ impl Repeats {
         site.lines <= LINES_IN_A_WINDOW
     }
 
-    /// Begins a new window; what was left out of the last one.
+    /// Begins a new window, and returns what was left out in the last one.
     pub(super) fn next_window(&self) -> Vec<LeftOut> {
         let sites = std::mem::take(&mut *self.0.lock());
         sites

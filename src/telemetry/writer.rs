@@ -1,4 +1,4 @@
-//! The thread that writes the log. It alone waits for stderr, or gets its
+//! The thread that writes the log. No other thread waits for stderr or sees its
 //! errors.
 
 use std::{
@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::{lines::Lines, notice::Notice, repeats::Repeats};
 use crate::config::LogFormat;
 
-/// For how long a call site's lines are counted together.
+/// The window of time in which the lines of a call site are counted together.
 const WINDOW: Duration = Duration::from_secs(10);
-/// How soon it is tried again to say what was lost, where nothing else is said.
+/// How soon a notice about lost lines is retried when no other line is written.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Writes lines to `out`.
@@ -29,10 +29,10 @@ pub(super) struct Writer<W> {
     format: LogFormat,
     out: W,
     batch: Vec<u8>,
-    /// The rest of a line of which a part is written: nothing else may come
-    /// before it.
+    /// The rest of a line that is partly written. It has to be written before
+    /// anything else.
     torn: Vec<u8>,
-    /// Lines that are lost, which nobody was told of yet.
+    /// The number of lost lines that no notice has reported yet.
     lost: u64,
     window_ends: Instant,
 }
@@ -51,7 +51,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes for as long as the process lives.
+    /// Writes until the process ends.
     pub(super) fn run(mut self) {
         loop {
             let window = self.window_ends.saturating_duration_since(Instant::now());
@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes what there is, or comes within the time.
+    /// Writes one batch: the queued lines, or those that come within `timeout`.
     fn round(&mut self, timeout: Duration) {
         let taken = self.lines.take(&mut self.batch, timeout);
         if taken.flushing || self.window_ends <= Instant::now() {
@@ -90,7 +90,8 @@ impl<W: Write> Writer<W> {
         self.lines.written();
     }
 
-    /// Ends the line that is torn, and says what was lost. Whether that's done.
+    /// Finishes the line that is partly written, then reports the lost lines.
+    /// Returns whether both are done.
     fn settle(&mut self) -> bool {
         let torn = mem::take(&mut self.torn);
         self.torn = self.put(&torn).to_vec();
@@ -109,8 +110,8 @@ impl<W: Write> Writer<W> {
         rest.is_empty()
     }
 
-    /// Writes whole lines; whether all of them. Of the others it keeps what is
-    /// torn, and counts the rest.
+    /// Writes whole lines, and returns whether all of them are written. Otherwise
+    /// keeps the rest of a partly written line and counts the others as lost.
     fn write(&mut self, lines: &[u8]) -> bool {
         let rest = self.put(lines);
         let is_torn =
@@ -127,7 +128,7 @@ impl<W: Write> Writer<W> {
         rest.is_empty()
     }
 
-    /// Writes what it can; the rest.
+    /// Writes as much as possible, and returns the rest.
     fn put<'a>(&mut self, mut text: &'a [u8]) -> &'a [u8] {
         while !text.is_empty() {
             match self.out.write(text) {
@@ -145,8 +146,8 @@ fn lines_in(text: &[u8]) -> u64 {
     text.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-/// The descriptor itself: without the lock of [`io::stderr`], which whoever
-/// else writes there would wait for.
+/// The descriptor of stderr, without the lock of [`io::stderr`]: other writers
+/// would have to wait for that lock.
 pub(super) struct Stderr;
 
 impl Write for Stderr {
@@ -154,7 +155,7 @@ impl Write for Stderr {
         let stderr = io::stderr();
         loop {
             match rustix::io::write(&stderr, text) {
-                // Whoever shares it may have made it non-blocking.
+                // A process that shares the descriptor may have made it non-blocking.
                 Err(Errno::AGAIN) => {
                     poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None)?;
                 }

@@ -39,9 +39,11 @@ check_reflection() {
 
   ask describe credcache.v1.PutRequest
   answered 'describe PutRequest' 'oneof lifetime \{' 'google\.protobuf\.Duration ttl' 'bytes value' \
-    'oneof precondition \{' 'bool single_use'
+    'oneof precondition \{' 'bool single_use' 'bytes lease_token = 11 \[debug_redact = true\]'
   ask describe credcache.v1.Credential
   answered 'describe Credential' 'google\.protobuf\.Timestamp expires_at' 'map<string, string> attributes' 'uint64 version'
+  ask describe google.rpc.ErrorInfo
+  answered 'describe the details of errors' 'string reason' 'string domain'
   ask describe credcache.v1.MissReason
   answered 'describe MissReason' MISS_REASON_NOT_FOUND MISS_REASON_REVOKED
 
@@ -63,12 +65,12 @@ check_put_and_get() {
   local value key='role/prüfer/读'
   value=$(printf 'secret\000\377\n' | base64)
   call Put "{\"namespace\": \"interop\", \"key\": \"$key\", \"value\": \"$value\", \"ttl\": \"600s\",
-    \"attributes\": {\"region\": \"eu-central-1\"}}"
+    \"attributes\": {\"region\": \"eu-central-1\"}, \"tags\": [\"team-a\"]}"
   answered 'Put' '"version": "[0-9]+"' '"tier": "15-minutes"' '"expiresAt": "20'
 
   call Get "{\"namespace\": \"interop\", \"key\": \"$key\"}"
   answered 'Get returns the bytes and what goes with them' "\"value\": \"$value\"" '"ttl": "[0-9.]+s"' \
-    '"expiresAt": "20' '"refreshAt": "20' '"version": "[0-9]+"' '"tier": "15-minutes"' '"region": "eu-central-1"'
+    '"expiresAt": "20' '"refreshAt": "20' '"version": "[0-9]+"' '"tier": "15-minutes"' '"region": "eu-central-1"' '"team-a"'
 
   call Get "{\"namespace\": \"interop\", \"key\": \"$key\", \"min_ttl\": \"3600s\"}"
   answered 'Get with a longer min_ttl is a miss' '"miss"' MISS_REASON_TTL_TOO_SHORT
@@ -201,7 +203,7 @@ check_leases() {
   token=$(field token)
   call Get '{"namespace": "leased", "key": "k", "acquire_lease": true, "wait": "0.05s"}'
   answered 'nobody else gets it' MISS_REASON_PENDING '"retryAfter": "[0-9.]+s"'
-  call Put '{"namespace": "leased", "key": "k", "value": "eA==", "ttl": "60s", "lease": "AAAAAAAAAAAAAAAAAAAAAA=="}'
+  call Put '{"namespace": "leased", "key": "k", "value": "eA==", "ttl": "60s", "lease_token": "AAAAAAAAAAAAAAAAAAAAAA=="}'
   refused 'Put under another lease' Aborted '"reason": "LEASE_LOST"'
   call ExtendLease "{\"namespace\": \"leased\", \"key\": \"k\", \"lease_token\": \"$token\", \"lease_ttl\": \"30s\"}"
   answered 'ExtendLease' '"ttl": "30s"'

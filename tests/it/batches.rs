@@ -69,7 +69,11 @@ async fn each_key_is_answered_in_its_place_as_get_would() {
         Secret::new("x"),
         Lifetime::Ttl(Duration::from_secs(10)),
     );
-    for put in [put("b"), brief, put("a").attribute("region", "eu-west-1")] {
+    for put in [
+        put("b"),
+        brief,
+        put("a").attribute("region", "eu-west-1").tag("prod"),
+    ] {
         within(client.put(put)).await.unwrap();
     }
     server.time.pass(Duration::from_secs(10));
@@ -86,6 +90,8 @@ async fn each_key_is_answered_in_its_place_as_get_would() {
     assert_eq!(batched.refresh_at, single.refresh_at);
     assert_eq!(batched.tier, single.tier);
     assert_eq!(batched.attributes, single.attributes);
+    assert_eq!(batched.tags, ["prod"]);
+    assert_eq!(batched.tags, single.tags);
 
     let min_ttl = Some(MINUTE);
     let lookups = within(client.batch_get("aws", keys, min_ttl))

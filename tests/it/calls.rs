@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use credcache::server::{self, Patience};
+use credcache::server::{self, Timeouts};
 use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -12,18 +12,18 @@ use crate::fixture::{CHECK, RawClient, Running, config, within};
 
 /// The status of an answer that is nothing but one.
 async fn refusal(path: &str, headers: &[(&'static str, &str)], sent: &'static [u8]) -> Status {
-    refusal_within(Patience::default(), path, headers, sent).await
+    refusal_within(Timeouts::default(), path, headers, sent).await
 }
 
 async fn refusal_within(
-    patience: Patience,
+    patience: Timeouts,
     path: &str,
     headers: &[(&'static str, &str)],
     sent: &'static [u8],
 ) -> Status {
     let config = config("");
     let bound = server::bind(&config).await.unwrap();
-    let server = Running::run(bound.with_patience(patience), &config);
+    let server = Running::run(bound.with_timeouts(patience), &config);
     let mut client = RawClient::connect(server.address).await;
     let (response, mut body) = client.begin(path, headers).await.unwrap();
     // The body stays open: the server must not wait for its end.
@@ -50,9 +50,9 @@ async fn passed_deadline_is_answered_as_such() {
 
 #[tokio::test]
 async fn message_that_stops_coming_is_not_awaited_for_ever() {
-    let patience = Patience {
+    let patience = Timeouts {
         request: Duration::from_millis(50),
-        ..Patience::default()
+        ..Timeouts::default()
     };
     let headers: [&[_]; 2] = [&[], &[("grpc-timeout", "1H")]];
     for headers in headers {

@@ -83,7 +83,7 @@ async fn value_comes_back_byte_for_byte_from_stdin_and_from_a_file() {
 async fn all_that_was_put_is_printed_as_json() {
     let (_server, address) = serve().await;
     let line = "put aws reader --expires-at 2033-05-18T03:33:50Z --attribute region=eu \
-                --tag prod --tier long --refresh-before 10s --output json";
+                --tag prod --tag ci --tier long --refresh-before 10s --output json";
     let stored = json(&run(&address, line, b"token").await);
     assert_eq!(stored["tier"], "long");
     assert_eq!(stored["expires_at"], "2033-05-18T03:33:50.000Z");
@@ -94,6 +94,7 @@ async fn all_that_was_put_is_printed_as_json() {
     assert_eq!(got["expires_at"], stored["expires_at"]);
     assert_eq!(got["refresh_at"], "2033-05-18T03:33:40.000Z");
     assert_eq!(got["attributes"]["region"], "eu");
+    assert_eq!(got["tags"], serde_json::json!(["ci", "prod"]));
     let ttl = got["ttl_seconds"].as_f64().unwrap();
     assert!(ttl > 0.0 && ttl <= 30.0, "{ttl}");
 

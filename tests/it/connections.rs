@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use credcache::server::{self, Patience};
+use credcache::server::{self, Timeouts};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -17,9 +17,9 @@ async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
     let config = config("");
     let bound = server::bind(&config).await.unwrap();
     let server = Running::run(
-        bound.with_patience(Patience {
+        bound.with_timeouts(Timeouts {
             preface: Duration::from_millis(50),
-            ..Patience::default()
+            ..Timeouts::default()
         }),
         &config,
     );
@@ -40,9 +40,9 @@ async fn connection_above_the_limit_is_closed_until_another_has_gone() {
     let bound = server::bind(&config).await.unwrap();
     // One that isn't served is closed because of the limit, or never.
     let server = Running::run(
-        bound.with_patience(Patience {
+        bound.with_timeouts(Timeouts {
             preface: Duration::from_secs(3600),
-            ..Patience::default()
+            ..Timeouts::default()
         }),
         &config,
     );
@@ -62,9 +62,9 @@ async fn connection_whose_peer_never_reads_is_cut_and_frees_its_place() {
     let config = config("limits.max_connections = 1");
     let bound = server::bind(&config).await.unwrap();
     let server = Running::run(
-        bound.with_patience(Patience {
+        bound.with_timeouts(Timeouts {
             write: Duration::from_millis(50),
-            ..Patience::default()
+            ..Timeouts::default()
         }),
         &config,
     );

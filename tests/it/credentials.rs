@@ -84,6 +84,8 @@ async fn every_field_comes_back_as_it_was_put() {
         .attribute("region", "eu-west-1")
         .attribute("", "")
         .tag("prod")
+        .tag("Team a")
+        .tag("prod")
         .refresh_before(Duration::from_secs(10));
     let stored = stored(&client, put).await;
     assert_eq!(stored.tier, "short");
@@ -102,6 +104,7 @@ async fn every_field_comes_back_as_it_was_put() {
     let attributes = [("", ""), ("region", "eu-west-1")];
     let attributes = attributes.map(|(name, text)| (name.to_owned(), text.to_owned()));
     assert_eq!(credential.attributes, attributes.into());
+    assert_eq!(credential.tags, ["Team a", "prod"]);
 }
 
 #[tokio::test]

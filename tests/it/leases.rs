@@ -34,7 +34,7 @@ async fn abandoned(
     let request = AbandonLeaseRequest {
         namespace: "aws".into(),
         key: key.into(),
-        lease: lease.token.clone(),
+        lease_token: lease.token.clone(),
         retry_after: retry_after.map(duration),
     };
     within(stub.abandon_lease(request)).await.map(drop)

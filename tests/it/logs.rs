@@ -96,7 +96,7 @@ async fn call_everything(stub: &mut Stub) {
         (
             PutRequest {
                 value: MARK.repeat(1 << 20).into(),
-                lease: MARK.into(),
+                lease_token: MARK.into(),
                 ..put()
             },
             Code::ResourceExhausted,

@@ -13,6 +13,7 @@ mod batches;
 mod calls;
 mod command_line;
 mod connections;
+mod contract;
 mod credentials;
 mod drain;
 mod fixture;

@@ -57,7 +57,7 @@ pub(crate) fn put(key: &str) -> PutRequest {
 /// The Put of one who holds the lease.
 pub(crate) fn fill(key: &str, lease: &Lease) -> PutRequest {
     PutRequest {
-        lease: lease.token.clone(),
+        lease_token: lease.token.clone(),
         ..put(key)
     }
 }

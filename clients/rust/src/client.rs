@@ -264,7 +264,7 @@ impl Client {
         let request = proto::AbandonLeaseRequest {
             namespace: namespace.into(),
             key: key.into(),
-            lease: lease.token.clone().into_bytes(),
+            lease_token: lease.token.clone().into_bytes(),
             retry_after: retry_after.map(wire::span),
         };
         self.call(

@@ -73,6 +73,8 @@
 //! The feature `testing` adds the module `testing`: credentials made by hand, and
 //! a server in the test's own process.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod address;
 mod batch;
 mod builder;
@@ -116,3 +118,8 @@ pub use secret::Secret;
 pub use stats::{Leases, Misses, ServerInfo, Stats, Tier};
 pub use tonic::Code;
 pub use watch::{Event, Watch};
+
+/// The examples of the README are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

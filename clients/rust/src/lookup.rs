@@ -84,7 +84,7 @@ impl<C> Lookup<C> {
 
 /// A credential that was live when it was returned.
 ///
-/// `Debug` doesn't print the value, and of the attributes only how many.
+/// `Debug` doesn't print the value, and of the attributes and tags only how many.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Credential {
@@ -102,6 +102,9 @@ pub struct Credential {
     pub tier: String,
     /// What the Put attached.
     pub attributes: BTreeMap<String, String>,
+    /// The tags of the Put, each once, in the order of their bytes. Whoever changes a
+    /// credential and puts it again has to put its tags again.
+    pub tags: Vec<String>,
     // No later than the server's own deadline: `sent` plus the answered ttl,
     // where `sent` is before the instant that ttl was measured at.
     pub(crate) deadline: BootInstant,
@@ -130,6 +133,7 @@ impl Credential {
             version: 0,
             tier: String::new(),
             attributes: BTreeMap::new(),
+            tags: Vec::new(),
             deadline,
         }
     }
@@ -166,6 +170,7 @@ impl Credential {
             version: credential.version,
             tier: credential.tier,
             attributes: credential.attributes.into_iter().collect(),
+            tags: credential.tags,
             deadline: sent.after(ttl),
         })
     }
@@ -180,6 +185,7 @@ impl fmt::Debug for Credential {
             .field("version", &self.version)
             .field("tier", &self.tier)
             .field("attributes", &self.attributes.len())
+            .field("tags", &self.tags.len())
             .finish_non_exhaustive()
     }
 }
@@ -263,6 +269,7 @@ mod tests {
             version: 7,
             tier: "1-hour".into(),
             attributes: [("region".into(), "eu-west-1".into())].into(),
+            tags: vec!["team-a".into()],
         };
         proto::GetResponse {
             outcome: Some(Outcome::Credential(credential)),
@@ -280,6 +287,7 @@ mod tests {
         assert!(!credential.remaining().is_zero());
         assert_eq!(credential.value.expose(), b"token");
         assert_eq!(credential.attributes["region"], "eu-west-1");
+        assert_eq!(credential.tags, ["team-a"]);
     }
 
     #[test]
@@ -298,10 +306,10 @@ mod tests {
     fn debug_of_a_hit_shows_neither_value_nor_attributes() {
         let lookup = Lookup::parse(answer(Some(wire::span(MINUTE))), BootInstant::now()).unwrap();
         let debug = format!("{:?}", lookup.judge(Duration::ZERO));
-        for hidden in ["token", "116, 111", "region", "eu-west-1"] {
+        for hidden in ["token", "116, 111", "region", "eu-west-1", "team-a"] {
             assert!(!debug.contains(hidden), "{debug}");
         }
-        assert!(debug.contains("attributes: 1"), "{debug}");
+        assert!(debug.contains("attributes: 1, tags: 1"), "{debug}");
     }
 
     #[test]

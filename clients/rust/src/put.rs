@@ -185,8 +185,16 @@ impl Put {
                 Precondition::Version(version) => Condition::IfVersion(version),
             }),
             single_use: self.single_use,
-            lease: self.lease.map(LeaseToken::into_bytes).unwrap_or_default(),
+            lease_token: self.lease.map(LeaseToken::into_bytes).unwrap_or_default(),
         }
+    }
+
+    /// The tags as the server keeps them.
+    pub(crate) fn tags_each_once(&self) -> Vec<String> {
+        let mut tags = self.tags.clone();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
     }
 
     /// When a relative lifetime ends, for a Put that was called at `called`.

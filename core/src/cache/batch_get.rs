@@ -22,6 +22,7 @@ use crate::{
         limits::MAX_TIERS,
         name::{Key, Name, NamespaceName},
         revision::Revision,
+        tags::Tags,
         tier_spec::TierId,
         time::{Deadline, Now, WallTime},
     },
@@ -255,5 +256,11 @@ impl<'a> EntryView<'a> {
     #[must_use]
     pub fn attributes(self) -> AttributesRef<'a> {
         self.0.attributes()
+    }
+
+    /// The tags of the Put.
+    #[must_use]
+    pub fn tags(self) -> &'a Tags {
+        self.0.labels().tags()
     }
 }

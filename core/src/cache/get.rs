@@ -9,6 +9,7 @@ use crate::{
         attributes::AttributesRef,
         name::Name,
         revision::Revision,
+        tags::Tags,
         tier_spec::TierId,
         time::{Deadline, Now, WallTime},
     },
@@ -357,6 +358,12 @@ impl Hit {
     #[must_use]
     pub fn attributes(&self) -> AttributesRef<'_> {
         self.entry.attributes()
+    }
+
+    /// The tags of the Put.
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        self.entry.labels().tags()
     }
 }
 

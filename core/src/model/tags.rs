@@ -27,7 +27,8 @@ impl Tags {
         Ok(Self(tags.into()))
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+    /// The tags, in the order of their bytes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|tag| &**tag)
     }
 

@@ -1,185 +1,17 @@
 //! Generated files and environments: each setting absent, well or badly typed.
 
 use super::*;
-
-/// What a setting may be typed as: TOML that is accepted, TOML that isn't.
-type Spellings = (&'static [&'static str], &'static [&'static str]);
-
-const SIZES: Spellings = (
-    &["'1KiB'", "1000", "'64 kb'", "'70000'"],
-    &[
-        "-1",
-        "0",
-        "'2MiB'",
-        "'64XB'",
-        "''",
-        "true",
-        "1.5",
-        "[1]",
-        "{ a = 1 }",
-        "2024-01-01",
-    ],
-);
-const NUMBERS: Spellings = (
-    &["1", "'65536'", "1000"],
-    &[
-        "0",
-        "-7",
-        "1_000_001",
-        "'many'",
-        "''",
-        "false",
-        "9.0",
-        "[]",
-        "99999999999",
-    ],
-);
-const DURATIONS: Spellings = (
-    &["'0s'", "'1m 30s'", "'1h'", "'1500ms'"],
-    &[
-        "10",
-        "'2h'",
-        "'-1s'",
-        "'soon'",
-        "''",
-        "true",
-        "['1s']",
-        "'99999999999999999999s'",
-        "'15M'",
-        "'1.5m'",
-    ],
-);
-const ADDRESSES: Spellings = (
-    &[
-        "['127.0.0.1:0']",
-        "'[::1]:7,unix:/a b'",
-        "['localhost:1', 'unix:./c,d']",
-    ],
-    &[
-        "[]",
-        "''",
-        "'nowhere'",
-        "[1]",
-        "['::1:5x']",
-        "['1.2.3.400:5']",
-        "['unix:']",
-        "{}",
-        "'a..b:1'",
-        "['0.0.0.0:1']",
-        "['127.0.0.1:65536']",
-    ],
-);
-const FORMATS: Spellings = (&["'text'", "'json'"], &["'JSON '", "''", "1", "[]"]);
-const LEVELS: Spellings = (
-    &["'off'", "'info'", "'credcache=debug,warn'"],
-    &[
-        "'verbose'",
-        "''",
-        "'info,'",
-        "'credcache=loud'",
-        "3",
-        "['info']",
-    ],
-);
-const REVOCATIONS: Spellings = (&["8", "'65536'"], &["7", "-1", "'many'", "[]"]);
-const JOURNALS: Spellings = (
-    &["'64KiB'", "'1GiB'"],
-    &["'63KiB'", "0", "'2TiB'", "'big'", "''"],
-);
-const LEASE_TTLS: Spellings = (&["'1s'", "'5m'"], &["'999ms'", "'6m'", "0", "''", "[]"]);
-const MODES: Spellings = (
-    &["'0600'", "'660'", "'0666'", "'0777'", "'0730'"],
-    &[
-        "660",
-        "0o660",
-        "'0o660'",
-        "'60'",
-        "'0060'",
-        "'0400'",
-        "'0640'",
-        "'0664'",
-        "'01660'",
-        "'1777'",
-        "'0680'",
-        "'+660'",
-        "'rw-rw----'",
-        "''",
-        "true",
-    ],
-);
-const GROUPS: Spellings = (
-    &[
-        "'credcache'",
-        "'0'",
-        "1000",
-        "'_www'",
-        "'DOMAIN\\domain users'",
-    ],
-    &[
-        "''",
-        "-1",
-        "'-1'",
-        "4294967295",
-        "'4294967296'",
-        "' a'",
-        "'a:b'",
-        "'{}'",
-        "[]",
-        "1.5",
-    ],
-);
-const NAMES: Spellings = (
-    &["'a'", "'0-x_y.z'"],
-    &[
-        "'A'",
-        "''",
-        "'-a'",
-        "'a b'",
-        "'ä'",
-        "1",
-        "[]",
-        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'",
-    ],
-);
-const MAX_TTLS: Spellings = (
-    &["'1s'", "'3652d'", "'12h'"],
-    &[
-        "'0s'", "'999ms'", "'3653d'", "'15M'", "'1y'", "60", "'never'", "''", "true",
-    ],
-);
-const CAPACITIES: Spellings = (
-    &["'2MiB'", "1073741824", "'1.5GiB'"],
-    &["'1023KiB'", "0", "-1", "'2PiB'", "'big'", "''", "[]"],
-);
-
-fn spellings(setting: Setting) -> Spellings {
-    match setting {
-        Setting::Listen => ADDRESSES,
-        Setting::Insecure => (&["false", "'false'"], &["'no'", "0", "''", "[]"]),
-        Setting::UnixMode => MODES,
-        Setting::UnixGroup => GROUPS,
-        Setting::Workers => (&["1", "'1024'"], &["0", "1025", "-1", "'all'", "[]"]),
-        Setting::MaxValue => SIZES,
-        Setting::MaxNamespaces
-        | Setting::MaxConnections
-        | Setting::MaxStreams
-        | Setting::MaxLeases
-        | Setting::MaxWaiters
-        | Setting::MaxWatchers => NUMBERS,
-        Setting::MaxRevocations => REVOCATIONS,
-        Setting::MaxJournal => JOURNALS,
-        Setting::LeaseTtl => LEASE_TTLS,
-        Setting::DrainTimeout => DURATIONS,
-        Setting::LogFormat => FORMATS,
-        Setting::LogLevel => LEVELS,
-    }
-}
+use crate::config::{form::Samples, setting::Setting, tiers::TIERS};
 
 /// A line of TOML, and the setting it makes wrong if it does.
 type Line = (String, Option<String>);
 
-fn line(key: &str, path: String, (good, bad): Spellings) -> impl Strategy<Value = Line> + use<> {
-    let key = key.to_owned();
+fn line<Owner>(setting: &Setting<Owner>, path: String) -> impl Strategy<Value = Line> + use<Owner> {
+    let key = setting.path();
+    let Samples { mut good, bad } = setting.samples();
+    if let Some(samples) = good_together(key) {
+        good = samples.iter().map(|&sample| sample.to_owned()).collect();
+    }
     (any::<bool>(), select(good), select(bad)).prop_map(move |(well, good, bad)| {
         let (value, wrong) = if well {
             (good, None)
@@ -190,35 +22,37 @@ fn line(key: &str, path: String, (good, bad): Spellings) -> impl Strategy<Value 
     })
 }
 
-fn tier_line(key: &str, good: Spellings) -> impl Strategy<Value = Line> + use<> {
-    line(key, format!("tier[0].{key}"), good)
+/// Accepted values where what a setting accepts depends on another setting.
+fn good_together(key: &str) -> Option<&'static [&'static str]> {
+    match key {
+        "limits.max_value" => Some(&["'1KiB'", "1000", "'64 kb'", "'70000'"]),
+        "capacity" => Some(&["'2MiB'", "1073741824", "'1.5GiB'"]),
+        _ => None,
+    }
 }
 
 /// Files of every setting in its place, a tier among them at times, and a key
 /// that is none.
 fn files() -> impl Strategy<Value = (String, BTreeSet<String>)> {
-    let scalars: Vec<_> = Setting::ALL
-        .into_iter()
-        .map(|setting| {
-            let path = setting.path();
-            // TOML takes dotted keys wherever it takes a table.
-            prop::option::weighted(0.4, line(path, path.into(), spellings(setting)))
-        })
+    let scalars: Vec<_> = SETTINGS
+        .iter()
+        // TOML takes dotted keys wherever it takes a table.
+        .map(|setting| prop::option::weighted(0.4, line(setting, setting.path().into())))
         .collect();
-    let tier = (
-        tier_line("name", NAMES),
-        tier_line("max_ttl", MAX_TTLS),
-        tier_line("capacity", CAPACITIES),
-    );
+    let tier: Vec<_> = TIERS
+        .settings
+        .iter()
+        .map(|setting| line(setting, format!("tier[0].{}", setting.path())))
+        .collect();
     let section = select(vec!["", "unix.", "limits.", "log.", "leases.", "shutdown."]);
     let unknown = (section, "x[a-z]{1,6}").prop_map(|(section, name)| format!("{section}{name}"));
     (scalars, prop::option::of(unknown), prop::option::of(tier)).prop_map(
         |(scalars, unknown, tier)| {
             let mut lines: Vec<Line> = scalars.into_iter().flatten().collect();
             lines.extend(unknown.map(|path| (format!("{path} = 1\n"), Some(path))));
-            if let Some((name, max_ttl, capacity)) = tier {
+            if let Some(tier) = tier {
                 lines.push(("[[tier]]\n".into(), None));
-                lines.extend([name, max_ttl, capacity]);
+                lines.extend(tier);
             }
             let (text, wrong): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
             (text.concat(), wrong.into_iter().flatten().collect())
@@ -227,10 +61,8 @@ fn files() -> impl Strategy<Value = (String, BTreeSet<String>)> {
 }
 
 fn variables() -> impl Strategy<Value = Vec<(String, String)>> {
-    let name = prop_oneof![
-        select(Setting::ALL.to_vec()).prop_map(Setting::variable),
-        "CREDCACHE_[A-Z_]{0,12}",
-    ];
+    let names: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
+    let name = prop_oneof![select(names), "CREDCACHE_[A-Z_]{0,12}",];
     prop::collection::vec((name, ".{0,20}"), 0..4)
 }
 

@@ -166,7 +166,7 @@ async fn errors_that_would_outgrow_the_response_lose_their_fields_and_nothing_el
             seconds: i64::MAX,
             nanos: -1,
         }),
-        lease: vec![0; 3].into(),
+        lease_token: vec![0; 3].into(),
         refresh_before: Some(prost_types::Duration {
             seconds: -1,
             nanos: 0,

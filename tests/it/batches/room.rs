@@ -51,6 +51,53 @@ async fn batches_larger_than_a_message_come_whole_and_in_order() {
     assert_eq!(answer(&lookups[COUNT + 2]), Ok(&value(0)[..]));
 }
 
+/// With tags and value about half and half.
+#[tokio::test]
+async fn tags_take_room_in_a_response_too() {
+    const PUTS: usize = 1000;
+    const EACH: usize = 16 * (1 + 2 + 128) + 2048;
+    let server = Running::start(&config("")).await;
+    let client = server.client().await;
+    let tags: Vec<_> = (0..16).map(|nth| format!("{nth:0128}")).collect();
+    let puts = (0..PUTS).map(|nth| {
+        let value = Secret::new(vec![7; 2048]);
+        let put = Put::new("aws", key(nth), value, Lifetime::Ttl(MINUTE));
+        tags.iter().fold(put, |put, tag| put.tag(tag.as_str()))
+    });
+    let outcomes = within(client.batch_put(puts.collect())).await;
+    assert_eq!(outcomes.iter().map(version).count(), PUTS);
+
+    let mut stub = server.stub().await;
+    // All in one message, and then more than one holds: the credentials have 60
+    // bytes besides.
+    for (count, fits) in [(900, true), (PUTS, false)] {
+        let request = BatchGetRequest {
+            namespace: "aws".into(),
+            keys: (0..count).map(key).collect(),
+            min_ttl: None,
+        };
+        let answer = within(stub.batch_get(request)).await.unwrap().into_inner();
+        let length = answer.encoded_len();
+        assert!(length <= MESSAGE, "{length}");
+        let (mut hits, mut left_out) = (0, 0);
+        for result in answer.results {
+            match result.outcome.expect("an outcome") {
+                Outcome::Credential(credential) => {
+                    assert_eq!(credential.tags, tags);
+                    hits += 1;
+                }
+                Outcome::Miss(miss) => {
+                    assert_eq!(miss.reason(), Wire::NoRoom);
+                    left_out += 1;
+                }
+            }
+        }
+        assert_eq!(hits + left_out, count);
+        assert_eq!(left_out == 0, fits, "{hits} of {count}");
+        assert!(fits || length > MESSAGE - 32 * PUTS - 2 * EACH, "{length}");
+    }
+}
+
 #[tokio::test]
 async fn response_is_filled_and_the_rest_are_misses_for_want_of_room() {
     let server = Running::start(&config("")).await;

@@ -181,7 +181,7 @@ pub(super) fn put_with_broken_field(rng: &mut Rng) -> Vec<u8> {
         }
         9 => put.tier = word(rng),
         10 => put.precondition = Some(Precondition::IfVersion(0)),
-        _ => put.lease = vec![rng.u8(..); rng.usize(1..16)].into(),
+        _ => put.lease_token = vec![rng.u8(..); rng.usize(1..16)].into(),
     }
     put.encode_to_vec()
 }

@@ -79,7 +79,9 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
         put.issued_at = Some(after_start(AHEAD));
     });
     for length in [1, 15, 17] {
-        case(&["lease"], &|put| put.lease = vec![b'q'; length].into());
+        case(&["lease_token"], &|put| {
+            put.lease_token = vec![b'q'; length].into()
+        });
     }
     // All at once, in the order of the parsing.
     let every = &[
@@ -93,7 +95,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
         "tier",
         "if_version",
         "issued_at",
-        "lease",
+        "lease_token",
     ];
     case(every, &|put| {
         *put = PutRequest {
@@ -112,7 +114,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
             tags: vec![String::new()],
             attributes: [("q".into(), "z".repeat(4096))].into(),
             tier: "qz-tier".into(),
-            lease: "qz-lease".into(),
+            lease_token: "qz-lease".into(),
             precondition: Some(Precondition::IfVersion(0)),
             single_use: true,
         };

@@ -86,6 +86,7 @@ impl Fetched {
             version: 0,
             tier: String::new(),
             attributes: self.0.attributes.clone(),
+            tags: self.0.tags_each_once(),
             deadline: boot.after(left),
         }))
     }

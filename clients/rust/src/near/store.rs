@@ -18,10 +18,12 @@ use crate::{Credential, clock::BootInstant};
 
 /// What an entry takes beside its own bytes: the table, the credential, the
 /// counts of its handles.
-const ENTRY_OVERHEAD: usize = 320;
-/// The most that a server may be set to store as one credential: 1 MiB of value
-/// and 4 KiB of attributes, under a key of 1 KiB.
-const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + ENTRY_OVERHEAD as u64;
+const ENTRY_OVERHEAD: usize = 344;
+/// What a tag takes beside its text.
+const TAG_OVERHEAD: usize = size_of::<String>();
+/// The most that a server may be set to store as one credential: 1 MiB of value,
+/// 4 KiB of attributes and 16 tags of 128 bytes, under a key of 1 KiB.
+const LARGEST: u64 = 1024 * 1024 + 5 * 1024 + (16 * (128 + TAG_OVERHEAD) + ENTRY_OVERHEAD) as u64;
 /// A shard keeps nothing that takes more than 97 % of it, and says nothing.
 const SMALLEST_SHARD: u64 = LARGEST * 100 / 97 + 1;
 /// Keys up to here need no memory of their own: the name of a role with its
@@ -190,7 +192,9 @@ impl Weighter<Kept, Arc<Credential>> for Weight {
             .iter()
             .map(|(name, text)| name.len() + text.len())
             .sum();
+        let tags = credential.tags.iter().map(|tag| tag.len() + TAG_OVERHEAD);
         let own = kept.key.bytes().len() + credential.value.expose().len() + attributes;
+        let own = own + tags.sum::<usize>();
         (own + ENTRY_OVERHEAD).try_into().unwrap_or(u64::MAX)
     }
 }
@@ -208,6 +212,9 @@ mod tests {
         credential
             .attributes
             .insert("name".into(), "x".repeat(4 * 1024 - 4));
+        credential.tags = (10..26)
+            .map(|nth| format!("{nth}{}", "t".repeat(126)))
+            .collect();
         Arc::new(credential)
     }
 

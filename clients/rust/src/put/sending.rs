@@ -62,7 +62,7 @@ impl Client {
             sent => sent?,
         };
         if sent.grown.is_some_and(|grown| grown > MOST_GROWN) && self.knew_its_clock(ends) {
-            request.lease.clear();
+            request.lease_token.clear();
             request.precondition = Some(Precondition::IfVersion(sent.stored.version));
             if let Ok(left) = self.until(deadline)
                 && let Ok(right) = left.put_once(&request, ends, known).await
@@ -79,7 +79,7 @@ impl Client {
         ends: Option<BootInstant>,
         known: &ServerClock,
     ) -> Result<Sent, Error> {
-        let delivery = match request.lease.is_empty() {
+        let delivery = match request.lease_token.is_empty() {
             true => Delivery::AtMostOnce,
             false => Delivery::AtLeastOnce,
         };

@@ -23,7 +23,7 @@ use crate::{
 
 #[allow(missing_docs, unreachable_pub, dead_code, clippy::all)]
 mod served {
-    include!(concat!(env!("OUT_DIR"), "/testing/credcache.v1.rs"));
+    include!("../generated/server.rs");
 }
 
 use served::credential_cache_service_server::{

@@ -1,7 +1,7 @@
 //! What the test's server holds: the contract, without its bounds.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     time::{Duration, SystemTime},
 };
 
@@ -193,11 +193,11 @@ impl Store {
             }
             _ => {}
         }
-        let granted = if request.lease.is_empty() {
+        let granted = if request.lease_token.is_empty() {
             None
         } else {
             let lease = self.leases.get(name);
-            let lease = lease.filter(|lease| request.lease[..] == lease.token.to_be_bytes());
+            let lease = lease.filter(|lease| request.lease_token[..] == lease.token.to_be_bytes());
             let lease = lease.ok_or_else(|| refused(Code::Aborted, "LEASE_LOST"))?;
             Some(lease.granted)
         };
@@ -273,7 +273,7 @@ impl Store {
     pub(super) fn abandon(&mut self, request: &proto::AbandonLeaseRequest) -> Result<(), Status> {
         let name = (request.namespace.clone(), request.key.clone());
         let lease = self.leases.get(&name);
-        if lease.is_none_or(|lease| request.lease[..] != lease.token.to_be_bytes()) {
+        if lease.is_none_or(|lease| request.lease_token[..] != lease.token.to_be_bytes()) {
             return Err(refused(Code::Aborted, "LEASE_LOST"));
         }
         self.leases.remove(&name);
@@ -298,8 +298,15 @@ impl Entry {
             version: self.version,
             tier: "testing".into(),
             attributes: self.request.attributes.clone(),
+            tags: each_once(&self.request.tags),
         }
     }
+}
+
+/// As the server keeps them.
+fn each_once(tags: &[String]) -> Vec<String> {
+    let tags: BTreeSet<_> = tags.iter().collect();
+    tags.into_iter().cloned().collect()
 }
 
 impl Fence {

@@ -13,13 +13,13 @@ use tonic::{Code, Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
 
 #[allow(missing_docs, unreachable_pub, dead_code, clippy::all)]
-pub(crate) mod served {
-    include!(concat!(env!("OUT_DIR"), "/served/credcache.v1.rs"));
+mod generated {
+    include!("../../src/generated/server.rs");
 }
 
-use served::{
-    credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
-    *,
+use crate::proto::*;
+use generated::credential_cache_service_server::{
+    CredentialCacheService, CredentialCacheServiceServer,
 };
 
 pub(crate) type Events = mpsc::Sender<Result<WatchResponse, Status>>;

@@ -13,11 +13,8 @@ use credcache_client::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::fake::{
-    Fake, TTL, granted, granted_for, hit, leased, miss, pending,
-    served::{ExtendLeaseResponse, MissReason},
-    span, stored,
-};
+use crate::fake::{Fake, TTL, granted, granted_for, hit, leased, miss, pending, span, stored};
+use crate::proto::{ExtendLeaseResponse, MissReason};
 
 type Outcome = Result<Credential, GetOrFetchError<&'static str>>;
 
@@ -76,7 +73,7 @@ async fn holder_of_the_lease_fetches_and_stores() {
         (&put.request.namespace[..], &put.request.key[..]),
         ("aws", "reader")
     );
-    assert_eq!(&put.request.lease[..], b"lease");
+    assert_eq!(&put.request.lease_token[..], b"lease");
     assert_eq!(put.request.tags, ["prod"]);
     assert_eq!(put.request.issued_at, None);
     put.answer(stored(8));
@@ -126,7 +123,7 @@ async fn what_was_revoked_while_it_was_fetched_is_not_handed_out() {
     server.get().await.answer(granted("first"));
     server.put().await.refuse(Code::Aborted, "REVOKED");
     let abandon = server.abandon().await;
-    assert_eq!(&abandon.request.lease[..], b"first");
+    assert_eq!(&abandon.request.lease_token[..], b"first");
     assert_eq!(abandon.request.retry_after, None);
     abandon.refuse(Code::Aborted, "LEASE_LOST");
     server.get().await.answer(granted("second"));
@@ -240,7 +237,7 @@ async fn hit_that_is_due_is_handed_out_while_the_next_one_is_fetched() {
     assert_eq!(issuer.fetches(), 0);
     go_on.notify_one();
     let put = server.put().await;
-    assert_eq!(&put.request.lease[..], b"lease");
+    assert_eq!(&put.request.lease_token[..], b"lease");
     put.answer(stored(4));
 }
 
@@ -268,7 +265,7 @@ async fn fetch_goes_on_when_its_caller_is_gone() {
     assert!(caller.await.unwrap_err().is_cancelled());
     go_on.notify_one();
     let put = server.put().await;
-    assert_eq!(&put.request.lease[..], b"lease");
+    assert_eq!(&put.request.lease_token[..], b"lease");
     put.answer(stored(4));
 }
 
@@ -284,7 +281,7 @@ async fn panic_in_the_fetch_gives_the_lease_back() {
     });
     server.get().await.answer(granted("lease"));
     let abandon = server.abandon().await;
-    assert_eq!(&abandon.request.lease[..], b"lease");
+    assert_eq!(&abandon.request.lease_token[..], b"lease");
     assert!(abandon.request.retry_after.is_some());
     let error = outcome.await.unwrap().unwrap_err();
     assert!(matches!(error, GetOrFetchError::Panicked), "{error:?}");
@@ -432,7 +429,7 @@ async fn lease_is_extended_while_the_fetch_runs_and_no_longer() {
         }
         go_on.notify_one();
         let put = server.put().await;
-        assert_eq!(&put.request.lease[..], b"lease");
+        assert_eq!(&put.request.lease_token[..], b"lease");
         // Longer than it would take to extend it once more.
         tokio::time::sleep(short).await;
         assert!(server.is_idle(), "the fetch is over");

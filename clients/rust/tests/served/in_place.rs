@@ -32,7 +32,7 @@ async fn fetch_may_borrow_from_its_caller() {
     let (outcome, ()) = tokio::join!(outcome, async {
         server.get().await.answer(granted("lease"));
         let put = server.put().await;
-        assert_eq!(&put.request.lease[..], b"lease");
+        assert_eq!(&put.request.lease_token[..], b"lease");
         put.answer(stored(8));
     });
     let credential = outcome.unwrap();
@@ -90,7 +90,7 @@ async fn fetch_that_ends_with_its_caller_gives_the_lease_back() {
     let (outcome, ()) = tokio::join!(outcome, async {
         server.get().await.answer(granted("lease"));
         let abandon = server.abandon().await;
-        assert_eq!(&abandon.request.lease[..], b"lease");
+        assert_eq!(&abandon.request.lease_token[..], b"lease");
         abandon.answer(Default::default());
     });
     let error = outcome.unwrap_err();

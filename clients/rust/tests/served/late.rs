@@ -10,14 +10,12 @@ use credcache_client::{
 use tokio::time::sleep;
 
 use crate::{
-    fake::{
-        Call, Fake, TTL, granted, heartbeat, hit, hit_for, miss,
-        served::{
-            BatchGetResponse, BatchGetResult, GetRequest, GetResponse, batch_get_result,
-            get_response,
-        },
-    },
+    fake::{Call, Fake, TTL, granted, heartbeat, hit, hit_for, miss},
     get_or_fetch::{Issuer, call, value},
+    proto::{
+        self, BatchGetResponse, BatchGetResult, GetRequest, GetResponse, batch_get_result,
+        get_response,
+    },
 };
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -141,7 +139,7 @@ async fn near_cache_hands_out_no_answer_that_ended_on_its_way() {
         server
             .get()
             .await
-            .answer(miss(crate::fake::served::MissReason::Expired, None));
+            .answer(miss(proto::MissReason::Expired, None));
     });
     assert!(matches!(lookup, Ok(Lookup::Miss(miss)) if miss.reason == MissReason::Expired));
 }

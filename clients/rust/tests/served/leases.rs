@@ -31,7 +31,7 @@ async fn lease_is_granted_and_used_by_a_put() {
         .issued_at(SystemTime::UNIX_EPOCH);
     let (put, ()) = tokio::join!(client.put(put), async {
         let put = server.put().await;
-        assert_eq!(&put.request.lease[..], b"0123456789abcdef");
+        assert_eq!(&put.request.lease_token[..], b"0123456789abcdef");
         put.refuse(Code::Aborted, "REVOKED");
     });
     assert_eq!(put.unwrap_err().reason(), Some("REVOKED"));
@@ -40,7 +40,7 @@ async fn lease_is_granted_and_used_by_a_put() {
     let abandoned = client.abandon_lease("aws", "reader", &lease, retry_after);
     let (abandoned, ()) = tokio::join!(abandoned, async {
         let abandon = server.abandon().await;
-        assert_eq!(&abandon.request.lease[..], b"0123456789abcdef");
+        assert_eq!(&abandon.request.lease_token[..], b"0123456789abcdef");
         assert_eq!(abandon.request.retry_after, retry_after.map(span));
         abandon.refuse(Code::Aborted, "LEASE_LOST");
     });
@@ -80,7 +80,7 @@ async fn answer_without_a_lease_has_none() {
     let put = Put::new("aws", "reader", Secret::new("token"), Lifetime::Ttl(TTL));
     let (put, ()) = tokio::join!(client.put(put), async {
         let put = server.put().await;
-        assert!(put.request.lease.is_empty());
+        assert!(put.request.lease_token.is_empty());
         put.answer(stored(7));
     });
     assert_eq!(put.unwrap().version, 7);

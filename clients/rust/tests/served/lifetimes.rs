@@ -6,13 +6,12 @@ use credcache_client::{Client, Error, Lifetime, Put, Secret};
 use tokio::time::sleep;
 use tonic::Code;
 
-use crate::fake::{
-    Fake, TTL, hit,
-    served::{
+use crate::{
+    fake::{Fake, TTL, hit, stored},
+    proto::{
         PutResponse,
         put_request::{Lifetime as Sent, Precondition},
     },
-    stored,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,7 +45,7 @@ async fn hear_of_the_clock(server: &mut Fake, client: &Client, held_up: Duration
 
 fn end(sent: Option<Sent>) -> SystemTime {
     let Some(Sent::ExpiresAt(end)) = sent else {
-        panic!("{sent:?}")
+        panic!("a relative lifetime is sent")
     };
     end.try_into().unwrap()
 }

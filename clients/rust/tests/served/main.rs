@@ -16,3 +16,6 @@ mod lifetimes;
 mod near_cache;
 mod outage;
 mod watch;
+
+// The generated code of the service finds its messages under this name.
+use credcache_client::proto;

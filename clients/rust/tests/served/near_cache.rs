@@ -6,12 +6,9 @@ use credcache_client::{Code, Credential, Lookup, NearCache};
 use tokio::task::JoinHandle;
 
 use crate::{
-    fake::{
-        Events, Fake, granted, heartbeat, hit, invalidated, leased, sent,
-        served::{Reset, get_response::Outcome, invalidated::Target, watch_response},
-        span, stored,
-    },
+    fake::{Events, Fake, granted, heartbeat, hit, invalidated, leased, sent, span, stored},
     get_or_fetch::Issuer,
+    proto::{Reset, get_response::Outcome, invalidated::Target, watch_response},
 };
 
 /// Longer than any test takes.
@@ -300,7 +297,7 @@ async fn hit_that_is_due_is_seen_to_once() {
     assert!(get.request.acquire_lease);
     get.answer(leased(due, "lease"));
     let put = server.put().await;
-    assert_eq!(&put.request.lease[..], b"lease");
+    assert_eq!(&put.request.lease_token[..], b"lease");
     put.answer(stored(11));
     assert_eq!(issuer.fetches(), 1);
     assert!(server.is_idle());

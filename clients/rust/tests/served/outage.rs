@@ -103,7 +103,7 @@ async fn what_cannot_be_stored_is_handed_out_all_the_same() {
     assert_eq!(credential.value.expose(), b"fetched 1");
     assert_eq!((credential.version, &credential.tier[..]), (0, ""));
     let abandon = server.abandon().await;
-    assert_eq!(&abandon.request.lease[..], b"lease");
+    assert_eq!(&abandon.request.lease_token[..], b"lease");
     abandon.answer(Default::default());
 }
 
@@ -114,7 +114,7 @@ async fn server_without_room_for_a_lease_still_stores() {
     let get = server.get().await;
     get.refuse(Code::ResourceExhausted, "TOO_MANY_LEASES");
     let put = server.put().await;
-    assert!(put.request.lease.is_empty());
+    assert!(put.request.lease_token.is_empty());
     // Else a revocation while it was being fetched would be lost.
     assert!(put.request.issued_at.is_some());
     put.refuse(Code::Aborted, "REVOKED");

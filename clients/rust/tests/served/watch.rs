@@ -5,9 +5,9 @@ use std::time::Duration;
 use credcache_client::{Error, Event, Target};
 use tonic::Code;
 
-use crate::fake::{
-    Fake, heartbeat, invalidated, sent,
-    served::{Replaced, invalidated, watch_response},
+use crate::{
+    fake::{Fake, heartbeat, invalidated, sent},
+    proto::{Replaced, invalidated, watch_response},
 };
 
 #[tokio::test]

@@ -43,7 +43,10 @@ impl Reader for Collect {
 
     fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         self.0.push(match found {
-            Ok(seen) => Ok(seen.value().to_vec()),
+            Ok(seen) => {
+                assert!(seen.tags().iter().eq(["tag"]));
+                Ok(seen.value().to_vec())
+            }
             Err(miss) => Err(miss.reason),
         });
         ControlFlow::Continue(())

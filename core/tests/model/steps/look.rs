@@ -1,11 +1,13 @@
 //! The parts that all lookups have in common.
 
+use std::collections::BTreeSet;
+
 use credcache_core::{Hit, Miss, MissReason};
 
 use super::Episode;
 use crate::{
     clocks::{SECOND, nanos},
-    names::Name,
+    names::{Name, TAGS},
     reference::SaysRevoked,
     seen::Event,
 };
@@ -33,6 +35,8 @@ impl Episode<'_> {
         assert_eq!(hit.value().as_ref(), held.value);
         assert_eq!(hit.version().number(), held.version);
         assert_eq!(hit.tier().index(), held.tier);
+        let tags: BTreeSet<_> = held.tags.iter().map(|tag| TAGS[*tag]).collect();
+        assert!(hit.tags().iter().eq(tags), "other tags");
         assert_eq!(nanos(hit.ttl()), left);
         assert!(expires_at <= held.wall_end, "lengthened");
         let latest = self.clocks.wall + left + SECOND / 1000;

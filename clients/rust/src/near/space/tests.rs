@@ -29,6 +29,7 @@ fn credential(version: u64) -> Arc<Credential> {
         version,
         tier: "1-minute".into(),
         attributes: BTreeMap::new(),
+        tags: Vec::new(),
         deadline: start().after(MINUTE),
     })
 }

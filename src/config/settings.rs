@@ -1,0 +1,231 @@
+//! The table of settings. A setting is described here and nowhere else: the
+//! field that holds it, its default, and a row with its path in the file, the
+//! form and the bounds of its value, its text and its flag. The name of its
+//! variable is made from the path.
+//!
+//! The parser, the errors, `check-config`, `--help` and README's table come from
+//! the rows. To add a setting, add a field, its default and a row; then run
+//! `UPDATE_README=1 cargo test --lib readme`.
+
+use std::{num::NonZero, thread, time::Duration};
+
+use super::{
+    form::{Boolean, Number, Optional, Size, Span},
+    listen::{Addresses, ListenAddr},
+    log::{LOG_FORMAT, LogFormat, LogLevel},
+    setting::{Setting, field},
+    tiers::default_tiers,
+    unix::{Group, GroupName, SocketMode},
+};
+use credcache_core::{MAX_VALUE_LIMIT, TierSpec};
+
+const KIB: u64 = 1 << 10;
+const TIB: u64 = 1 << 40;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const MAX_WORKERS: u32 = 1024;
+
+/// The settings with one value each, in the order in which they are printed:
+/// those of a section stand together, and those of no section come first.
+pub(super) static SETTINGS: &[Setting<Config>] = &[
+    Setting::new(
+        "listen",
+        field!(Config.listen, Addresses),
+        "The addresses to listen on",
+    )
+    .flag_named("--listen"),
+    Setting::new(
+        "insecure",
+        field!(Config.insecure, Boolean),
+        "Allow plaintext on addresses that other hosts can reach",
+    )
+    .flag_named("--insecure"),
+    Setting::new(
+        "workers",
+        field!(Config.workers, Number(1..=MAX_WORKERS)),
+        "How many threads serve connections",
+    )
+    .with_default("one for each processor that the process may use"),
+    Setting::new(
+        "unix.mode",
+        field!(Config.unix.mode, SocketMode),
+        "The permissions of the Unix sockets, which decide who may connect",
+    )
+    .flag_named("--unix-mode"),
+    Setting::new(
+        "unix.group",
+        field!(Config.unix.group, Optional(GroupName)),
+        "The group of the Unix sockets; the server's user has to be a member",
+    )
+    .flag_named("--unix-group")
+    .with_default("the group of the process"),
+    Setting::new(
+        "limits.max_value",
+        field!(Config.limits.cache.max_value, Size(1..=MAX_VALUE_LIMIT)),
+        "The largest value of a credential",
+    ),
+    // Stats sums over all of them.
+    Setting::new(
+        "limits.max_namespaces",
+        field!(Config.limits.cache.max_namespaces, Number(1..=65_536)),
+        "How many namespaces can hold something at a time",
+    ),
+    Setting::new(
+        "limits.max_connections",
+        field!(Config.limits.max_connections, Number(1..=1_000_000)),
+        "How many connections can be open; a lower limit of open files lowers this number, \
+         which is logged at start",
+    ),
+    Setting::new(
+        "limits.max_streams",
+        field!(Config.limits.max_streams, Number(1..=65_536)),
+        "How many calls one connection can have in flight",
+    ),
+    Setting::new(
+        "limits.max_leases",
+        field!(Config.limits.cache.max_leases, Number(1..=1_000_000)),
+        "How many keys can have a lease or be in a cool-down; as many expired leases and as many \
+         fills are remembered besides",
+    ),
+    Setting::new(
+        "limits.max_waiters",
+        field!(Config.limits.cache.max_waiters, Number(1..=1_000_000)),
+        "How many Gets can wait, 8192 of them for one key",
+    ),
+    // One in each of the parts it is divided into.
+    Setting::new(
+        "limits.max_revocations",
+        field!(Config.limits.cache.max_revocations, Number(8..=10_000_000)),
+        "How many invalidations are remembered one by one; further ones count for their whole \
+         namespace",
+    ),
+    Setting::new(
+        "limits.max_watchers",
+        field!(Config.limits.cache.max_watchers, Number(1..=1_000_000)),
+        "How many Watch streams can be open",
+    ),
+    // Some events in each of the parts it is divided into.
+    Setting::new(
+        "limits.max_journal",
+        field!(Config.limits.cache.max_journal, Size(64 * KIB..=TIB)),
+        "The memory for changes that are kept for watchers that come back or read late",
+    ),
+    Setting::new(
+        "leases.ttl",
+        field!(
+            Config.limits.cache.lease_ttl,
+            Span(SECOND..=MINUTE.saturating_mul(5))
+        ),
+        "The lifetime of a lease that is requested without a lease_ttl",
+    ),
+    Setting::new(
+        "shutdown.drain_timeout",
+        field!(Config.drain_timeout, Span(Duration::ZERO..=HOUR)),
+        "How long calls in flight can go on after SIGTERM or SIGINT",
+    )
+    .flag_named("--drain-timeout"),
+    Setting::new(
+        "log.format",
+        field!(Config.log.format, LOG_FORMAT),
+        "The format of the log, which goes to stderr",
+    )
+    .flag_named("--log-format"),
+    Setting::new(
+        "log.level",
+        field!(Config.log.level, LogLevel),
+        "The least severe level that is logged",
+    )
+    .flag_named("--log-level"),
+];
+
+/// The server's settings. One that was loaded needs no further check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen; never empty.
+    pub listen: Vec<ListenAddr>,
+    /// Plaintext is allowed on addresses other hosts can reach.
+    pub insecure: bool,
+    /// Who may connect to the Unix sockets.
+    pub unix: UnixAccess,
+    /// How many threads serve connections; never zero.
+    pub workers: u32,
+    /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
+    /// order of the file.
+    pub tiers: Vec<TierSpec>,
+    /// What one client, or all of them, may take.
+    pub limits: Limits,
+    /// How long in-flight calls may go on after the signal to stop.
+    pub drain_timeout: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![ListenAddr::Ip(([127, 0, 0, 1], 50051).into())],
+            insecure: false,
+            unix: UnixAccess {
+                mode: 0o600,
+                group: None,
+            },
+            workers: default_workers(),
+            tiers: default_tiers(),
+            limits: Limits::default(),
+            drain_timeout: Duration::from_secs(10),
+            log: LogConfig {
+                format: LogFormat::Text,
+                level: "info".into(),
+            },
+        }
+    }
+}
+
+/// Who may connect to the Unix sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixAccess {
+    /// The permissions of their files, at most 0o777. The owner has them all.
+    pub mode: u32,
+    /// The group of their files; that of the process, if none.
+    pub group: Option<Group>,
+}
+
+/// Bounds on what clients may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What the cache holds and remembers.
+    pub cache: credcache_core::Limits,
+    /// How many connections may be open at once, over all listeners.
+    pub max_connections: u32,
+    /// How many calls one connection may have in flight.
+    pub max_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cache: credcache_core::Limits::default(),
+            // A connection from each pod of the largest clusters, and far below
+            // the hard limit of open files that systemd and Docker give.
+            max_connections: 10_000,
+            max_streams: 512,
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A filter that `tracing_subscriber::EnvFilter` accepts.
+    pub level: String,
+}
+
+/// The number of processors that the process may use, by its affinity and its
+/// quota; one where the system doesn't say.
+fn default_workers() -> u32 {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(processors).map_or(MAX_WORKERS, |count| count.min(MAX_WORKERS))
+}
