@@ -5,7 +5,8 @@
 //!
 //! - A Get never returns a credential once the wall clock or the boot-time clock has reached its
 //!   deadline, never one that was invalidated before, and never that of another name.
-//! - A fill never brings back a credential that was invalidated after its lease was granted.
+//! - A Put never brings back a credential that was invalidated after its lease was granted, or after
+//!   the time of issue that the Put states.
 //! - A key has at most one live credential in all tiers, and at most one lease.
 //!
 //! # Rules
@@ -61,8 +62,8 @@
 //! | [`revision`](Cache::revision) | the revision of the latest change |
 //! | [`namespaces`](Cache::namespaces) | the number of known namespaces |
 //!
-//! A typical caller looks up with `get_or_lease`, and if it is granted the lease, fetches and
-//! calls `put` with the token. In the background it calls `reclaim` regularly.
+//! A typical caller calls `get_or_lease`. If it is granted the lease, it fetches the credential and
+//! calls `put` with the lease's token. In the background, it calls `reclaim` regularly.
 //!
 //! # How the parts work together
 //!

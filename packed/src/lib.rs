@@ -16,7 +16,7 @@ pub use shared::Shared;
 
 /// # Panics
 /// If the slice is longer than 4 GiB.
-#[expect(clippy::panic, reason = "documented where it is called from")]
+#[expect(clippy::panic, reason = "documented by the callers")]
 fn len(bytes: &[u8]) -> u32 {
     match u32::try_from(bytes.len()) {
         Ok(len) => len,

@@ -31,7 +31,7 @@ use crate::{
 
 /// The entries that a batch has read, before they are judged.
 #[derive(Debug)]
-#[must_use = "what was read counts only once it is judged"]
+#[must_use = "the results don't count until the batch is judged"]
 pub struct BatchRead<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,

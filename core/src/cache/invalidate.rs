@@ -98,6 +98,32 @@ impl Cache {
 
     /// Begins the work of [`invalidate`](Self::invalidate), which continues with each
     /// [`Sweep::step`]. The invalidation of one key is complete when this method returns.
+    ///
+    /// # Examples
+    /// ```
+    /// use credcache_core::{Invalidate, Target};
+    /// # use std::time::Duration;
+    /// # use credcache_core::{Cache, Limits, NamespaceName, Now, TierSpec};
+    /// # let hour = TierSpec {
+    /// #     name: "hour".to_owned(),
+    /// #     max_ttl: Duration::from_secs(3600),
+    /// #     capacity: 64 * 1024 * 1024,
+    /// # };
+    /// # let cache = Cache::new(vec![hour], Limits::DEFAULT)?;
+    /// # let now = Now::default();
+    /// # let namespace = NamespaceName::parse("billing")?;
+    ///
+    /// let invalidate = Invalidate { namespace, target: Target::All, issued_before: None };
+    /// let mut sweep = cache.begin_invalidation(invalidate, now);
+    /// let invalidated = loop {
+    ///     if let Some(invalidated) = sweep.step() {
+    ///         break invalidated;
+    ///     }
+    ///     // The caller does other work between the steps.
+    /// };
+    /// assert_eq!(invalidated.removed, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn begin_invalidation(&self, invalidation: impl Into<Invalidation>, now: Now) -> Sweep<'_> {
         let invalidation = invalidation.into();
         self.namespaces.tally(invalidation.namespace(), |tally| {

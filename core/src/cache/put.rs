@@ -82,7 +82,7 @@ pub enum PutError {
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
     /// The credential may have been revoked since its lease was granted, or since it was issued.
-    #[error("the credential was revoked since it was fetched")]
+    #[error("the credential may have been revoked since it was fetched")]
     Revoked,
     /// [`Limits::max_namespaces`](crate::Limits::max_namespaces) namespaces hold something.
     #[error("the limit on namespaces is reached")]

@@ -8,7 +8,7 @@ use crate::{
 
 /// One round of reclaiming, done in steps. It may be dropped at any time: the next round does the
 /// remaining work. Only memory, and how soon a due lease goes to the next waiter, depend on it.
-#[must_use = "nothing is reclaimed but by its steps"]
+#[must_use = "nothing is reclaimed until `step` is called"]
 pub struct Reclaim<'a> {
     cache: &'a Cache,
     now: Now,

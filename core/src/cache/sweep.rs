@@ -15,7 +15,7 @@ use crate::{
 /// Dropping an incomplete sweep runs it to its end at once. It can't be undone, and it can't be
 /// published before its effect is complete; left unpublished, it would block the namespace's
 /// watchers forever.
-#[must_use = "a sweep is carried out by its steps"]
+#[must_use = "a sweep makes progress only when `step` is called"]
 pub struct Sweep<'a> {
     cache: &'a Cache,
     now: Now,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    change_log::target_map::Targets,
+    change_log::target_map::TargetMap,
     model::{
         invalidation::OwnedTarget,
         name::{Key, NamespaceName},
@@ -54,7 +54,7 @@ pub(super) struct Fences {
 /// The fences of one namespace. There is at least one.
 #[derive(Default)]
 struct NamespaceFences {
-    fences: Targets<Fence>,
+    fences: TargetMap<Fence>,
     by_end: BTreeMap<End, OwnedTarget>,
 }
 

@@ -10,7 +10,7 @@
 use std::{cell::Cell, collections::HashMap, sync::Arc};
 
 use crate::{
-    change_log::target_map::Targets,
+    change_log::target_map::TargetMap,
     model::{invalidation::OwnedTarget, name::Key, revision::Revision},
     store::entry::Entry,
 };
@@ -20,10 +20,10 @@ use crate::{
 pub(super) struct InProgress {
     /// The invalidations of each target, in the order of their revisions. Neither a map nor a list
     /// is empty.
-    namespaces: HashMap<Arc<str>, Targets<Vec<Invalidation>>>,
+    namespaces: HashMap<Arc<str>, TargetMap<Vec<RunningInvalidation>>>,
 }
 
-struct Invalidation {
+struct RunningInvalidation {
     revision: Revision,
     /// How many live entries other operations removed on behalf of this invalidation.
     removed: Cell<u64>,
@@ -38,7 +38,7 @@ impl InProgress {
         target: &OwnedTarget,
         revision: Revision,
     ) -> bool {
-        let invalidation = Invalidation {
+        let invalidation = RunningInvalidation {
             revision,
             removed: Cell::new(0),
         };

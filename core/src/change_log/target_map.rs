@@ -10,14 +10,14 @@ use std::{
 use crate::model::{invalidation::OwnedTarget, name::Key};
 
 /// At most one value for each target.
-pub(super) struct Targets<T> {
+pub(super) struct TargetMap<T> {
     keys: HashMap<Arc<str>, T>,
     prefixes: BTreeMap<Arc<str>, T>,
     tags: HashMap<Arc<str>, T>,
     all: Option<T>,
 }
 
-impl<T> Default for Targets<T> {
+impl<T> Default for TargetMap<T> {
     fn default() -> Self {
         Self {
             keys: HashMap::new(),
@@ -28,7 +28,7 @@ impl<T> Default for Targets<T> {
     }
 }
 
-impl<T> Targets<T> {
+impl<T> TargetMap<T> {
     pub(super) fn get_mut(&mut self, target: &OwnedTarget) -> Option<&mut T> {
         match target {
             OwnedTarget::Key(key) => self.keys.get_mut(key),

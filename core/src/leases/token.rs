@@ -25,8 +25,7 @@ pub struct LeaseRequest {
     pub ttl: Option<Duration>,
 }
 
-/// The maximum time from the grant of a lease. A lease can't be extended beyond this time, or
-/// filled after it.
+/// How long a lease can last from its grant, extensions included. It can't be filled later.
 pub const MAX_LEASE: Duration = Duration::from_secs(600);
 
 impl From<Token> for LeaseRequest {

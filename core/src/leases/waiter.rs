@@ -16,7 +16,7 @@ pub enum Woken {
     /// With a fetch of its own: the waiter now holds the lease, because the previous holder didn't
     /// fill it.
     Granted(Lease),
-    /// With another lookup: the key was put, or nobody is fetching it any more.
+    /// With another lookup: the key was put, or no caller is fetching it any more.
     Again,
 }
 

@@ -15,6 +15,15 @@ pub struct Tags(Box<[Box<str>]>);
 impl Tags {
     /// Accepts tags in any order, and removes duplicates.
     ///
+    /// # Examples
+    /// ```
+    /// use credcache_core::{Tag, Tags};
+    ///
+    /// let tags = Tags::new([Tag::parse("b")?, Tag::parse("a")?, Tag::parse("b")?])?;
+    /// assert!(tags.iter().eq(["a", "b"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TooMany`] for more than [`MAX_TAGS`] different tags.
     pub fn new<'a>(tags: impl IntoIterator<Item = Tag<'a>>) -> Result<Self, TooMany> {

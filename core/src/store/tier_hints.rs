@@ -65,7 +65,7 @@ impl TierHints {
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "cut to the table's length, and to 8"
+        reason = "reduced to the table's length, and to a shift below 8"
     )]
     fn slot(&self, hash: u64) -> (&AtomicU8, u32) {
         let byte = &self.bytes[hash as usize & (self.bytes.len() - 1)];

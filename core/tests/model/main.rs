@@ -15,7 +15,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test says what it expected, and where"
+    reason = "tests report what they expected, and where"
 )]
 
 mod clocks;

@@ -14,7 +14,7 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "clippy knows #[test] functions, but not what they share"
+    reason = "clippy exempts #[test] functions, but not their helpers"
 )]
 
 mod expiry;

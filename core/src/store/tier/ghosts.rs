@@ -51,7 +51,10 @@ impl Ghosts {
 }
 
 /// The half of the hash that the choice of a shard doesn't use.
-#[expect(clippy::cast_possible_truncation, reason = "it is to be half of it")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "only half of the hash is used"
+)]
 fn fingerprint(hash: u64) -> u32 {
     hash as u32
 }
