@@ -4,6 +4,8 @@
 BUF_VERSION        := v1.75.0
 GRPCURL_VERSION    := v1.9.4
 CARGO_DENY_VERSION := 0.20.2
+# For Miri alone.
+NIGHTLY            := nightly
 # The Go release that these need to build.
 GO_MINOR           := 26
 
@@ -16,8 +18,8 @@ DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model seeded-bugs check lint fmt doc deny interop generate-check \
-        proto-lint generate bench clean cargo rustfmt clippy go python3 h2load peers
+.PHONY: help run build test examples schedules model seeded-bugs check miri lint fmt doc deny interop generate-check \
+        proto-lint generate bench clean cargo rustfmt clippy nightly-miri go python3 h2load peers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +47,12 @@ seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests
 	tests/seeded_bugs.sh $(ARGS)
 
 check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
+
+miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri by both of its models of borrowing
+	MIRIFLAGS='-Zmiri-permissive-provenance' \
+	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
+	MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-tree-borrows' \
+	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 
 lint: rustfmt clippy ## Check formatting and the documents' links; clippy, warnings denied
 	tests/links.sh
@@ -91,6 +99,12 @@ cargo:
 rustfmt clippy: cargo
 	@cargo $(@:rustfmt=fmt) --version >/dev/null 2>&1 || { \
 	  echo 'make needs $@: rustup component add $@' >&2; exit 1; }
+
+nightly-miri: cargo
+	@cargo +$(NIGHTLY) miri --version >/dev/null 2>&1 || \
+	  rustup toolchain install $(NIGHTLY) --profile minimal --component miri --component rust-src || { \
+	  echo 'make miri needs Miri: rustup toolchain install $(NIGHTLY) --component miri --component rust-src' >&2; \
+	  exit 1; }
 
 # An older Go might fetch a newer one by itself; whether it may is the user's
 # setting, so it isn't relied on.
