@@ -46,9 +46,10 @@ seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests
 
 check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
 
-lint: rustfmt clippy ## Check formatting and the documents' links; clippy, warnings denied
+lint: rustfmt clippy ## Check formatting, the documents' links and that no files use each other in a circle; clippy, warnings denied
 	tests/links.sh
 	cargo fmt --all --check
+	cargo test --locked -p credcache-layout
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
 
