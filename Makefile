@@ -54,9 +54,10 @@ miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri
 	MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-tree-borrows' \
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 
-lint: rustfmt clippy ## Check formatting and the documents' links; clippy, warnings denied
+lint: rustfmt clippy ## Check formatting, the documents' links and that no files use each other in a circle; clippy, warnings denied
 	tests/links.sh
 	cargo fmt --all --check
+	cargo test --locked -p credcache-layout
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
 

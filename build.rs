@@ -41,11 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Generated, these would decode to hundreds of times a message's size.
         .extern_path(
             ".credcache.v1.BatchGetRequest",
-            "crate::rpc::proto::BatchGetRequest",
+            "crate::rpc::BatchGetRequest",
         )
         .extern_path(
             ".credcache.v1.BatchPutRequest",
-            "crate::rpc::proto::BatchPutRequest",
+            "crate::rpc::BatchPutRequest",
         )
         .extern_path(".google.rpc", "::tonic_types::pb")
         .compile_fds(compiler.file_descriptor_set())?;

@@ -33,9 +33,11 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-pub use self::instance::Instance;
+pub use self::{
+    batch::{BatchGetRequest, BatchPutRequest},
+    instance::Instance,
+};
 use self::{
-    invalidate::WIDE_AT_ONCE,
     proto::credential_cache_service_server::{
         CredentialCacheService, CredentialCacheServiceServer,
     },
@@ -51,6 +53,11 @@ use crate::clock::Clock;
 /// take. Batches need it; no other message comes near `limits.max_value` and
 /// 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// How many invalidations of more than one key run at once: a call may have to
+/// wait for a step of each on its worker; fewer would let one that matches
+/// little wait for those that match much.
+const WIDE_AT_ONCE: usize = 4;
+
 /// The credential cache as a gRPC service.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -123,14 +130,14 @@ impl CredentialCacheService for Service {
 
     async fn batch_get(
         &self,
-        request: Request<proto::BatchGetRequest>,
+        request: Request<BatchGetRequest>,
     ) -> Result<Response<proto::BatchGetResponse>, Status> {
         answered(self.serve_batch_get(request.get_ref()))
     }
 
     async fn batch_put(
         &self,
-        request: Request<proto::BatchPutRequest>,
+        request: Request<BatchPutRequest>,
     ) -> Result<Response<proto::BatchPutResponse>, Status> {
         answered(self.serve_batch_put(&request.into_inner()).await)
     }

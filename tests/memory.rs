@@ -14,7 +14,7 @@ use std::{
 };
 
 use cap::Cap;
-use credcache::rpc::proto::{BatchGetRequest, BatchPutRequest};
+use credcache::rpc::{BatchGetRequest, BatchPutRequest};
 use credcache_core::{
     Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Invalidate, Key, LeaseQuery, Lifetime,
     Limits, Lookup, Name, NamespaceName, Now, Put, Tag, Tags, Target, TierCount, TierSpec, Token,

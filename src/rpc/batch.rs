@@ -8,12 +8,10 @@ mod items;
 mod room;
 
 use self::items::Items;
+pub(super) use self::items::MAX_ITEMS;
 pub use self::items::{BatchGetRequest, BatchPutRequest};
 pub(super) use self::room::Room;
 use super::fields::Fields;
-
-/// The most items of a batch.
-pub(super) const MAX_ITEMS: usize = 1000;
 
 /// The items of a batch, if there are as many as there may be.
 pub(super) fn items<'a, T>(

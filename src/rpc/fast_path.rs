@@ -7,6 +7,7 @@
 
 mod buffer;
 mod encode;
+mod field_key;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,15 +16,6 @@ mod write;
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
 use credcache_core::{BatchGet, Lookup, Verdict, WhenDue};
 use write::BatchWriter;
-
-/// The heads of fields on the wire: number and wire type in one byte.
-const fn length_delimited(number: u8) -> u8 {
-    number << 3 | 2
-}
-
-const fn varint(number: u8) -> u8 {
-    number << 3
-}
 
 /// A method that has a fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

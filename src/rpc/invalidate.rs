@@ -13,10 +13,6 @@ use super::{
 use crate::pacer::{self, DutyCycle};
 use credcache_core::{Invalidate, Invalidated, Invalidation, Key, KeyPrefix, Now, Tag, Target};
 
-/// How many invalidations of more than one key run at once: a call may have to
-/// wait for a step of each on its worker; fewer would let one that matches
-/// little wait for those that match much.
-pub(super) const WIDE_AT_ONCE: usize = 4;
 /// What each of them may take of a busy worker: an eighth of the calls' time at
 /// first, twice as much after each interval, and at last as much as they. So
 /// 100,000 credentials, a fifth of a second's work, go within about one. While it lasts

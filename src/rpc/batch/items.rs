@@ -11,8 +11,10 @@ use prost::{
     encoding::{DecodeContext, WireType, check_wire_type, message, skip_field, string},
 };
 
-use super::MAX_ITEMS;
 use crate::rpc::proto::PutRequest;
+
+/// The most items of a batch.
+pub(in crate::rpc) const MAX_ITEMS: usize = 1000;
 
 const NAMESPACE: u32 = 1;
 const KEYS: u32 = 2;

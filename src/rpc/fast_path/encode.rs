@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::varint;
+use super::field_key::varint;
 
 /// In Duration and Timestamp alike.
 const SECONDS: u8 = varint(1);
@@ -91,7 +91,7 @@ pub(super) fn long_head(field: u8, len: usize) -> u64 {
 mod tests {
     use prost::{Message, encoding::decode_varint};
 
-    use crate::rpc::fast_path::length_delimited;
+    use crate::rpc::fast_path::field_key::length_delimited;
 
     use super::*;
 

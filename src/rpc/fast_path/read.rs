@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{length_delimited, varint};
+use super::field_key::{length_delimited, varint};
 use credcache_core::{Key, Name, NamespaceName};
 
 use crate::rpc::{batch::MAX_ITEMS, fields::parse_lease_ttl, get::Get, times::parse_duration};

@@ -13,7 +13,7 @@ use credcache_core::{BootTime, Cache, Limits, Now, TierSpec, WallTime};
 use crate::{
     clock::Clock,
     rpc::{
-        Instance, Service,
+        BatchGetRequest, Instance, Service,
         proto::{
             self, BatchGetResponse, GetResponse, credential_cache_service_server::*, put_request,
         },
@@ -105,7 +105,7 @@ async fn generated(
             response.map(|response| Decoded::Get(response.into_inner().into()))
         }
         Method::BatchGet => {
-            let request = proto::BatchGetRequest::decode(message)?;
+            let request = BatchGetRequest::decode(message)?;
             let response = service.batch_get(Request::new(request)).await;
             response.map(|response| Decoded::BatchGet(response.into_inner()))
         }

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use super::{
     buffer::{Buffer, WORD},
     encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
-    length_delimited, varint,
+    field_key::{length_delimited, varint},
 };
 use credcache_core::{
     Cache, EntryView, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,

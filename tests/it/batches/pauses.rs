@@ -7,10 +7,9 @@ use credcache_core::{BootTime, Cache, Count, Now, WallTime};
 use credcache::{
     clock::Clock,
     rpc::{
-        Instance, Service,
+        BatchGetRequest, BatchPutRequest, Instance, Service,
         proto::{
-            BatchGetRequest, BatchPutRequest, batch_put_result::Outcome,
-            credential_cache_service_server::CredentialCacheService,
+            batch_put_result::Outcome, credential_cache_service_server::CredentialCacheService,
         },
     },
 };

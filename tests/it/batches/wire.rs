@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use credcache::rpc::proto as server;
+use credcache::rpc as server;
 use credcache_client::proto as generated;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use prost::{Message, bytes::Bytes};
