@@ -211,10 +211,10 @@ check_leases() {
   refused 'ExtendLease of another lease' Aborted '"reason": "LEASE_LOST"'
   call ExtendLease "{\"namespace\": \"leased\", \"key\": \"k\", \"lease_token\": \"$token\", \"lease_ttl\": \"301s\"}"
   refused 'ExtendLease for too long' InvalidArgument '"field": "lease_ttl"'
-  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease\": \"$token\"}"
+  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease_token\": \"$token\"}"
   answered 'Put under the lease' '"version": "[0-9]+"'
   version=$(field version)
-  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease\": \"$token\"}"
+  call Put "{\"namespace\": \"leased\", \"key\": \"k\", \"value\": \"eA==\", \"ttl\": \"60s\", \"lease_token\": \"$token\"}"
   answered 'Put under the lease once more' "\"version\": \"$version\""
 
   call Get '{"namespace": "leased", "key": "short", "acquire_lease": true, "lease_ttl": "3s"}'
@@ -224,16 +224,16 @@ check_leases() {
   token=$(field token)
   call Invalidate '{"namespace": "leased", "tag": "t"}'
   answered 'Invalidate a tag that nothing has' '"revision"'
-  call Put "{\"namespace\": \"leased\", \"key\": \"stale\", \"value\": \"eA==\", \"ttl\": \"60s\", \"tags\": [\"t\"], \"lease\": \"$token\"}"
+  call Put "{\"namespace\": \"leased\", \"key\": \"stale\", \"value\": \"eA==\", \"ttl\": \"60s\", \"tags\": [\"t\"], \"lease_token\": \"$token\"}"
   refused 'a fill that began before' Aborted '"reason": "REVOKED"'
   call Put '{"namespace": "leased", "key": "stale", "value": "eA==", "ttl": "60s", "tags": ["t"], "issued_at": "2001-01-01T00:00:00Z"}'
   refused 'a credential issued before' Aborted '"reason": "REVOKED"'
 
   call Get '{"namespace": "leased", "key": "failing", "acquire_lease": true}'
   token=$(field token)
-  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease\": \"$token\", \"retry_after\": \"60s\"}"
+  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease_token\": \"$token\", \"retry_after\": \"60s\"}"
   answered 'AbandonLease' '^\{\}$'
-  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease\": \"$token\"}"
+  call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease_token\": \"$token\"}"
   refused 'AbandonLease once more' Aborted '"reason": "LEASE_LOST"'
   call Get '{"namespace": "leased", "key": "failing", "acquire_lease": true}'
   answered 'the gate is closed' MISS_REASON_NOT_FOUND '"retryAfter": "(5|6)[0-9.]+s"'
