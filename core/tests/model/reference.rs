@@ -42,7 +42,8 @@ pub(crate) struct Reference {
     pub(crate) flights: Flights,
     pub(crate) journals: Journals,
     pub(crate) counted: Counted,
-    pub(crate) hits: u64,
+    /// By tier.
+    pub(crate) hits: [u64; TIERS.len()],
     /// Names whose last credential was removed by an invalidation, and how many
     /// there had been before.
     revoked: BTreeMap<Name, u64>,
@@ -111,7 +112,7 @@ impl Reference {
             flights: Flights::new(shape.limits, shape.past()),
             journals: Journals::new(shape.journal()),
             counted: Counted::default(),
-            hits: 0,
+            hits: [0; TIERS.len()],
             revoked: BTreeMap::new(),
             revoked_so_far: 0,
         }

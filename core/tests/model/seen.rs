@@ -17,6 +17,7 @@ macro_rules! events {
 events! {
     // Looking.
     Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, Gated,
+    ReadInPlace, ReadAgain, ClockStepped,
     // Storing.
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
     RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,
