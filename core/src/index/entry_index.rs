@@ -72,25 +72,30 @@ impl EntryIndex {
         let shared = self.label_sets.entry_added(entry.labels());
         self.shared_bytes.add(tier, shared);
         tally.entry_added(tier, u64::from(entry.weight()) + shared);
-        self.by_name
+        let other = self
+            .by_name
             .insert(entry.clone(), |one| one.cmp_name_of(entry));
+        debug_assert!(other.is_none(), "the name had an entry");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
             }
-            self.by_tag[nth].insert(entry.clone(), entry.under_tag(nth, tag));
+            let other = self.by_tag[nth].insert(entry.clone(), entry.under_tag(nth, tag));
+            debug_assert!(other.is_none(), "the tag had this version");
         }
     }
 
     /// Removes this very entry, unless it has already gone.
     pub(crate) fn remove(&mut self, entry: &Entry, why: RemovalReason) {
         let found = self.by_name.find(|one| one.cmp_name_of(entry));
-        if found.is_none_or(|found| found.version() != entry.version()) {
+        if !is_version(found, entry) {
             return;
         }
-        self.by_name.remove(|one| one.cmp_name_of(entry));
+        let named = self.by_name.remove(|one| one.cmp_name_of(entry));
+        debug_assert!(is_version(named.as_ref(), entry), "not among the names");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
-            self.by_tag[nth].remove(entry.under_tag(nth, tag));
+            let tagged = self.by_tag[nth].remove(entry.under_tag(nth, tag));
+            debug_assert!(is_version(tagged.as_ref(), entry), "not under its tag");
         }
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
         let shared = self.label_sets.entry_removed(entry.labels());
@@ -186,6 +191,11 @@ impl EntryIndex {
         );
         batch
     }
+}
+
+/// Whether an entry was found, and it is this very one.
+fn is_version(found: Option<&Entry>, entry: &Entry) -> bool {
+    found.is_some_and(|found| found.version() == entry.version())
 }
 
 /// Some of the entries that were searched for, to be removed under one holding
