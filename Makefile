@@ -18,11 +18,11 @@ DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 PYTHON  := $(TARGET)/tools/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model seeded-bugs check miri lint fmt doc deny interop proto-lint generate bench clean \
-        cargo rustfmt clippy nightly-miri go python3 h2load peers
+.PHONY: help run build test examples schedules model seeded-bugs check miri lint fmt doc deny interop generate-check \
+        proto-lint generate bench clean cargo rustfmt clippy nightly-miri go python3 h2load peers
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: cargo ## Build the release binary and serve on 127.0.0.1:50051 (more arguments: ARGS=...)
 	cargo run --release --locked -- serve $(ARGS)
@@ -54,7 +54,8 @@ miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri
 	MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-tree-borrows' \
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 
-lint: rustfmt clippy ## Check formatting; clippy, warnings denied
+lint: rustfmt clippy ## Check formatting and the documents' links; clippy, warnings denied
+	tests/links.sh
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p credcache-core --features shuttle --lib --test schedules --locked -- -D warnings
@@ -71,6 +72,9 @@ deny: $(DENY) ## Check the dependencies' licences, sources, duplicates and advis
 interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; drive the release binary with grpcurl and gRPC for Python
 	GRPCURL=$(GRPCURL) tests/interop/grpcurl.sh $(TARGET)/release/credcache
 	$(PYTHON)/bin/python tests/interop/protocol.py $(TARGET)/release/credcache
+
+generate-check: $(BUF) build ## Generate clients for Go, Java, Python and TypeScript, and run each against the release binary
+	tests/languages/clients.sh $(BUF) $(TARGET)/release/credcache $(TARGET)/languages
 
 proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint

@@ -6,6 +6,7 @@
 
 mod abandon;
 mod connection;
+mod credential;
 mod failure;
 mod fetch;
 mod get;

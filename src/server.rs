@@ -19,7 +19,6 @@ mod listener;
 mod one_message;
 mod reclaimer;
 mod reflection;
-mod refusal;
 mod request_body;
 mod signals;
 mod slot;

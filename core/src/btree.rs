@@ -1,9 +1,9 @@
-//! An ordered set of handles that takes little more than they do.
+//! A B+ tree: an ordered set of handles with little memory overhead.
 //!
-//! A B+ tree whose blocks are no larger than what they hold, up to a few places.
-//! The order is the caller's: each search says how an item stands to what is
-//! sought, so no key is kept beside the items. Each block is summed up by its
-//! parent, so that what can hold nothing of interest is passed over.
+//! A node's allocation is at most a few elements larger than its content. The caller defines the
+//! order: each search passes a function that compares an item with the one sought, so the tree
+//! stores no keys. Each inner node keeps a [`Summary`] of every child, so that a search can skip
+//! children that can't contain a match.
 
 mod node;
 pub(crate) mod summary;
@@ -26,13 +26,12 @@ impl<T, S> Default for Tree<T, S> {
 }
 
 impl<T: Clone, S: Summary<T>> Tree<T, S> {
-    /// The item that `order` finds equal; it says how an item stands to what is
-    /// sought.
+    /// Finds the item that `order` reports as equal. `order` compares an item with the one sought.
     pub(crate) fn find(&self, order: impl Fn(&T) -> Ordering) -> Option<&T> {
         self.0.find(&order)
     }
 
-    /// Puts an item in its place, and returns the equal one that stood there.
+    /// Inserts an item, and returns the equal item that it replaces.
     pub(crate) fn insert(&mut self, item: T, order: impl Fn(&T) -> Ordering) -> Option<T> {
         match self.0.insert(item, &order, true) {
             Inserted::Added => None,
@@ -44,15 +43,15 @@ impl<T: Clone, S: Summary<T>> Tree<T, S> {
         }
     }
 
-    /// Takes the equal item out.
+    /// Removes the item that `order` reports as equal.
     pub(crate) fn remove(&mut self, order: impl Fn(&T) -> Ordering) -> Option<T> {
         let removed = self.0.remove(&order);
         self.0.shrink();
         removed
     }
 
-    /// Visits the items in order, from the first that isn't `before` on, until
-    /// the visit breaks off.
+    /// Visits the items in order, beginning with the first for which `before` is false, until
+    /// `visit` breaks.
     pub(crate) fn visit<B>(
         &self,
         before: impl Fn(&T) -> bool,
@@ -61,15 +60,15 @@ impl<T: Clone, S: Summary<T>> Tree<T, S> {
         self.0.visit(Some(&before), &mut visit)
     }
 
-    /// Visits the items of the blocks that `may_hold` what is looked for, until
-    /// the visit breaks off. It says what sums each item up from now on: those
-    /// that it takes are summed up by nothing, and must be removed.
+    /// Visits the items of all leaves that `may_hold` a match according to their summaries, until
+    /// `visit` breaks. `visit` returns the new summary of each item. For a match that the caller
+    /// collects, that is [`Summary::NONE`], and the caller must then remove the item.
     pub(crate) fn sift(
         &mut self,
         may_hold: impl Fn(S) -> bool,
         mut visit: impl FnMut(&T) -> ControlFlow<(), S>,
     ) {
-        // What is known when it breaks off is already noted.
+        // Summaries that were renewed before the break stay renewed.
         let _ = self.0.sift(&may_hold, &mut visit);
     }
 }

@@ -1,4 +1,4 @@
-//! The cache: what it is made of, and one file for each thing that it does.
+//! [`Cache`]: its parts, its construction, and one file for each group of its operations.
 
 pub(crate) mod batch_get;
 pub(crate) mod get;
@@ -40,7 +40,54 @@ use crate::{
     sync::{HashState, STRIPES},
 };
 
-/// A cache of credentials. See the module documentation for what it promises.
+/// A cache of credentials with exact lifetimes. The [crate documentation](crate) lists the methods
+/// and the guarantees.
+///
+/// All methods take `&self` and may be called from any number of threads.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use credcache_core::{
+///     Attributes, Cache, Contents, Key, Lifetime, Limits, Name, NamespaceName, Now, Put, Tags,
+///     TierSpec,
+/// };
+///
+/// let hour = TierSpec {
+///     name: "hour".to_owned(),
+///     max_ttl: Duration::from_secs(3600),
+///     capacity: 64 * 1024 * 1024,
+/// };
+/// let cache = Cache::new(vec![hour], Limits::DEFAULT)?;
+/// let name = Name {
+///     namespace: NamespaceName::parse("billing")?,
+///     key: Key::parse("db/reader")?,
+/// };
+/// let now = Now::default(); // The caller reads both clocks.
+///
+/// let put = Put {
+///     name,
+///     contents: Contents {
+///         value: cache.limits().value(b"hunter2")?,
+///         tags: Tags::default(),
+///         attributes: Attributes::default(),
+///     },
+///     lifetime: Lifetime::For(Duration::from_secs(600)),
+///     refresh_before: None,
+///     tier: None,
+///     issued_at: None,
+///     lease: None,
+///     precondition: None,
+/// };
+/// let stored = cache.put(put, now)?;
+///
+/// let hit = cache.get(name, Duration::ZERO, || now).hit().expect("live");
+/// assert_eq!(hit.value_bytes(), b"hunter2");
+/// assert_eq!(hit.version(), stored.version);
+/// assert_eq!(hit.ttl(), Duration::from_secs(600));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Cache {
     /// Shortest `max_ttl` first.
     tiers: Box<[Tier]>,
@@ -48,42 +95,42 @@ pub struct Cache {
     stripes: Box<[Stripe]>,
     change_log: ChangeLog,
     namespaces: Namespaces,
-    /// Of keys with a lease or in a cool-down.
+    /// Permits of keys that have a lease or are in a cool-down.
     lease_permits: Permits,
-    /// Of those who wait for a lease.
+    /// Permits of Gets that wait for a lease.
     waiter_permits: Permits,
     watcher_permits: Permits,
     hasher: HashState,
     limits: Limits,
 }
 
-/// Why a set of tiers can't be.
+/// Why a tier configuration was rejected.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TierError {
-    /// None, or more than [`MAX_TIERS`].
+    /// There are no tiers, or more than [`MAX_TIERS`].
     #[error("there must be 1 to {MAX_TIERS} tiers")]
     Count,
-    /// Two of one name.
-    #[error("there is already a tier of this name")]
+    /// Two tiers have the same name.
+    #[error("another tier has the same name")]
     DuplicateName {
-        /// Which tier, in the given order.
+        /// The index of the second of these tiers in the configuration.
         index: usize,
     },
-    /// Too small for a number of the largest credentials.
+    /// The capacity has no room for enough of the largest credentials.
     #[error("capacity must be at least {least} bytes")]
     CapacityTooSmall {
-        /// Which tier, in the given order.
+        /// The index of the tier in the configuration.
         index: usize,
-        /// What would do.
+        /// The smallest valid capacity, in bytes.
         least: u64,
     },
 }
 
 impl Cache {
-    /// A cache with these tiers.
+    /// Creates an empty cache with these tiers, in any order.
     ///
     /// # Errors
-    /// The first tier that can't be, and why.
+    /// [`TierError`] for the first tier that is invalid.
     pub fn new(mut specs: Vec<TierSpec>, limits: Limits) -> Result<Self, TierError> {
         if !(1..=MAX_TIERS).contains(&specs.len()) {
             return Err(TierError::Count);
@@ -130,7 +177,8 @@ impl Cache {
         })
     }
 
-    /// The counters, of one namespace or of all.
+    /// The counters of one namespace, or the sums over all namespaces. A namespace without a record
+    /// has counted nothing.
     pub fn counts(&self, namespace: Option<NamespaceName<'_>>) -> Counts {
         self.namespaces.counts(namespace)
     }
@@ -140,7 +188,7 @@ impl Cache {
         self.tiers.iter().map(|tier| (tier.id, &tier.spec))
     }
 
-    /// The tier of this name.
+    /// The tier with this name, if there is one.
     pub fn tier(&self, name: &str) -> Option<TierId> {
         self.tiers
             .iter()
@@ -148,23 +196,24 @@ impl Cache {
             .map(|tier| tier.id)
     }
 
-    /// How a tier of this cache is configured.
+    /// The configuration of a tier of this cache.
     #[must_use]
     pub fn tier_spec(&self, tier: TierId) -> &TierSpec {
         &self.tiers[tier.index()].spec
     }
 
-    /// The number of the latest change; 0 before the first.
+    /// The revision of the latest change; 0 before the first.
     pub fn revision(&self) -> u64 {
         self.change_log.latest()
     }
 
-    /// How many namespaces there is a record of.
+    /// The number of namespaces that the cache has a record of, which includes all namespaces that
+    /// hold a credential.
     pub fn namespaces(&self) -> usize {
         self.namespaces.len()
     }
 
-    /// What the cache is bounded by.
+    /// The limits that the cache was created with.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -177,22 +226,21 @@ impl Cache {
         hasher.finish()
     }
 
-    /// By bits of the hash that quick_cache and its tables don't use.
+    /// Uses bits of the hash that quick_cache and its tables don't use.
     fn stripe(&self, hash: u64) -> &Stripe {
         &self.stripes[(hash >> 48) as usize % STRIPES]
     }
 }
 
-/// The smallest capacity, in bytes, that a tier can have beside this limit on
-/// values.
+/// The smallest valid capacity of a tier, in bytes, if values have up to `max_value` bytes.
 #[must_use]
 pub fn smallest_capacity(max_value: u64) -> u64 {
     tier::smallest_capacity(largest_entry(max_value))
 }
 
-/// The most that an entry can take, with what it shares with no other.
+/// The greatest weight of an entry, in bytes, including labels that it shares with no other entry.
 pub(crate) fn largest_entry(max_value: u64) -> u64 {
-    // Attributes are followed by their length.
+    // The length of the attributes follows them.
     let secret = max_value + (MAX_ENCODED + size_of::<u16>()) as u64;
     let shared = labels::largest_weight(MAX_TAGS, MAX_TAG);
     entry::weight(MAX_KEY, secret) + (MAX_TAGS * TAG_OVERHEAD) as u64 + shared

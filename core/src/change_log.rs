@@ -1,4 +1,5 @@
-//! The order of changes: revisions, the fences that refuse stale fills, and the journal that watchers read.
+//! The order of changes: revisions, the fences that refuse stale fills, and the journal that
+//! watchers read.
 
 pub(crate) mod fences;
 pub(crate) mod in_progress;

@@ -1,8 +1,8 @@
-//! What is counted, per namespace and tier, and the sums that Stats answers.
+//! Counters by namespace and tier, and the sums that the Stats rpc reports.
 //!
-//! Every event is counted once, in the tally of its namespace; the server's
-//! figures are sums over the tallies. The atomics are relaxed: they order
-//! nothing, and a sum taken while others count is a moment's blur.
+//! Every event is counted once, in the tally of its namespace. The figures of the whole cache are
+//! sums over the tallies. The atomics are relaxed because they order nothing: a sum that is taken
+//! while other threads count may mix slightly different instants.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,59 +11,59 @@ use crate::{
     sync::{AtomicU64, lane},
 };
 
-/// What is counted for a whole namespace.
+/// The counters of a whole namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// Gets that found nothing, or nothing remembered.
+    /// Gets that found nothing, for no reason that is still known.
     NotFound,
-    /// Gets that found a credential past its end.
+    /// Gets that found an expired credential.
     Expired,
-    /// Gets that found nothing, for it was invalidated.
+    /// Gets that found nothing because the credential was invalidated.
     Revoked,
-    /// Gets that found less lifetime left than they asked for.
+    /// Gets that found a credential with less than `min_ttl` left.
     TtlTooShort,
-    /// Gets that found somebody else fetching.
+    /// Gets that found nothing while another caller fetches the credential.
     Pending,
     /// Credentials stored.
     Puts,
-    /// Puts refused by their precondition, a lost lease or a revocation.
+    /// Puts refused because of their precondition, a lost lease or a revocation.
     PutsRefused,
     /// Invalidations carried out.
     Invalidations,
-    /// Credentials removed by them.
+    /// Credentials removed by invalidations.
     Invalidated,
     /// Leases granted.
     LeasesGranted,
     /// Leases filled by a Put.
     LeasesFilled,
-    /// Leases given back.
+    /// Leases abandoned by their holder.
     LeasesAbandoned,
     /// Leases that ran out.
     LeasesExpired,
-    /// Leases lost to an invalidation.
+    /// Leases that ended because of an invalidation.
     LeasesRevoked,
-    /// Leases that ended because their key was put without them.
+    /// Leases that ended because their key was put without the lease.
     LeasesSuperseded,
-    /// Extensions of leases.
+    /// Successful extensions of leases.
     LeasesExtended,
-    /// Gets that waited for somebody else's fetch.
+    /// Gets that waited for another caller's fetch.
     Waits,
-    /// Gets that wait now. Goes up and down.
+    /// Gets that are waiting now. This counter goes up and down.
     Waiting,
 }
 
-/// What is counted for each tier. The first two go up and down with the index.
+/// The counters of a tier. `Entries` and `UsedBytes` go up and down with the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TierCount {
-    /// Credentials it holds.
+    /// Credentials that the tier holds.
     Entries,
-    /// Their weight, and that of what they share, in bytes.
+    /// The weight of these credentials and of the labels that they share, in bytes.
     UsedBytes,
-    /// Gets it answered.
+    /// Gets that the tier answered.
     Hits,
-    /// Credentials pushed out for want of room.
+    /// Credentials evicted to make room.
     Evictions,
-    /// Credentials whose memory was taken back after their end.
+    /// Expired credentials whose memory was reclaimed.
     Expirations,
 }
 
@@ -82,24 +82,24 @@ fn cells(tiers: usize) -> usize {
     COUNTS + tiers * TIER_COUNTS
 }
 
-/// One namespace's counters.
+/// The counters of one namespace.
 #[derive(Debug)]
 pub(crate) struct Tally {
     cells: Box<[AtomicU64]>,
-    /// What is beyond the cells of [`TierCount::Hits`]. Every Get counts one, and
-    /// if all did in one place, threads would wait for each other there.
+    /// Hits, counted in addition to the cells of [`TierCount::Hits`]. Every hit is counted, and
+    /// with a single counter the threads would contend for its cache line.
     hits: [Lane; LANES],
 }
 
-/// Enough that the threads of a machine's cores seldom share one.
+/// Enough lanes that the threads of one machine's cores seldom share one.
 const LANES: usize = 8;
 
-/// Two lines of memory, for processors fetch them in pairs.
+/// Two cache lines, because processors fetch lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Lane([AtomicU64; MAX_TIERS]);
 
-/// Counters as they stood, since the start of the server.
+/// A snapshot of counters, which count from the creation of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts(Box<[u64]>);
 
@@ -128,33 +128,33 @@ impl Tally {
         self.hits[lane() % LANES].0[tier.index()].fetch_add(hits, Relaxed);
     }
 
-    /// `weight`: of all that came with it.
+    /// `weight` is the weight of the entry and of the labels that were added with it, in bytes.
     pub(crate) fn entry_added(&self, tier: TierId, weight: u64) {
         self.cells[tier_cell(tier, TierCount::Entries)].fetch_add(1, Relaxed);
         self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_add(weight, Relaxed);
     }
 
-    /// `weight`: of all that went with it.
+    /// `weight` is the weight of the entry and of the labels that were removed with it, in bytes.
     pub(crate) fn entry_removed(&self, tier: TierId, weight: u64) {
         let entries = self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
         let used = self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight, Relaxed);
         debug_assert!(entries >= 1 && used >= weight, "more went than came");
     }
 
-    /// Takes over what a namespace counted that is about to be forgotten.
+    /// Adds the counts of a namespace whose record is about to be forgotten.
     pub(crate) fn absorb(&self, other: &Self) {
-        for (sum, one) in self.cells.iter().zip(other.sums()) {
-            sum.fetch_add(one, Relaxed);
+        for (sum, count) in self.cells.iter().zip(other.sums()) {
+            sum.fetch_add(count, Relaxed);
         }
     }
 
     fn sums(&self) -> impl Iterator<Item = u64> {
-        self.cells.iter().enumerate().map(|(place, cell)| {
-            let tier = place.checked_sub(tier_cell(TierId::new(0), TierCount::Hits));
-            let tier = tier.filter(|beyond| beyond % TIER_COUNTS == 0);
-            let lanes = tier.map_or(0, |beyond| {
+        self.cells.iter().enumerate().map(|(index, cell)| {
+            let tier = index.checked_sub(tier_cell(TierId::new(0), TierCount::Hits));
+            let tier = tier.filter(|offset| offset % TIER_COUNTS == 0);
+            let lanes = tier.map_or(0, |offset| {
                 let hits = self.hits.iter();
-                let hits = hits.map(|lane| lane.0[beyond / TIER_COUNTS].load(Relaxed));
+                let hits = hits.map(|lane| lane.0[offset / TIER_COUNTS].load(Relaxed));
                 hits.sum()
             });
             cell.load(Relaxed) + lanes
@@ -168,18 +168,18 @@ impl Counts {
     }
 
     pub(crate) fn add(&mut self, tally: &Tally) {
-        for (sum, one) in self.0.iter_mut().zip(tally.sums()) {
-            *sum += one;
+        for (sum, count) in self.0.iter_mut().zip(tally.sums()) {
+            *sum += count;
         }
     }
 
-    /// One count.
+    /// Returns one counter.
     #[must_use]
     pub fn of(&self, count: Count) -> u64 {
         self.0[cell(count)]
     }
 
-    /// One count of one tier.
+    /// Returns one counter of one tier.
     #[must_use]
     pub fn of_tier(&self, tier: TierId, count: TierCount) -> u64 {
         self.0[tier_cell(tier, count)]

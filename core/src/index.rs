@@ -1,4 +1,4 @@
-//! Where entries stand: by name, by tag and by deadline, in parts that each have a lock.
+//! The index of all entries by name, tag and deadline, in stripes that each have a lock.
 
 pub(crate) mod entry_index;
 pub(crate) mod stripe;

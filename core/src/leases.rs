@@ -1,4 +1,4 @@
-//! Who fetches a key, who waits for the fetch, and what is remembered of leases that ended.
+//! Leases, the Gets that wait for them, and the memory of leases that ended.
 
 pub(crate) mod grant;
 pub(crate) mod recent;

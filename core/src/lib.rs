@@ -1,21 +1,87 @@
-//! The domain: credentials with exact lifetimes on size-bounded tiers.
+//! The domain of credcache: an in-memory cache of credentials with exact lifetimes, on
+//! size-bounded tiers.
 //!
-//! Synchronous and pure: every method takes `now`, nothing here reads a clock,
-//! the environment or a socket. Guarantees that a Get never returns a
-//! credential past its deadline, one invalidated before, or another name's;
-//! that no fill brings back what was invalidated since it began; and that a key
-//! is live in at most one tier, and has at most one lease.
+//! # Guarantees
 //!
-//! How the parts hold together:
-//! - A name belongs to one of `STRIPES` stripes. Whatever changes a name holds
-//!   its stripe's lock; Gets take none of them.
-//! - A tier holds an entry only if the stripe's index holds it. An entry that a
-//!   tier pushed out leaves the index a moment later.
-//! - Each change takes its revision in the change log, in one step with the fences
-//!   against stale fills.
-//! - Locks are taken in one order: namespace registry, stripe, then change log or
-//!   what a tier knows of a shard, and quick_cache shard; and never two of one
-//!   kind.
+//! - A Get never returns a credential once the wall clock or the boot-time clock has reached its
+//!   deadline, never one that was invalidated before, and never that of another name.
+//! - A fill never brings back a credential that was invalidated after its lease was granted.
+//! - A key has at most one live credential in all tiers, and at most one lease.
+//!
+//! # Rules
+//!
+//! The crate is synchronous and pure. It reads no clock, no environment variable and no socket, and
+//! it starts no thread. The caller passes in random lease tokens, and `now` as a [`Now`] or as a
+//! function that returns one. Such a function is called after the entry was found and the last lock
+//! was taken, so that waiting can't make a reading stale. No method blocks except for short locks.
+//! [`Waiting`] and [`Watcher`] register wakers, and work with any async runtime.
+//!
+//! # The methods of `Cache`
+//!
+//! | Look up | |
+//! |---|---|
+//! | [`get`](Cache::get) | looks up one credential |
+//! | [`get_each`](Cache::get_each) | looks up several credentials with one reading of the clocks |
+//! | [`hit`](Cache::hit) | looks up a credential before a `get_or_lease`, and counts only a hit |
+//! | [`get_as_holder`](Cache::get_as_holder) | looks up a credential for the holder of its lease |
+//! | [`batch_get`](Cache::batch_get) | reads a batch in place, to be judged by [`BatchRead::judge`] |
+//!
+//! | Store | |
+//! |---|---|
+//! | [`put`](Cache::put) | stores a credential, and fills the lease under which it was fetched |
+//!
+//! | Invalidate | |
+//! |---|---|
+//! | [`invalidate`](Cache::invalidate) | removes a key, a prefix, a tag or a namespace, and refuses stale fills |
+//! | [`begin_invalidation`](Cache::begin_invalidation) | begins an invalidation, as a [`Sweep`] in steps |
+//!
+//! | Leases | |
+//! |---|---|
+//! | [`get_or_lease`](Cache::get_or_lease) | looks up a credential, and grants its lease or waits for the holder |
+//! | [`extend_lease`](Cache::extend_lease) | gives the holder more time |
+//! | [`abandon_lease`](Cache::abandon_lease) | ends a lease without a fill, with an optional cool-down |
+//!
+//! | Watch | |
+//! |---|---|
+//! | [`watch`](Cache::watch) | returns a [`Watcher`], which reads the changes of a namespace |
+//!
+//! | Long work | |
+//! |---|---|
+//! | [`reclaim`](Cache::reclaim) | frees the memory of expired entries, and ends due leases |
+//! | [`begin_reclaim`](Cache::begin_reclaim) | begins a round of reclaiming, as a [`Reclaim`] in steps |
+//!
+//! | Configuration and figures | |
+//! |---|---|
+//! | [`new`](Cache::new) | creates a cache from its tiers and [`Limits`] |
+//! | [`limits`](Cache::limits) | the limits of the cache |
+//! | [`tiers`](Cache::tiers) | all tiers |
+//! | [`tier`](Cache::tier) | finds a tier by name |
+//! | [`tier_spec`](Cache::tier_spec) | the configuration of a tier |
+//! | [`counts`](Cache::counts) | the counters of a namespace, or of all |
+//! | [`revision`](Cache::revision) | the revision of the latest change |
+//! | [`namespaces`](Cache::namespaces) | the number of known namespaces |
+//!
+//! A typical caller looks up with `get_or_lease`, and if it is granted the lease, fetches and
+//! calls `put` with the token. In the background it calls `reclaim` regularly.
+//!
+//! # How the parts work together
+//!
+//! - Names are divided among stripes by their hash. Every change to a name holds the lock of its
+//!   stripe. A Get takes no stripe lock unless it misses.
+//! - A tier holds an entry only if the index of its stripe holds the entry. An entry that a tier
+//!   evicted leaves the index a moment later.
+//! - Each change takes its revision in the change log, in one step with the fences that refuse
+//!   stale fills.
+//!
+//! # Lock order
+//!
+//! 1. the registry of namespaces
+//! 2. a stripe
+//! 3. one of: a shard of the change log, a tier's state for a shard, a waiter's notification
+//! 4. a shard of quick_cache
+//!
+//! A thread never holds two locks of one kind. It drops, and zeroes, values and wakes tasks only
+//! while it holds none.
 
 mod btree;
 mod cache;
@@ -32,7 +98,7 @@ mod work;
 pub use cache::{
     Cache, TierError,
     batch_get::{BatchGet, BatchRead, EntryView, MAX_IN_PLACE, Reader, Verdict},
-    get::{Hit, Lookup, Miss, MissReason, SharedValue},
+    get::{Hit, Lookup, Miss, MissReason, SharedValue, WhenDue},
     invalidate::{MAX_CLOCK_AHEAD, MIN_FENCE_MEMORY},
     lease::{
         LeaseAnswer, LeaseError, LeaseLost, LeaseQuery,

@@ -1,6 +1,6 @@
-//! The values of the domain: names, lifetimes, secrets, and what bounds them.
+//! The values of the domain: names, lifetimes, secrets and limits.
 //!
-//! Nothing here locks, stores or refers to anything outside this folder.
+//! Nothing in this folder locks or stores anything, or refers to other folders.
 
 pub(crate) mod attributes;
 pub(crate) mod contents;

@@ -1,31 +1,31 @@
-//! What there is a bounded number of: leases, those who wait, watchers.
+//! Bounds on concurrent use: leases, waiting Gets and watchers.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::sync::AtomicUsize;
 
-/// A bounded number of places.
+/// A counter with an upper bound. Each holder takes one [`Permit`].
 pub(crate) struct Permits {
     taken: Arc<AtomicUsize>,
-    most: usize,
+    max: usize,
 }
 
-/// One of them, until it is dropped.
+/// One unit of a [`Permits`] counter. Dropping it gives the unit back.
 pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Permits {
-    pub(crate) fn new(most: u32) -> Self {
+    pub(crate) fn new(max: u32) -> Self {
         Self {
             taken: Arc::default(),
-            most: most as usize,
+            max: max as usize,
         }
     }
 
     pub(crate) fn try_acquire(&self) -> Option<Permit> {
-        // Counted first, so that two can't both try_acquire the last one.
+        // The count is raised before the check, so two callers can't both acquire the last permit.
         let permit = Permit(self.taken.clone());
         let before = self.taken.fetch_add(1, Relaxed);
-        (before < self.most).then_some(permit)
+        (before < self.max).then_some(permit)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is kept: entries, the labels that entries share, and the tiers that hold them.
+//! Storage: entries, the labels that entries share, and the tiers that hold entries.
 
 pub(crate) mod alloc_size;
 pub(crate) mod entry;

@@ -1,9 +1,9 @@
-//! The locks and atomics of the core, and all else that differs where their
-//! order is tried out.
+//! The locks and atomics of the core, and the constants that differ when thread schedules are
+//! explored.
 //!
-//! With the feature `shuttle` a scheduler decides at each of them who goes on,
-//! and the same decisions lead to the same end, so that a failure can be
-//! replayed. Without it they are parking_lot's and std's own.
+//! With the feature `shuttle`, a scheduler decides at each lock and atomic which thread continues.
+//! The same decisions lead to the same outcome, so a failure can be replayed. Without the feature,
+//! the types are those of parking_lot and std.
 
 #[cfg(not(feature = "shuttle"))]
 mod real {
@@ -13,13 +13,11 @@ mod real {
     pub(crate) use foldhash::quality::RandomState as HashState;
     pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 
-    /// How many parts the names are divided into for changing them. Enough that
-    /// changes on a machine's cores seldom meet; each part costs a few hundred
-    /// bytes.
+    /// The number of stripes that names are divided into; a change locks the stripe of its name.
+    /// With 64 stripes, concurrent changes seldom meet, and each stripe costs a few hundred bytes.
     pub(crate) const STRIPES: usize = 64;
 
-    /// How many parts the namespaces are divided into for ordering their
-    /// changes.
+    /// The number of change log shards that namespaces are divided into.
     pub(crate) const SHARDS: usize = 8;
 
     thread_local! {
@@ -29,13 +27,13 @@ mod real {
         };
     }
 
-    /// A number of the thread's own, for counting where few others do.
+    /// A number of the calling thread, which selects the lane that the thread counts in.
     #[inline]
     pub(crate) fn lane() -> usize {
         LANE.with(|lane| *lane)
     }
 
-    /// Lets those who wait for the lock have it first.
+    /// Lets threads that wait for the lock acquire it first.
     pub(crate) fn give_way<T>(guard: &mut MutexGuard<'_, T>) {
         MutexGuard::bump(guard);
     }

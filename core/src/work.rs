@@ -1,4 +1,4 @@
-//! Work that takes long, in steps between which no lock is held.
+//! Long work, done in steps. No lock is held between two steps.
 
 pub(crate) mod budget;
 pub(crate) mod scan;

@@ -1,14 +1,14 @@
-//! An address in six bytes.
+//! A memory address in six bytes.
 
 use std::ptr::{self, NonNull};
 
-/// Where an allocation is. Aligned to two bytes, so that what holds one needn't
-/// be aligned to eight.
+/// The address of an allocation. Its alignment is two bytes, so that a type that contains it
+/// doesn't need an alignment of eight.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address([u16; 3]);
 
 impl Address {
-    /// `None` if the address has more than 48 bits.
+    /// Returns `None` if the address has more than 48 bits.
     pub(crate) fn of<T>(pointer: NonNull<T>) -> Option<Self> {
         let [a, b, c, d, e, f, rest @ ..] =
             (pointer.as_ptr().expose_provenance() as u64).to_le_bytes();
@@ -16,11 +16,11 @@ impl Address {
         (rest == [0; 2]).then_some(Self(parts))
     }
 
-    /// The pointer that the address was taken of.
+    /// Returns the pointer that the address was made from.
     #[inline]
     pub(crate) fn pointer<T>(self) -> *mut T {
         let [low, middle, high] = self.0.map(usize::from);
-        // Zero on 32-bit systems, where a shift by 32 would be too far.
+        // Zero on 32-bit systems, where a shift by 32 would overflow.
         let high = high.checked_shl(32).unwrap_or_default();
         ptr::with_exposed_provenance_mut(low | middle << 16 | high)
     }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::address::Address;
 
-/// Owned bytes, up to 4 GiB of them.
+/// An owned slice of up to 4 GiB.
 pub struct Bytes {
     address: Address,
     len: [u16; 2],
@@ -24,7 +24,7 @@ impl Bytes {
 
 impl From<Box<[u8]>> for Bytes {
     /// # Panics
-    /// Above 4 GiB.
+    /// If the slice is longer than 4 GiB.
     fn from(bytes: Box<[u8]>) -> Self {
         let layout = Layout::for_value(&*bytes);
         let len = crate::len(&bytes);
@@ -45,22 +45,21 @@ impl Deref for Bytes {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: address and length are those of the box that `self` was made
-        // of and owns.
+        // SAFETY: address and length are those of the box that `self` was made from and owns.
         unsafe { &*self.slice() }
     }
 }
 
 impl DerefMut for Bytes {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above; borrowed as mutably as `self` is.
+        // SAFETY: as in `deref`; the borrow of `self` is exclusive.
         unsafe { &mut *self.slice() }
     }
 }
 
 impl Drop for Bytes {
     fn drop(&mut self) {
-        // SAFETY: as above, and nobody has the address after this.
+        // SAFETY: as in `deref`, and the address isn't used after this.
         drop(unsafe { Box::from_raw(self.slice()) });
     }
 }

@@ -1,11 +1,11 @@
-//! Owners of memory that take less of it themselves: a [`Shared`] block is
-//! handled by six bytes, a boxed slice by ten ([`Bytes`]).
+//! Compact owning pointers: [`Shared`] is a reference-counted block behind a handle of six bytes,
+//! and [`Bytes`] is a boxed slice of bytes in ten bytes.
 //!
-//! Guarantees what `Arc` and `Box<[u8]>` do. The workspace's only unsafe code;
-//! what it rests on is written beside each use of it.
+//! The types give the guarantees of `Arc` and `Box<[u8]>`. This crate has the only unsafe code of
+//! the workspace. The safety argument stands beside each unsafe block.
 //!
-//! An address of a process has 48 bits at most on the 64-bit systems there are,
-//! unless it asks for more. Memory beyond counts as memory that can't be had.
+//! On today's 64-bit systems, the addresses of a process have at most 48 bits unless the process
+//! asks for more. An allocation beyond 48 bits is treated as a failed allocation.
 
 mod address;
 mod bytes;
@@ -15,7 +15,7 @@ pub use bytes::Bytes;
 pub use shared::Shared;
 
 /// # Panics
-/// Above 4 GiB.
+/// If the slice is longer than 4 GiB.
 #[expect(clippy::panic, reason = "documented where it is called from")]
 fn len(bytes: &[u8]) -> u32 {
     match u32::try_from(bytes.len()) {

@@ -1,4 +1,4 @@
-//! A shared block in one allocation: a count, a header, and bytes behind it.
+//! A reference-counted block in one allocation: a count, a header, and bytes behind the header.
 
 use std::{
     alloc::{self, Layout, handle_alloc_error},
@@ -16,8 +16,8 @@ use std::{
 
 use crate::address::Address;
 
-/// A header and bytes that never change once they are there, for as long as one
-/// handle of them is. A clone is another handle of the same.
+/// A handle to an immutable header and immutable bytes. The block lives as long as any handle to
+/// it. A clone is another handle to the same block.
 pub struct Shared<H>(Address, PhantomData<Block<H>>);
 
 #[repr(C)]
@@ -25,34 +25,34 @@ struct Block<H> {
     handles: AtomicU32,
     len: u32,
     header: H,
-    /// As many as `len`, up to the end of the allocation.
+    /// `len` bytes, up to the end of the allocation.
     bytes: [u8; 0],
 }
 
-/// As with `Arc`: so that those that are cloned while others notice don't reach
-/// the end.
+/// A limit far below the overflow, as in `Arc`: several threads may exceed it at once before one of
+/// them aborts.
 const MOST_HANDLES: u32 = u32::MAX / 2;
 
 impl<H> Shared<H> {
-    /// What a block takes besides its header and bytes. Headers that aren't
-    /// aligned to 4 or 8 bytes may take a few more.
+    /// Bytes that a block takes in addition to its header and bytes. A header that isn't aligned to
+    /// 4 or 8 bytes may take a few bytes more.
     pub const OVERHEAD: usize = size_of::<AtomicU32>() + size_of::<u32>();
 
-    /// The only handle of a new block.
+    /// Allocates a block and returns its first handle.
     ///
     /// # Panics
-    /// Above 4 GiB.
+    /// If `bytes` is longer than 4 GiB.
     pub fn new(header: H, bytes: &[u8]) -> Self {
         let len = crate::len(bytes);
         let layout = Self::layout(bytes.len());
-        // SAFETY: a block has a size.
+        // SAFETY: the layout of a block never has size zero.
         let allocated = NonNull::new(unsafe { alloc::alloc(layout) }.cast::<Block<H>>());
         let Some((block, address)) = allocated.and_then(|block| Some((block, Address::of(block)?)))
         else {
             handle_alloc_error(layout);
         };
-        // SAFETY: the layout has room for the block and for the bytes, which
-        // begin at their field and can't overlap what was allocated just now.
+        // SAFETY: the layout has room for the block and for the bytes. The bytes begin at their
+        // field, and can't overlap memory that was allocated just now.
         unsafe {
             block.write(Block {
                 handles: AtomicU32::new(1),
@@ -71,9 +71,9 @@ impl<H> Shared<H> {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let block = self.block();
-        // SAFETY: the block is there while there is a handle, and as many bytes
-        // as `len` were written behind it when it was made. The pointer is the
-        // allocation's own, so it may reach them.
+        // SAFETY: the block exists as long as any handle, and `len` bytes were written behind the
+        // header when the block was made. The pointer is that of the whole allocation, so it may
+        // reach them.
         unsafe {
             let len = (*block).len as usize;
             let behind = (&raw const (*block).bytes).cast::<u8>();
@@ -81,7 +81,7 @@ impl<H> Shared<H> {
         }
     }
 
-    /// Whether both are handles of one block.
+    /// Whether both are handles to the same block.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
@@ -95,7 +95,7 @@ impl<H> Shared<H> {
     fn layout(bytes: usize) -> Layout {
         let block = Layout::new::<Block<H>>();
         let size = std::mem::offset_of!(Block<H>, bytes).saturating_add(bytes);
-        // Never smaller than the block itself, whose end may be padding.
+        // At least the size of the block itself, which may end in padding.
         match Layout::from_size_align(size.max(block.size()), block.align()) {
             Ok(layout) => layout,
             Err(_) => handle_alloc_error(block),
@@ -108,8 +108,8 @@ impl<H> Deref for Shared<H> {
 
     #[inline]
     fn deref(&self) -> &H {
-        // SAFETY: the block is there while there is a handle, and only shared
-        // references to its header are handed out.
+        // SAFETY: the block exists as long as any handle, and only shared references to its header
+        // are handed out.
         unsafe { &(*self.block()).header }
     }
 }
@@ -117,9 +117,9 @@ impl<H> Deref for Shared<H> {
 impl<H> Clone for Shared<H> {
     #[inline]
     fn clone(&self) -> Self {
-        // SAFETY: the block is there while there is a handle.
+        // SAFETY: the block exists as long as any handle.
         let handles = unsafe { &(*self.block()).handles };
-        // Relaxed: whoever clones a handle has one, so it orders nothing.
+        // Relaxed: the caller has a handle already, so the new handle orders nothing.
         if handles.fetch_add(1, Relaxed) > MOST_HANDLES {
             process::abort();
         }
@@ -131,24 +131,25 @@ impl<H> Drop for Shared<H> {
     #[inline]
     fn drop(&mut self) {
         let block = self.block();
-        // SAFETY: the block is there while there is a handle.
+        // SAFETY: the block exists as long as any handle.
         let handles = unsafe { &(*block).handles };
         if handles.fetch_sub(1, Release) == 1 {
-            // What other handles were used for comes before its end.
+            // All uses through other handles happen before the block is dropped.
             fence(Acquire);
-            // SAFETY: this was the last handle. The layout is the one that the
-            // block was allocated with, for its length never changes.
+            // SAFETY: this was the last handle. The layout is that of the allocation, because `len`
+            // never changes.
             unsafe { drop_block(block) };
         }
     }
 }
 
 /// # Safety
-/// `block` is one of [`Shared::new`], and is used by nobody else, nor after this.
+/// `block` was made by [`Shared::new`], no other handle to it exists, and the caller doesn't use it
+/// afterwards.
 #[cold]
 #[inline(never)]
 unsafe fn drop_block<H>(block: *mut Block<H>) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let layout = Shared::<H>::layout((*block).len as usize);
         ptr::drop_in_place(block);
@@ -156,14 +157,14 @@ unsafe fn drop_block<H>(block: *mut Block<H>) {
     }
 }
 
-// SAFETY: as for `Arc`: handles give shared references to the header, from any
-// thread that has one, and the last one to go drops it there.
+// SAFETY: as for `Arc`: every thread with a handle may read the header, and the thread that drops
+// the last handle drops the header.
 unsafe impl<H: Send + Sync> Send for Shared<H> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl<H: Send + Sync> Sync for Shared<H> {}
 
 impl<H: fmt::Debug> fmt::Debug for Shared<H> {
-    /// The header only: the bytes may be nobody's business.
+    /// Prints the header only, because the bytes may be confidential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

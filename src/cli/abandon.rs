@@ -6,9 +6,10 @@ use credcache_client::Lease;
 
 use super::{
     connection::ConnectionArgs,
+    credential::NameArgs,
     failure::Failure,
     lease::{self, LeaseArgs},
-    names, text,
+    text,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -22,12 +23,8 @@ Examples:
 /// Arguments of `abandon`.
 #[derive(clap::Args, Debug)]
 pub struct AbandonArgs {
-    /// The namespace.
-    #[arg(value_parser = names::namespace)]
-    namespace: String,
-    /// The key the lease is for.
-    #[arg(value_parser = names::key)]
-    key: String,
+    #[command(flatten)]
+    name: NameArgs,
     #[command(flatten)]
     lease: LeaseArgs,
     /// Grant nobody a lease for the key for this long, 5 minutes at most: the
@@ -48,7 +45,7 @@ impl AbandonArgs {
         let client = self.connection.connect().await?;
         let lease = Lease::new(token, lease::UNKNOWN_TTL);
         client
-            .abandon_lease(self.namespace, self.key, &lease, self.retry_after)
+            .abandon_lease(self.name.namespace, self.name.key, &lease, self.retry_after)
             .await?;
         Ok(ExitCode::SUCCESS)
     }

@@ -23,6 +23,7 @@ use self::{
 };
 use super::{
     connection::ConnectionArgs,
+    credential::{NameArgs, StoreArgs},
     failure::Failure,
     interrupts::Interrupts,
     lifetime::{self, FetchedLifetimeArgs},
@@ -65,12 +66,8 @@ Examples:
 /// Arguments of `fetch`.
 #[derive(clap::Args, Debug)]
 pub struct FetchArgs {
-    /// The namespace.
-    #[arg(value_parser = names::namespace)]
-    namespace: String,
-    /// The key.
-    #[arg(value_parser = names::key)]
-    key: String,
+    #[command(flatten)]
+    name: NameArgs,
     /// The command that prints the value, and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -82,15 +79,8 @@ pub struct FetchArgs {
     /// Drop one newline from the end of what the command prints.
     #[arg(long)]
     trim_newline: bool,
-    /// A tag by which it can be invalidated; may be repeated.
-    #[arg(long = "tag", value_name = "TAG", value_parser = names::tag)]
-    tags: Vec<String>,
-    /// The tier to use, instead of the smallest that covers the lifetime.
-    #[arg(long, value_name = "NAME", value_parser = names::tier)]
-    tier: Option<String>,
-    /// How long before its end it should be fetched anew.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    refresh_before: Option<Duration>,
+    #[command(flatten)]
+    store: StoreArgs,
     /// After a failure nobody runs the command for this long, 5 minutes at most.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::parse_pause)]
     retry_after: Duration,
@@ -119,7 +109,7 @@ impl FetchArgs {
         let mut interrupts = Interrupts::listen()?;
         let client = self.connection.connect_lazy()?;
         let options = self.options();
-        let (namespace, key) = (self.namespace.clone(), self.key.clone());
+        let (namespace, key) = (self.name.namespace.clone(), self.name.key.clone());
         let job = Arc::new(self.into_job()?);
         let (begun, mut under_way) = mpsc::channel(1);
         let work = async {
@@ -167,7 +157,7 @@ impl FetchArgs {
     }
 
     fn into_job(self) -> Result<Job, Failure> {
-        names::check_labels(&self.tags, &[])?;
+        names::check_labels(&self.store.tags, &[])?;
         let mut command = self.command.into_iter();
         let name = command.next().ok_or_else(|| {
             Failure::Usage("give the command that fetches the credential, after --".into())
@@ -180,9 +170,7 @@ impl FetchArgs {
                 trim_newline: self.trim_newline,
             },
             lifetime: self.lifetime.into_lifetime()?,
-            tags: self.tags,
-            tier: self.tier,
-            refresh_before: self.refresh_before,
+            store: self.store,
             retry_after: self.retry_after,
         }))
     }
@@ -275,7 +263,7 @@ mod tests {
     fn command_follows_two_dashes_with_arguments_of_its_own() {
         let args = fetch("--ttl 1h --tag prod -- issue --ttl 5m -- x").unwrap();
         assert_eq!(args.command, ["issue", "--ttl", "5m", "--", "x"]);
-        assert_eq!(args.tags, ["prod"]);
+        assert_eq!(args.store.tags, ["prod"]);
         assert_eq!(args.retry_after, Duration::from_secs(5));
         assert_eq!(args.on_outage, OnOutage::Fetch);
         assert!(fetch("--ttl 1h").is_none());

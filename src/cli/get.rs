@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::{
     connection::ConnectionArgs,
+    credential::NameArgs,
     failure::Failure,
-    lease, names,
+    lease,
     output::{self, Format},
     text,
 };
@@ -34,12 +35,8 @@ Examples:
 /// Arguments of `get`.
 #[derive(clap::Args, Debug)]
 pub struct GetArgs {
-    /// The namespace.
-    #[arg(value_parser = names::namespace)]
-    namespace: String,
-    /// The key.
-    #[arg(value_parser = names::key)]
-    key: String,
+    #[command(flatten)]
+    name: NameArgs,
     /// Miss if less lifetime than this is left.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     min_ttl: Option<Duration>,
@@ -69,7 +66,8 @@ impl GetArgs {
         if let Some(wait) = self.wait {
             options = options.wait(wait);
         }
-        let answer = client.lookup(self.namespace, self.key, options).await?;
+        let NameArgs { namespace, key } = self.name;
+        let answer = client.lookup(namespace, key, options).await?;
         let Answer { lookup, lease, .. } = answer;
         let lease = lease.as_ref();
         let code = match lookup {
@@ -240,7 +238,8 @@ mod tests {
         let ClientCommand::Get(args) = parsed(line).unwrap() else {
             panic!("not a get")
         };
-        assert_eq!((&args.namespace[..], &args.key[..]), ("aws", "role/reader"));
+        let NameArgs { namespace, key } = &args.name;
+        assert_eq!((&namespace[..], &key[..]), ("aws", "role/reader"));
         assert_eq!(args.min_ttl, Some(Duration::from_secs(60)));
         assert_eq!(args.output, Format::Json);
 

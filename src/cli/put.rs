@@ -1,16 +1,13 @@
 //! `credcache put`.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, SystemTime},
-};
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
 
 use credcache_client::{Lease, LeaseToken, Lifetime, Put, Secret, Stored};
 use serde_json::json;
 
 use super::{
     connection::ConnectionArgs,
+    credential::{NameArgs, StoreArgs},
     failure::Failure,
     lease::{self, LeaseArgs},
     lifetime::{self, LifetimeArgs},
@@ -18,7 +15,6 @@ use super::{
     output::{self, Format},
     shown, text, value,
 };
-use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
 The value is stored byte for byte; a newline at its end is kept unless
@@ -36,12 +32,8 @@ Examples:
 /// Arguments of `put`.
 #[derive(clap::Args, Debug)]
 pub struct PutArgs {
-    /// The namespace: a-z, 0-9, '.', '_' and '-'.
-    #[arg(value_parser = names::namespace)]
-    namespace: String,
-    /// The key: up to 1024 bytes of any text.
-    #[arg(value_parser = names::key)]
-    key: String,
+    #[command(flatten)]
+    name: NameArgs,
     #[command(flatten)]
     lifetime: LifetimeArgs,
     /// Read the value from this file instead of stdin.
@@ -50,18 +42,11 @@ pub struct PutArgs {
     /// Drop one newline from the end of the value.
     #[arg(long)]
     trim_newline: bool,
-    /// A tag by which it can be invalidated; may be repeated.
-    #[arg(long = "tag", value_name = "TAG", value_parser = names::tag)]
-    tags: Vec<String>,
-    /// The tier to use, instead of the smallest that covers the lifetime.
-    #[arg(long, value_name = "NAME", value_parser = names::tier)]
-    tier: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Text to keep beside the value; may be repeated.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = names::attribute)]
     attributes: Vec<(String, String)>,
-    /// How long before its end it should be fetched anew.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    refresh_before: Option<Duration>,
     /// When the issuer issued it, by RFC 3339: refused if it was revoked since.
     #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     issued_at: Option<SystemTime>,
@@ -89,7 +74,7 @@ struct PreconditionArgs {
 
 impl PutArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        names::check_labels(&self.tags, &self.attributes)?;
+        names::check_labels(&self.store.tags, &self.attributes)?;
         let asked = self.lifetime.lifetime()?;
         let lease = self.lease.read(self.value_file.is_some())?;
         let value = value::read(self.value_file.as_deref(), self.trim_newline)?;
@@ -110,18 +95,10 @@ impl PutArgs {
     }
 
     fn into_put(self, value: Secret, lifetime: Lifetime, lease: Option<LeaseToken>) -> Put {
-        let mut put = Put::new(self.namespace, self.key, value, lifetime);
-        for tag in self.tags {
-            put = put.tag(tag);
-        }
+        let NameArgs { namespace, key } = self.name;
+        let mut put = self.store.apply(Put::new(namespace, key, value, lifetime));
         for (name, value) in self.attributes {
             put = put.attribute(name, value);
-        }
-        if let Some(tier) = self.tier {
-            put = put.tier(tier);
-        }
-        if let Some(refresh_before) = self.refresh_before {
-            put = put.refresh_before(refresh_before);
         }
         if let Some(issued_at) = self.issued_at {
             put = put.issued_at(issued_at);

@@ -1,5 +1,4 @@
-//! Get, where it is more than a look: for a lease, or for somebody else's
-//! fetch.
+//! Get: a look, or a lease, or a wait for somebody else's fetch.
 
 use std::{pin::pin, time::Duration};
 
@@ -9,8 +8,20 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Service, failure::Failure, request::Get, timeout::timeout};
-use credcache_core::{Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Token, Waiting, Woken};
+use bytes::Bytes;
+
+use super::{
+    Service,
+    credential::{credential, miss},
+    fields::Fields,
+    proto::{self, get_response::Outcome},
+    status::{Failure, Refusal},
+    timeout::timeout,
+    times::duration,
+};
+use credcache_core::{
+    Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Name, Token, Waiting, WhenDue, Woken,
+};
 
 /// No Get waits longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -18,12 +29,46 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// that the answer is there in time: a tenth of the time there is, up to this.
 const MARGIN: Duration = Duration::from_millis(100);
 
+/// What a Get asks.
+pub(super) struct Get<'a> {
+    pub(super) name: Name<'a>,
+    pub(super) min_ttl: Duration,
+    pub(super) acquire_lease: bool,
+    pub(super) lease_ttl: Option<Duration>,
+    /// Zero for one that doesn't wait.
+    pub(super) wait: Duration,
+}
+
 impl Service {
+    /// # Cancel safety
+    /// Dropping it leaves the queue of those who wait.
+    pub(super) async fn serve_get(
+        &self,
+        request: &proto::GetRequest,
+        headers: &HeaderMap,
+    ) -> Result<proto::GetResponse, Failure> {
+        let get = parse(request)?;
+        let (lookup, lease) = if get.acquire_lease || !get.wait.is_zero() {
+            self.look_or_wait(get, headers).await?
+        } else {
+            let lookup = self.cache.get(get.name, get.min_ttl, || self.clock.now());
+            (lookup, None)
+        };
+        let outcome = match lookup {
+            Lookup::Hit(hit) => Outcome::Credential(credential(&self.cache, &hit)),
+            Lookup::Miss(reason) => Outcome::Miss(miss(reason)),
+        };
+        Ok(proto::GetResponse {
+            outcome: Some(outcome),
+            lease: lease.map(lease_message),
+        })
+    }
+
     /// Looks, and then does what it takes.
     ///
     /// # Cancel safety
     /// Dropping it leaves the queue of those who wait.
-    pub(super) async fn look_or_wait(
+    async fn look_or_wait(
         &self,
         get: Get<'_>,
         headers: &HeaderMap,
@@ -36,12 +81,19 @@ impl Service {
             wait,
         } = get;
         let now = || self.clock.now();
-        if let Some(hit) = self.cache.hit(name, min_ttl, acquire_lease, now) {
+        let when_due = if acquire_lease {
+            WhenDue::Decline
+        } else {
+            WhenDue::Return
+        };
+        if let Some(hit) = self.cache.hit(name, min_ttl, when_due, now) {
             return Ok((Lookup::Hit(hit), None));
         }
         let mut ask = LeaseQuery {
             min_ttl,
-            lease: acquire_lease.then(|| request(lease_ttl)).transpose()?,
+            lease: acquire_lease
+                .then(|| lease_request(lease_ttl))
+                .transpose()?,
             wait: !wait.is_zero(),
         };
         let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
@@ -52,9 +104,9 @@ impl Service {
             };
             let woken = tokio::select! {
                 biased;
-                () = until_told(&waiting) => waiting.told(),
-                () = self.ending.cancelled() => return Err(Failure::Ending),
-                () = &mut over => waiting.told(),
+                () = until_told(&waiting) => waiting.try_take(),
+                () = self.ending.cancelled() => return Err(Refusal::Draining.into()),
+                () = &mut over => waiting.try_take(),
             };
             match woken {
                 Some(Woken::Granted(lease)) => {
@@ -68,13 +120,37 @@ impl Service {
     }
 }
 
+fn parse(request: &proto::GetRequest) -> Result<Get<'_>, Failure> {
+    let mut fields = Fields::default();
+    let name = fields.name(&request.namespace, &request.key);
+    let min_ttl = fields.optional_duration("min_ttl", request.min_ttl);
+    let wait = fields.optional_duration("wait", request.wait);
+    let lease_ttl = fields.lease_ttl(request.lease_ttl);
+    fields.finish(|| {
+        Some(Get {
+            name: name?,
+            min_ttl: min_ttl?.unwrap_or_default(),
+            acquire_lease: request.acquire_lease,
+            lease_ttl: lease_ttl?,
+            wait: wait?.unwrap_or_default(),
+        })
+    })
+}
+
+fn lease_message(lease: Lease) -> proto::Lease {
+    proto::Lease {
+        token: Bytes::copy_from_slice(lease.token.as_bytes()),
+        ttl: Some(duration(lease.ttl)),
+    }
+}
+
 /// Waits until it is told something.
 ///
 /// Nothing that is ready is taken by a caller who has gone away: before a lease
 /// is, what has come on the caller's connection by then is read (the first
 /// yield), and the connection drops the call if that is its end (the second).
 async fn until_told(waiting: &Waiting<'_>) {
-    if let Woken::Granted(_) = waiting.until_told().await {
+    if let Woken::Granted(_) = waiting.notified().await {
         yield_now().await;
         yield_now().await;
     }
@@ -88,7 +164,7 @@ fn last_moment(wait: Duration, timeout: Option<Duration>) -> Instant {
     Instant::now() + wait
 }
 
-fn request(ttl: Option<Duration>) -> Result<LeaseRequest, Failure> {
+fn lease_request(ttl: Option<Duration>) -> Result<LeaseRequest, Failure> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits)
         .map_err(|_| Failure::broken("the system gives no random bytes for a lease"))?;

@@ -45,7 +45,7 @@ fn put(service: &Service, key: &str) {
         lifetime: Some(Lifetime::Ttl(hour)),
         ..Default::default()
     };
-    service.put_now(&request).unwrap();
+    service.serve_put(&request).unwrap();
 }
 
 fn held(service: &Service) -> u64 {

@@ -1,4 +1,4 @@
-//! A Watch as a stream of messages.
+//! Watch: a stream of what is invalidated or replaced in a namespace.
 
 use std::{
     pin::Pin,
@@ -14,8 +14,14 @@ use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use super::{Instance, failure::Failure, proto::WatchResponse, response, timeout::timeout};
-use credcache_core::{WatchEvent, Watcher};
+use super::{
+    Instance, Service,
+    fields::Fields,
+    proto::{self, WatchResponse},
+    status::{Failure, Refusal},
+    timeout::timeout,
+};
+use credcache_core::{Change, NamespaceName, OwnedTarget, WatchEvent, WatchFrom, Watcher};
 
 /// How often a watcher is told up to where it knows everything.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -23,6 +29,12 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// of 32 KiB, of which a stream that isn't read holds two: 87 KiB a watcher were
 /// measured, and 20 KiB with this.
 const PIECE: usize = 4 * 1024;
+
+/// What a Watch asks.
+struct Watch<'a> {
+    namespace: NamespaceName<'a>,
+    from: WatchFrom,
+}
 
 /// Made as it is read: a watcher that doesn't read holds no message but those
 /// the connection has taken already.
@@ -39,8 +51,40 @@ pub(super) struct Events {
     is_over: bool,
 }
 
+impl Service {
+    pub(super) fn serve_watch(
+        &self,
+        request: &proto::WatchRequest,
+        headers: &HeaderMap,
+    ) -> Result<Events, Failure> {
+        let Watch { namespace, from } = parse(request, self.instance.id())?;
+        let watcher = self.cache.clone().watch(namespace, from)?;
+        let instance = self.instance.clone();
+        Ok(Events::new(watcher, instance, headers, self.ending()))
+    }
+}
+
+/// `instance` is the id of the server that is asked.
+fn parse<'a>(request: &'a proto::WatchRequest, instance: &str) -> Result<Watch<'a>, Failure> {
+    let mut fields = Fields::default();
+    let namespace = fields.namespace(&request.namespace);
+    let from = match (request.instance_id.as_str(), request.start_revision) {
+        ("", 0) => Some(WatchFrom::Now),
+        ("", _) => fields.refuse("instance_id", "is required with start_revision"),
+        (id, _) if id != instance => Some(WatchFrom::Elsewhere),
+        (_, 0) => Some(WatchFrom::Now),
+        (_, revision) => Some(WatchFrom::After(revision)),
+    };
+    fields.finish(|| {
+        Some(Watch {
+            namespace: namespace?,
+            from: from?,
+        })
+    })
+}
+
 impl Events {
-    pub(super) fn new(
+    fn new(
         watcher: Watcher,
         instance: Arc<Instance>,
         headers: &HeaderMap,
@@ -65,13 +109,13 @@ impl Events {
     /// Why it ends, if it does.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if self.ending.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Failure::Ending.into());
+            return Poll::Ready(Refusal::Draining.into());
         }
         match &mut self.deadline {
             Some(deadline) => deadline
                 .as_mut()
                 .poll(cx)
-                .map(|()| Failure::DeadlineExceeded.into()),
+                .map(|()| Refusal::DeadlineExceeded.into()),
             None => Poll::Pending,
         }
     }
@@ -84,16 +128,14 @@ impl Events {
         }
         match self.watcher.poll_next(cx) {
             Poll::Ready(WatchEvent::Change(revision, change)) => {
-                Poll::Ready(response::change(revision, change))
+                Poll::Ready(changed(revision, change))
             }
-            Poll::Ready(WatchEvent::Gap(revision)) => {
-                Poll::Ready(response::reset(&self.instance, revision))
-            }
+            Poll::Ready(WatchEvent::Gap(revision)) => Poll::Ready(reset(&self.instance, revision)),
             // Not while an invalidation that has answered waits to be told.
             Poll::Pending if self.owes_heartbeat && self.watcher.is_current() => {
                 self.owes_heartbeat = false;
                 let position = self.watcher.position();
-                Poll::Ready(response::heartbeat(&self.instance, position))
+                Poll::Ready(heartbeat(&self.instance, position))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -123,5 +165,44 @@ impl Stream for Events {
             Poll::Pending => this.piece = 0,
         }
         event.map(|event| Some(Ok(event)))
+    }
+}
+
+fn changed(revision: u64, change: Change) -> proto::WatchResponse {
+    use proto::{invalidated::Target, watch_response::Event};
+    let target = match change {
+        Change::Replaced(key) => {
+            let key = String::from(&*key);
+            let version = revision;
+            let event = Event::Replaced(proto::Replaced { key, version });
+            return response(event, revision);
+        }
+        Change::Invalidated(OwnedTarget::Key(key)) => Target::Key(String::from(&*key)),
+        Change::Invalidated(OwnedTarget::Prefix(prefix)) => {
+            Target::KeyPrefix(String::from(&*prefix))
+        }
+        Change::Invalidated(OwnedTarget::Tag(tag)) => Target::Tag(String::from(&*tag)),
+        Change::Invalidated(OwnedTarget::All) => Target::All(true),
+    };
+    let target = Some(target);
+    response(Event::Invalidated(proto::Invalidated { target }), revision)
+}
+
+fn reset(instance: &Instance, revision: u64) -> proto::WatchResponse {
+    let instance_id = instance.id().into();
+    let reset = proto::Reset { instance_id };
+    response(proto::watch_response::Event::Reset(reset), revision)
+}
+
+fn heartbeat(instance: &Instance, revision: u64) -> proto::WatchResponse {
+    let instance_id = instance.id().into();
+    let heartbeat = proto::Heartbeat { instance_id };
+    response(proto::watch_response::Event::Heartbeat(heartbeat), revision)
+}
+
+fn response(event: proto::watch_response::Event, revision: u64) -> proto::WatchResponse {
+    proto::WatchResponse {
+        event: Some(event),
+        revision,
     }
 }

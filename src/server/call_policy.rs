@@ -22,8 +22,10 @@ use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
-use super::{drain::Draining, one_message::only_one, refusal::Refusal, request_body::timely};
-use crate::rpc::{self, MalformedTimeout, proto::credential_cache_service_server::SERVICE_NAME};
+use super::{drain::Draining, one_message::only_one, request_body::timely};
+use crate::rpc::{
+    self, MalformedTimeout, Refusal, proto::credential_cache_service_server::SERVICE_NAME,
+};
 
 /// What the headers of a call may take, in bytes: tokens and trace contexts fit,
 /// and no call can hold more than that.

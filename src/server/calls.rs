@@ -1,6 +1,6 @@
 //! The calls of a connection, as HTTP/2 hands them over: a Get or BatchGet that
-//! has arrived whole is answered on the spot, everything else goes the way of
-//! the generated service.
+//! has arrived whole is answered on the fast path, everything else by the
+//! generated service.
 
 mod answer;
 mod arrival;
@@ -23,15 +23,15 @@ use self::{
     arrival::{Arrival, Replayed},
 };
 use super::call_policy::{Call, CallPolicy};
-use crate::rpc::{self, lean::Method};
+use crate::rpc::{self, fast_path::Method};
 
 /// Answers calls; shared by all connections.
 #[derive(Clone, Debug)]
-pub(super) struct Calls(Arc<Ways>);
+pub(super) struct Calls(Arc<Paths>);
 
 #[derive(Debug)]
-struct Ways {
-    lean: rpc::Service,
+struct Paths {
+    fast: rpc::Service,
     generated: CallPolicy<Routes>,
 }
 
@@ -41,7 +41,7 @@ pin_project! {
     /// A call on its way.
     #[project = Project]
     pub(super) enum Answering {
-        Lean {
+        Fast {
             method: Method,
             request: Option<Request<Incoming>>,
             calls: Calls,
@@ -54,20 +54,20 @@ pin_project! {
 }
 
 impl Calls {
-    /// `generated` answers whatever `lean` doesn't.
-    pub(super) fn new(lean: rpc::Service, generated: CallPolicy<Routes>) -> Self {
-        Self(Arc::new(Ways { lean, generated }))
+    /// `generated` answers whatever `fast` doesn't.
+    pub(super) fn new(fast: rpc::Service, generated: CallPolicy<Routes>) -> Self {
+        Self(Arc::new(Paths { fast, generated }))
     }
 
-    /// The method, if a request for it may go the short way.
-    fn lean_method(&self, request: &Request<Incoming>) -> Option<Method> {
-        let method = Method::at(request.uri().path())?;
+    /// The method, if a request for it may take the fast path.
+    fn fast_method(&self, request: &Request<Incoming>) -> Option<Method> {
+        let method = Method::of_path(request.uri().path())?;
         self.0.generated.admits(request).then_some(method)
     }
 
     fn answer(&self, method: Method, arrival: &Arrival) -> Option<Response<Answer>> {
-        let framed = self.0.lean.answer(method, arrival.message()?)?;
-        Some(Answer::lean(framed))
+        let framed = self.0.fast.answer_fast(method, arrival.message()?)?;
+        Some(Answer::fast(framed))
     }
 
     fn generated(&self, request: Request<Body>) -> Generated {
@@ -81,8 +81,8 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        match self.lean_method(&request) {
-            Some(method) => Answering::Lean {
+        match self.fast_method(&request) {
+            Some(method) => Answering::Fast {
                 method,
                 request: Some(request),
                 calls: self.clone(),
@@ -105,7 +105,7 @@ impl Future for Answering {
                         .poll(cx)
                         .map_ok(|response| response.map(Answer::generated));
                 }
-                Project::Lean {
+                Project::Fast {
                     method,
                     request,
                     calls,

@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::{Status, body::Body};
 
-use super::refusal::Refusal;
+use crate::rpc::Refusal;
 
 /// A compressed-flag and a length come before every message.
 const HEAD_LEN: usize = 5;

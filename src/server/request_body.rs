@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::{Status, body::Body};
 
-use super::refusal::Refusal;
+use crate::rpc::Refusal;
 
 /// The same body, failing with DEADLINE_EXCEEDED where it hasn't ended
 /// `timeout` from now.

@@ -1,23 +1,23 @@
-//! A block of the tree, and what becomes of it when items come and go.
+//! A node of the tree: insertion, removal, splitting and merging.
 
 use std::{cmp::Ordering, ops::ControlFlow};
 
 use crate::{btree::summary::Summary, store::alloc_size::alloc_size};
 
-/// The most children of a block: large enough that its own 50 bytes or so are
-/// few for each.
-pub(super) const MOST_CHILDREN: usize = 64;
-/// For how many more a block may keep room that items left.
+/// The most children of an inner node: enough that the node's own 50 bytes or so are little per
+/// child.
+pub(super) const MAX_CHILDREN: usize = 64;
+/// How many removed elements a node may keep capacity for.
 pub(super) const SPARE: usize = 8;
 
 pub(super) enum Node<T, S> {
     Leaf(Vec<T>),
-    /// Never empty, and the children are all of one height.
+    /// Never empty; all children have the same height.
     Inner(Vec<Child<T, S>>),
 }
 
 pub(super) struct Child<T, S> {
-    /// The node's first item. A clone, so it goes when that goes.
+    /// A clone of the node's first item. It must be renewed when that item is removed.
     pub(super) first: T,
     pub(super) summary: S,
     pub(super) node: Node<T, S>,
@@ -26,7 +26,7 @@ pub(super) struct Child<T, S> {
 pub(super) enum Inserted<T, S> {
     Added,
     Replaced(T),
-    /// Added, and this is now to the right of the node.
+    /// The item was added, and this new node follows the node that was split.
     Split(Child<T, S>),
 }
 
@@ -38,9 +38,9 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    /// What comes after all others (`is_last`: the node holds the last) begins a
-    /// block of its own if there is no room: where items come in order, the blocks
-    /// behind are left full.
+    /// Inserts an item. `is_last` says that the node is the rightmost of its level. An item that
+    /// comes after all others begins a leaf of its own when the last leaf is full, so that
+    /// insertions in ascending order leave full leaves behind.
     pub(super) fn insert(
         &mut self,
         item: T,
@@ -50,7 +50,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         match self {
             Self::Leaf(items) => match items.binary_search_by(order) {
                 Ok(at) => Inserted::Replaced(std::mem::replace(&mut items[at], item)),
-                Err(at) if items.len() < S::MOST_ITEMS => {
+                Err(at) if items.len() < S::MAX_ITEMS => {
                     insert_at(items, at, item);
                     Inserted::Added
                 }
@@ -74,7 +74,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
                 let child = &mut children[at];
                 child.summary = child.summary.and(S::of(&item));
                 let inserted = child.node.insert(item, order, is_last);
-                // It may be the new item, or what that replaced.
+                // `first` may be greater than the new item, or may be the item that was replaced.
                 if order(&child.first) != Ordering::Less {
                     child.renew_first();
                 }
@@ -94,7 +94,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         at: usize,
         child: Child<T, S>,
     ) -> Inserted<T, S> {
-        if children.len() < MOST_CHILDREN {
+        if children.len() < MAX_CHILDREN {
             insert_at(children, at, child);
             return Inserted::Added;
         }
@@ -106,7 +106,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         Inserted::Split(Child::of(Self::Inner(right), S::NONE))
     }
 
-    /// Puts a root that was split under a new one.
+    /// Adds a level: the split root becomes the left child of a new root.
     pub(super) fn grow(&mut self, mut right: Child<T, S>) {
         let left = std::mem::replace(self, Self::Leaf(Vec::new()));
         let summary = left.sum_up();
@@ -142,7 +142,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    /// Lets a root with one child or none go.
+    /// Removes root levels that have fewer than two children.
     pub(super) fn shrink(&mut self) {
         while let Self::Inner(children) = self
             && children.len() < 2
@@ -177,7 +177,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    /// What sums the node up afterwards.
+    /// Returns the node's new summary.
     pub(super) fn sift(
         &mut self,
         may_hold: &impl Fn(S) -> bool,
@@ -211,7 +211,7 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    /// Of a node that isn't an empty root.
+    /// The first item. The node must not be an empty root.
     fn first(&self) -> &T {
         match self {
             Self::Leaf(items) => &items[0],
@@ -219,12 +219,12 @@ impl<T: Clone, S: Summary<T>> Node<T, S> {
         }
     }
 
-    /// How many it may have. With less than half of that it is put together with
-    /// a neighbour that has room.
+    /// The most elements of this node. A node with less than half of them is merged with a
+    /// neighbour that has room.
     fn most(&self) -> usize {
         match self {
-            Self::Leaf(_) => S::MOST_ITEMS,
-            Self::Inner(_) => MOST_CHILDREN,
+            Self::Leaf(_) => S::MAX_ITEMS,
+            Self::Inner(_) => MAX_CHILDREN,
         }
     }
 
@@ -250,19 +250,20 @@ impl<T: Clone, S: Summary<T>> Child<T, S> {
     }
 }
 
-/// The child that holds what is sought, if any does, and where it would go.
+/// The index of the child that contains the item sought or, if the item is missing, that it belongs
+/// into.
 fn child_for<T, S>(children: &[Child<T, S>], order: &impl Fn(&T) -> Ordering) -> usize {
     let after = children.partition_point(|child| order(&child.first) != Ordering::Greater);
     after.saturating_sub(1)
 }
 
-/// Puts the child, which has few, together with a neighbour if there is room.
+/// Merges the child, which has few elements, with a neighbour that has room.
 fn merge_around<T: Clone, S: Summary<T>>(children: &mut Vec<Child<T, S>>, at: usize) {
     for left in [at.checked_sub(1), Some(at)].into_iter().flatten() {
         let [one, other, ..] = &mut children[left..] else {
             continue;
         };
-        // Short of full, so that the next item doesn't split them again.
+        // Only up to three quarters, so that the next insertion doesn't split the node again.
         let most = one.node.most() * 3 / 4;
         let is_merged = match (&mut one.node, &mut other.node) {
             (Node::Leaf(items), Node::Leaf(more)) => append_up_to(most, items, more),
@@ -301,8 +302,8 @@ fn insert_at<T>(items: &mut Vec<T>, at: usize, item: T) {
     items.insert(at, item);
 }
 
-/// Cuts off the right half. Neither has more room than the allocator gives
-/// anyway.
+/// Moves the right half into a new vector. Neither half keeps more capacity than the allocator's
+/// size class provides.
 fn split<T>(items: &mut Vec<T>) -> Vec<T> {
     let middle = items.len() / 2;
     let mut right = Vec::with_capacity(room_for::<T>(items.len() - middle));
@@ -311,14 +312,14 @@ fn split<T>(items: &mut Vec<T>) -> Vec<T> {
     right
 }
 
-/// Lets go of room for more than a few.
+/// Gives up capacity for more than a few elements.
 fn trim<T>(items: &mut Vec<T>) {
     if items.capacity() > room_for::<T>(items.len() + SPARE) {
         items.shrink_to(room_for::<T>(items.len()));
     }
 }
 
-/// How many there is room for in what the allocator takes for this many.
+/// How many elements fit into the allocator's size class for `count` elements.
 pub(super) fn room_for<T>(count: usize) -> usize {
     let bytes = alloc_size((count * size_of::<T>()) as u64);
     usize::try_from(bytes).map_or(count, |bytes| bytes / size_of::<T>())

@@ -1,23 +1,23 @@
-//! What a parent knows of a block.
+//! What an inner node knows about the items below each child.
 
-/// What a parent knows of all items of a block. It may say too much, never too
-/// little: it stays when items go.
+/// A summary of all items below a node. It may include too much, but never too little: removals
+/// don't change it.
 pub(crate) trait Summary<T>: Copy {
-    /// The most items of a block. All of them are looked at to sift it, and for
-    /// each that comes half of them move, on average.
-    const MOST_ITEMS: usize;
-    /// Of no item.
+    /// The most items of a leaf. A sift inspects all of them, and an insertion moves half of them
+    /// on average.
+    const MAX_ITEMS: usize;
+    /// The summary of no items.
     const NONE: Self;
 
     fn of(item: &T) -> Self;
 
-    /// Of both.
+    /// The summary of both sets of items.
     fn and(self, other: Self) -> Self;
 }
 
 /// For trees that are searched in order only.
 impl<T> Summary<T> for () {
-    const MOST_ITEMS: usize = 256;
+    const MAX_ITEMS: usize = 256;
     const NONE: Self = ();
 
     fn of(_: &T) -> Self {}

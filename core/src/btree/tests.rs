@@ -3,14 +3,14 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::btree::node::{MOST_CHILDREN, SPARE, room_for};
+use crate::btree::node::{MAX_CHILDREN, SPARE, room_for};
 
-/// The least of the items, which are summed up by themselves.
+/// A summary that is the least item.
 #[derive(Clone, Copy, Debug)]
 struct Least(u32);
 
 impl Summary<u32> for Least {
-    const MOST_ITEMS: usize = 64;
+    const MAX_ITEMS: usize = 64;
     const NONE: Self = Self(u32::MAX);
 
     fn of(item: &u32) -> Self {
@@ -22,7 +22,7 @@ impl Summary<u32> for Least {
     }
 }
 
-/// In another order than the items.
+/// An order that differs from that of the items.
 fn scattered(item: u32) -> u32 {
     item.wrapping_mul(0x9E37_79B1) >> 16
 }
@@ -31,10 +31,10 @@ type Numbers = Tree<u32, Least>;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many, this far apart.
+    /// The first item, the number of items, and the distance between them.
     Insert(u32, u32, u32),
     Remove(u32, u32, u32),
-    /// Those that are summed up by less than this.
+    /// Sifts out the items whose summary is less than this.
     Sift(u32),
 }
 
@@ -59,17 +59,17 @@ fn items_from(tree: &Numbers, from: u32) -> Vec<u32> {
     items
 }
 
-/// How high it is.
+/// Checks the invariants of a node, and returns its height.
 fn check(node: &Node<u32, Least>, is_root: bool) -> usize {
     match node {
         Node::Leaf(items) => {
             assert!(is_root || !items.is_empty());
-            assert!(items.len() <= Least::MOST_ITEMS);
+            assert!(items.len() <= Least::MAX_ITEMS);
             assert!(items.capacity() <= room_for::<u32>(items.len() + SPARE));
             0
         }
         Node::Inner(children) => {
-            assert!(children.len() <= MOST_CHILDREN && !children.is_empty());
+            assert!(children.len() <= MAX_CHILDREN && !children.is_empty());
             assert!(!is_root || children.len() > 1);
             let heights = children.iter().map(|child| {
                 let mut items = Vec::new();
@@ -143,8 +143,8 @@ fn blocks_with_nothing_of_interest_are_passed_over() {
     for item in 0..100_000 {
         tree.insert(item, |one| one.cmp(&item));
     }
-    // The first time what is left of old summaries may mislead it.
-    for most in [4 * Least::MOST_ITEMS, 2 * Least::MOST_ITEMS] {
+    // In the first round, the remainders of old summaries may mislead the search.
+    for most in [4 * Least::MAX_ITEMS, 2 * Least::MAX_ITEMS] {
         let least = items_from(&tree, 0)
             .into_iter()
             .min_by_key(|item| scattered(*item))
@@ -178,7 +178,7 @@ fn what_is_removed_is_dropped() {
 #[test]
 fn blocks_of_items_that_come_in_order_are_full() {
     let mut tree = Tree::<u32, Least>::default();
-    let count = 10 * Least::MOST_ITEMS;
+    let count = 10 * Least::MAX_ITEMS;
     for item in (0..).take(count) {
         tree.insert(item, |one| one.cmp(&item));
     }

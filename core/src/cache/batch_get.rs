@@ -1,8 +1,8 @@
-//! Several Gets of a namespace at once, read in place.
+//! Batch lookups, which read entries in place.
 //!
-//! What a Get copies of a credential it copies before it is judged: the clocks
-//! are read once, when all have been found. So nothing that was read counts until
-//! [`BatchRead::judge`] has said that all of it does.
+//! A batch copies credentials before it judges them, because it reads the clocks only once, after
+//! everything was found. So nothing that was read may be used before [`BatchRead::judge`] has
+//! accepted the whole batch.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -14,7 +14,7 @@ use std::{
 use crate::{
     cache::{
         Cache,
-        get::{Miss, left},
+        get::{Miss, check_ttl},
     },
     counters::{Count, Tally},
     model::{
@@ -32,74 +32,77 @@ use crate::{
     },
 };
 
-/// Gets of which nothing is known until they are judged.
+/// The entries that a batch has read, before they are judged.
 #[derive(Debug)]
 #[must_use = "what was read counts only once it is judged"]
 pub struct BatchRead<'a> {
     cache: &'a Cache,
     namespace: NamespaceName<'a>,
-    /// The namespace's, if it had one at the beginning.
+    /// The namespace's record, if there was one at the beginning.
     record: Option<Arc<NamespaceRecord>>,
     min_ttl: Duration,
-    /// Of what was found, in order.
+    /// The deadlines of the entries that were found, in order.
     deadlines: Vec<Deadline>,
     hits: [u32; MAX_TIERS],
     misses: Vec<Count>,
 }
 
-/// What several Gets look for.
+/// A batch of keys to look up.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchGet<'a> {
-    /// Whose.
+    /// The namespace of the keys.
     pub namespace: NamespaceName<'a>,
-    /// What may be keys.
+    /// The bytes of the keys, which may be invalid.
     pub keys: &'a [&'a [u8]],
-    /// How much lifetime must be left.
+    /// The least remaining lifetime of a hit.
     pub min_ttl: Duration,
-    /// A time before this, if one is known: what had ended then, or had less than
-    /// `min_ttl` left, is missed at once.
+    /// An earlier reading of the clocks, if there is one. An entry that had expired by then, or had
+    /// less than `min_ttl` left, is reported as a miss at once.
     pub earlier: Option<Now>,
 }
 
-/// A stored credential, not judged yet.
+/// A stored credential that wasn't judged yet.
 #[derive(Clone, Copy)]
 pub struct EntryView<'a>(&'a Entry);
 
-/// What is copied while a shard is locked: a microsecond's worth, and more than
-/// most credentials have. Larger values are kept alive and copied afterwards.
+/// The most bytes of a value that are copied while a shard is locked. This takes about a
+/// microsecond and covers most credentials. A larger value is kept alive and copied after the shard
+/// is unlocked.
 const IN_PLACE: usize = 4096;
-/// The most bytes of value and attributes that are read in place.
+/// The most bytes of value and attributes that a [`Reader`] receives while a shard is locked.
 pub const MAX_IN_PLACE: usize = IN_PLACE + attributes::MAX_ENCODED;
 
-/// Takes what several Gets find.
+/// Receives the results of a batch, in the order of its keys.
 pub trait Reader {
-    /// Gets ready for up to [`MAX_IN_PLACE`] bytes of value and attributes. Holds
-    /// nobody up.
+    /// Makes room for up to [`MAX_IN_PLACE`] bytes of value and attributes. No lock is held during
+    /// this call.
     fn make_room(&mut self);
 
-    /// Takes what one finds. Must be short and not come back to the cache, for Puts
-    /// may be waiting; and not rely on it before it is judged.
+    /// Receives the result for one key. A shard may be locked and Puts may be waiting for it, so
+    /// the method must be short and must not call the cache. The result must not be used before the
+    /// batch is judged. `Break` ends the batch.
     fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()>;
 }
 
-/// What a judgement came to.
+/// The result of [`BatchRead::judge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All that was seen may be told. It has been counted.
+    /// Everything that was read may be returned. It was counted.
     Valid,
-    /// Something has ended, or has less left than was asked.
+    /// At least one entry has expired, or has less than `min_ttl` left.
     Expired,
-    /// All is good, and what was seen isn't what is to be told of it: the wall
-    /// clock has stepped back.
+    /// All entries are live, but the wall clock has stepped back, so an expiry other than the one
+    /// that was read must be reported.
     ClockStepped,
 }
 
 impl Cache {
-    /// Looks several up, and hands what there is to the reader, one after the
-    /// other. `None` if bytes are no key, or the reader doesn't go on.
+    /// Looks up a batch of keys, and passes each result to `reader`. The results don't count until
+    /// [`BatchRead::judge`] has accepted them. Returns `None` if some bytes aren't a valid key, or
+    /// if the reader breaks.
     pub fn batch_get<'a>(
         &'a self,
-        sought: BatchGet<'a>,
+        request: BatchGet<'a>,
         now: impl Fn() -> Now,
         reader: &mut impl Reader,
     ) -> Option<BatchRead<'a>> {
@@ -108,23 +111,23 @@ impl Cache {
             keys,
             min_ttl,
             earlier,
-        } = sought;
+        } = request;
         let record = self.namespaces.find(namespace);
         let namespace_bytes = namespace.as_str().as_bytes();
-        let mut of_namespace = self.hasher.build_hasher();
-        entry::hash_namespace(&mut of_namespace, namespace_bytes);
+        let mut namespace_hasher = self.hasher.build_hasher();
+        entry::hash_namespace(&mut namespace_hasher, namespace_bytes);
         let hash = |key: &&[u8]| {
-            let mut hasher = of_namespace.clone();
+            let mut hasher = namespace_hasher.clone();
             entry::hash_key(&mut hasher, key);
             hasher.finish()
         };
-        // All hints first: looking them up then overlaps, where memory is slow.
-        let places: Vec<_> = keys
+        // All hints are read first, so that their memory accesses overlap.
+        let hints: Vec<_> = keys
             .iter()
             .map(hash)
             .map(|hash| (hash, self.tier_hints.tier(hash)))
             .collect();
-        let mut reading = BatchRead {
+        let mut batch = BatchRead {
             cache: self,
             record: record.clone(),
             namespace,
@@ -133,7 +136,7 @@ impl Cache {
             hits: [0; MAX_TIERS],
             misses: Vec::new(),
         };
-        for (key, (hash, hinted)) in keys.iter().zip(places) {
+        for (key, (hash, hinted)) in keys.iter().zip(hints) {
             reader.make_room();
             let name = LookupKey {
                 namespace: namespace_bytes,
@@ -144,30 +147,30 @@ impl Cache {
                 if entry.value().len() > IN_PLACE {
                     return Err(entry.clone());
                 }
-                Ok(reading.see(entry, earlier, reader))
+                Ok(batch.accept(entry, earlier, reader))
             });
             match found {
-                Some(Ok(seen)) => seen,
-                Some(Err(entry)) => reading.see(&entry, earlier, reader),
+                Some(Ok(flow)) => flow,
+                Some(Err(entry)) => batch.accept(&entry, earlier, reader),
                 None => {
                     let name = Name {
                         namespace,
                         key: Key::of_bytes(key)?,
                     };
-                    let miss = self.why_not(hash, name, &now);
-                    reading.misses.push(miss.reason.count());
+                    let miss = self.explain_miss(hash, name, &now);
+                    batch.misses.push(miss.reason.count());
                     reader.read(Err(miss))
                 }
             }
             .continue_value()?;
         }
-        Some(reading)
+        Some(batch)
     }
 }
 
 impl BatchRead<'_> {
     #[inline(always)]
-    fn see(
+    fn accept(
         &mut self,
         entry: &Entry,
         earlier: Option<Now>,
@@ -175,7 +178,7 @@ impl BatchRead<'_> {
     ) -> ControlFlow<()> {
         let deadline = entry.deadline();
         if let Some(earlier) = earlier
-            && let Err(reason) = left(deadline, self.min_ttl, earlier)
+            && let Err(reason) = check_ttl(deadline, self.min_ttl, earlier)
         {
             self.misses.push(reason.count());
             return reader.read(Err(reason.into()));
@@ -185,20 +188,20 @@ impl BatchRead<'_> {
         reader.read(Ok(EntryView(entry)))
     }
 
-    /// Whether all that was seen is a hit at `now`, told as it was seen. Then, and
-    /// only then, all is counted. `tell` is told of what was seen, in order, what
-    /// is left of its lifetime.
+    /// Judges the batch. Only if every entry is a hit at `now`, and its expiry is the one that was
+    /// read, the batch is counted and [`Verdict::Valid`] is returned. `report_ttl` is called with
+    /// the remaining lifetime of each entry, in order.
     ///
-    /// `now` must be read after the last one was looked up.
-    pub fn judge(self, now: Now, mut tell: impl FnMut(Duration)) -> Verdict {
+    /// `now` must be read after the last lookup.
+    pub fn judge(self, now: Now, mut report_ttl: impl FnMut(Duration)) -> Verdict {
         for deadline in &self.deadlines {
-            let Ok(left) = left(*deadline, self.min_ttl, now) else {
+            let Ok(left) = check_ttl(*deadline, self.min_ttl, now) else {
                 return Verdict::Expired;
             };
             if deadline.reported_expiry(now) != deadline.wall() {
                 return Verdict::ClockStepped;
             }
-            tell(left);
+            report_ttl(left);
         }
         let count = |tally: &Tally| {
             for ((tier, _), hits) in self.cache.tiers().zip(self.hits) {
@@ -219,37 +222,37 @@ impl BatchRead<'_> {
 }
 
 impl<'a> EntryView<'a> {
-    /// The value.
+    /// The secret value.
     #[must_use]
     pub fn value(self) -> &'a [u8] {
         self.0.value()
     }
 
-    /// When it ends, by the wall clock.
+    /// When the credential expires, by the wall clock.
     #[must_use]
     pub fn expires_at(self) -> WallTime {
         self.0.deadline().wall()
     }
 
-    /// When it should be fetched anew, by the wall clock.
+    /// When the credential should be refreshed, by the wall clock.
     #[must_use]
     pub fn refresh_at(self) -> WallTime {
         self.expires_at().before(self.0.refresh_lead())
     }
 
-    /// The revision of the Put that stored it.
+    /// The version: the revision of the Put that stored the credential.
     #[must_use]
     pub fn version(self) -> Revision {
         self.0.version()
     }
 
-    /// The tier that holds it.
+    /// The tier that holds the credential.
     #[must_use]
     pub fn tier(self) -> TierId {
         self.0.tier()
     }
 
-    /// What the Put attached.
+    /// The attributes that the Put attached.
     #[must_use]
     pub fn attributes(self) -> AttributesRef<'a> {
         self.0.attributes()

@@ -1,4 +1,4 @@
-//! Looking a credential up.
+//! Lookups of single credentials.
 
 use std::{fmt, time::Duration};
 
@@ -16,116 +16,128 @@ use crate::{
     store::entry::{Entry, LookupKey},
 };
 
-/// What a Get found.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Lookup {
     /// A live credential.
     Hit(Hit),
-    /// None, and why.
+    /// No live credential, and the reason.
     Miss(Miss),
 }
 
-/// Why there is none.
+/// Why a lookup found no live credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Miss {
     /// The reason, as far as it is still known.
     pub reason: MissReason,
-    /// When to ask again: while somebody fetches it, and while no lease is
-    /// granted.
+    /// When to ask again, if another caller is fetching the credential, or if the key is in a
+    /// cool-down.
     pub retry_after: Option<Duration>,
 }
 
-/// Why a Get missed.
+/// The reason of a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissReason {
-    /// Nothing is stored, or why it went is no longer known.
+    /// Nothing is stored, and any earlier reason is no longer known.
     NotFound,
-    /// Its lifetime has ended.
+    /// The credential has expired.
     Expired,
-    /// It was invalidated.
+    /// The credential was invalidated.
     Revoked,
-    /// It is live, but for less than was asked.
+    /// The credential is live, but for less than `min_ttl`.
     TtlTooShort,
-    /// Somebody is fetching it.
+    /// Another caller is fetching the credential.
     Pending,
 }
 
-/// A live credential, as it stood at the `now` of the Get.
+/// What [`Cache::hit`] does with a live credential that is due for refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDue {
+    /// Returns it.
+    Return,
+    /// Declines it, because the caller wants the lease to refresh it.
+    Decline,
+}
+
+/// A live credential, as of the `now` of its lookup.
 pub struct Hit {
     entry: Entry,
-    /// When it was judged live.
+    /// When the entry was judged.
     now: Now,
 }
 
-/// Keeps a value alive without copying it.
+/// A handle that keeps a value alive without copying it.
 pub struct SharedValue(Entry);
 
 impl Cache {
-    /// Looks a credential up. Only one with at least `min_ttl` left is a hit.
+    /// Looks up a credential. A credential with less than `min_ttl` left is a miss.
     ///
-    /// `now` is asked once the credential is found: waiting for a lock must not
-    /// come between the clocks and the judgement.
+    /// `now` is called after the credential was found, so that no wait for a lock comes between
+    /// reading the clocks and judging the deadline.
     pub fn get(&self, name: Name<'_>, min_ttl: Duration, now: impl FnOnce() -> Now) -> Lookup {
         let hash = self.hash(name);
         let lookup = match self.find(hash, name) {
             Some(entry) => judge(entry, min_ttl, now()),
-            None => Lookup::Miss(self.why_not(hash, name, now)),
+            None => Lookup::Miss(self.explain_miss(hash, name, now)),
         };
         self.count(name, &lookup);
         lookup
     }
 
-    /// Looks several up, as [`get`](Self::get) does each, by one reading of the
-    /// clocks.
+    /// Looks up several credentials like [`get`](Self::get), with one reading of the clocks for
+    /// all.
     pub fn get_each(
         &self,
         names: &[Name<'_>],
         min_ttl: Duration,
         now: impl Fn() -> Now,
     ) -> Vec<Lookup> {
-        // Whatever takes a lock comes first.
+        // All locks are taken before the clocks are read.
         let found: Vec<_> = names
             .iter()
             .map(|name| {
                 let hash = self.hash(*name);
                 self.find(hash, *name)
-                    .ok_or_else(|| self.why_not(hash, *name, &now))
+                    .ok_or_else(|| self.explain_miss(hash, *name, &now))
             })
             .collect();
         let now = now();
-        let judged = found.into_iter().map(|found| match found {
+        let lookups = found.into_iter().map(|found| match found {
             Ok(entry) => judge(entry, min_ttl, now),
             Err(miss) => Lookup::Miss(miss),
         });
-        let lookups: Vec<_> = judged.collect();
+        let lookups: Vec<_> = lookups.collect();
         for (name, lookup) in names.iter().zip(&lookups) {
             self.count(*name, lookup);
         }
         lookups
     }
 
-    /// The live credential, if there is one that a caller who would refresh it
-    /// needn't refresh. What isn't found isn't counted: [`get_or_lease`] is what
-    /// to do next.
+    /// Looks up a live credential for a caller that calls [`get_or_lease`] next if this method
+    /// returns `None`. That is the case on a miss, and for a credential that is due for refresh if
+    /// `when_due` says so. Only a hit is counted here.
     ///
     /// [`get_or_lease`]: Self::get_or_lease
     pub fn hit(
         &self,
         name: Name<'_>,
         min_ttl: Duration,
-        would_refresh: bool,
+        when_due: WhenDue,
         now: impl FnOnce() -> Now,
     ) -> Option<Hit> {
         let entry = self.find(self.hash(name), name)?;
         let lookup = judge(entry, min_ttl, now());
         match &lookup {
-            Lookup::Hit(hit) if !(would_refresh && hit.is_due()) => self.count(name, &lookup),
+            Lookup::Hit(hit) if when_due == WhenDue::Return || !hit.is_due() => {
+                self.count(name, &lookup);
+            }
             _ => return None,
         }
         lookup.hit()
     }
 
-    /// Looks a credential up for whoever holds its lease: nobody else fetches.
+    /// Looks up a credential for the holder of the key's lease. The answer is never
+    /// [`MissReason::Pending`], because the holder is the caller that fetches.
     pub fn get_as_holder(
         &self,
         name: Name<'_>,
@@ -134,10 +146,10 @@ impl Cache {
     ) -> Lookup {
         let hash = self.hash(name);
         let mut stripe = self.stripe(hash).lock();
-        let (mut lookup, now) = self.look(hash, name, min_ttl, now);
-        // The lease may have been granted after the revision of an invalidation
-        // that hasn't got here yet.
-        let covered = self.take_out_covered(&mut stripe, name, now);
+        let (mut lookup, now) = self.look_up(hash, name, min_ttl, now);
+        // The lease may have been granted after the revision of an invalidation that hasn't reached
+        // this stripe yet.
+        let covered = self.remove_covered(&mut stripe, name, now);
         if covered.is_some() {
             lookup = Lookup::Miss(MissReason::NotFound.into());
         }
@@ -149,9 +161,9 @@ impl Cache {
         lookup
     }
 
-    /// Looks a credential up, uncounted, and then asks for `now`; what it was
-    /// judged by goes with it.
-    pub(crate) fn look(
+    /// Looks up a credential without counting the lookup. Returns the reading of the clocks that
+    /// the entry was judged by.
+    pub(crate) fn look_up(
         &self,
         hash: u64,
         name: Name<'_>,
@@ -183,8 +195,8 @@ impl Cache {
         self.read(hash, hinted, &name.into(), Entry::clone)
     }
 
-    /// Hands the entry of a name, if there is one, to `read`, under a lock that
-    /// Puts may be waiting for. It is looked for in the hinted tier first.
+    /// Passes the entry of a name, if there is one, to `read` under a lock that Puts may be waiting
+    /// for. The hinted tier is searched first.
     #[inline]
     pub(crate) fn read<R>(
         &self,
@@ -193,22 +205,27 @@ impl Cache {
         name: &LookupKey<'_>,
         mut read: impl FnMut(&Entry) -> R,
     ) -> Option<R> {
-        let at_once = self.tiers[hinted.index()].read(hash, name, &mut read);
-        at_once.or_else(|| {
+        let in_hinted = self.tiers[hinted.index()].read(hash, name, &mut read);
+        in_hinted.or_else(|| {
             let mut others = self.tiers.iter().filter(|tier| tier.id != hinted);
             others.find_map(|tier| tier.read(hash, name, &mut read))
         })
     }
 
-    /// What is known of a name that holds nothing.
-    pub(crate) fn why_not(&self, hash: u64, name: Name<'_>, now: impl FnOnce() -> Now) -> Miss {
+    /// Finds the reason why nothing is stored under a name.
+    pub(crate) fn explain_miss(
+        &self,
+        hash: u64,
+        name: Name<'_>,
+        now: impl FnOnce() -> Now,
+    ) -> Miss {
         let stripe = self.stripe(hash);
-        if !stripe.remembers() {
+        if !stripe.has_miss_reasons() {
             return MissReason::NotFound.into();
         }
         let stripe = stripe.lock();
         if let Some(lease) = stripe.leases.lease(hash, name)
-            && let Some(retry_after) = lease.come_back(hash, now().boot)
+            && let Some(retry_after) = lease.retry_after(hash, now().boot)
         {
             return Miss::pending(retry_after);
         }
@@ -219,14 +236,14 @@ impl Cache {
 }
 
 fn judge(entry: Entry, min_ttl: Duration, now: Now) -> Lookup {
-    match left(entry.deadline(), min_ttl, now) {
+    match check_ttl(entry.deadline(), min_ttl, now) {
         Ok(_) => Lookup::Hit(Hit { entry, now }),
         Err(reason) => Lookup::Miss(reason.into()),
     }
 }
 
-/// What is left of a lifetime, if it is enough.
-pub(crate) fn left(
+/// The remaining lifetime, if it is at least `min_ttl`.
+pub(crate) fn check_ttl(
     deadline: Deadline,
     min_ttl: Duration,
     now: Now,
@@ -239,7 +256,7 @@ pub(crate) fn left(
 }
 
 impl MissReason {
-    /// What it is counted as.
+    /// The counter of this reason.
     pub(crate) fn count(self) -> Count {
         match self {
             Self::NotFound => Count::NotFound,
@@ -252,7 +269,7 @@ impl MissReason {
 }
 
 impl Lookup {
-    /// The credential of a hit.
+    /// Returns the credential of a hit.
     #[must_use]
     pub fn hit(self) -> Option<Hit> {
         match self {
@@ -263,7 +280,8 @@ impl Lookup {
 }
 
 impl Miss {
-    /// Says why nothing is stored, if that is known.
+    /// Sets the reason of a miss to `Revoked` if the name has a tombstone and nothing else is
+    /// known.
     pub(crate) fn explain(&mut self, revoked: bool) {
         if revoked && self.reason == MissReason::NotFound {
             self.reason = MissReason::Revoked;
@@ -288,7 +306,7 @@ impl From<MissReason> for Miss {
 }
 
 impl Hit {
-    /// The value, kept alive without a copy.
+    /// A handle to the value, which keeps it alive without a copy.
     #[must_use]
     pub fn value(&self) -> SharedValue {
         SharedValue(self.entry.clone())
@@ -300,43 +318,43 @@ impl Hit {
         self.entry.value()
     }
 
-    /// How much lifetime was left; never zero.
+    /// The remaining lifetime at the `now` of the lookup; never zero.
     #[must_use]
     pub fn ttl(&self) -> Duration {
         self.entry.deadline().left(self.now).unwrap_or_default()
     }
 
-    /// When it ends, by the wall clock.
+    /// When the credential expires, by the wall clock of the lookup.
     #[must_use]
     pub fn expires_at(&self) -> WallTime {
         self.entry.deadline().reported_expiry(self.now)
     }
 
-    /// When it should be fetched anew, by the wall clock.
+    /// When the credential should be refreshed, by the wall clock of the lookup.
     #[must_use]
     pub fn refresh_at(&self) -> WallTime {
         self.expires_at().before(self.entry.refresh_lead())
     }
 
-    /// Whether it is time to fetch it anew.
+    /// Whether the credential was due for refresh at the time of the lookup.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.ttl() <= self.entry.refresh_lead()
     }
 
-    /// The revision of the Put that stored it.
+    /// The version: the revision of the Put that stored the credential.
     #[must_use]
     pub fn version(&self) -> Revision {
         self.entry.version()
     }
 
-    /// The tier that holds it.
+    /// The tier that holds the credential.
     #[must_use]
     pub fn tier(&self) -> TierId {
         self.entry.tier()
     }
 
-    /// What the Put attached.
+    /// The attributes that the Put attached.
     #[must_use]
     pub fn attributes(&self) -> AttributesRef<'_> {
         self.entry.attributes()

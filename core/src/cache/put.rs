@@ -1,4 +1,4 @@
-//! Storing a credential.
+//! Storing credentials.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,66 +36,67 @@ use crate::{
 /// A credential to store.
 #[derive(Debug)]
 pub struct Put<'a> {
-    /// Under which name.
+    /// The name to store it under.
     pub name: Name<'a>,
-    /// What it is.
+    /// Its value, tags and attributes.
     pub contents: Contents,
-    /// How long it lives.
+    /// How long it lives. The lifetime is cut to the tier's `max_ttl`.
     pub lifetime: Lifetime,
-    /// How long before its end it should be fetched anew; `None` for the
-    /// default by lifetime.
+    /// How long before its expiry the credential should be refreshed; `None` for a default that
+    /// depends on the lifetime.
     pub refresh_before: Option<Duration>,
-    /// The tier asked for; `None` for the smallest that covers the lifetime.
+    /// The tier to store it in; `None` for the tier with the smallest `max_ttl` that covers the
+    /// lifetime.
     pub tier: Option<TierId>,
-    /// When the issuer issued it.
+    /// When the issuer issued the credential. Enables the check against `issued_before` of earlier
+    /// invalidations.
     pub issued_at: Option<WallTime>,
-    /// The lease under which it was fetched.
+    /// The token of the lease under which the credential was fetched. A Put with a lease is a fill.
     pub lease: Option<Token>,
-    /// On which condition.
+    /// A condition on the current content of the key.
     pub precondition: Option<Precondition>,
 }
 
-/// A condition on what the name holds now.
+/// A condition on what the name holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing live.
+    /// The name holds no live credential.
     Absent,
-    /// This live version.
+    /// The name holds a live credential with this version.
     Version(Revision),
 }
 
-/// Why nothing was stored.
+/// Why a Put was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PutError {
-    /// There is no lifetime left.
-    #[error("the lifetime is already over")]
+    /// The requested lifetime has ended already.
+    #[error("the lifetime has already ended")]
     NoLifetime,
-    /// [`Precondition::Absent`], and the name holds a live credential.
-    #[error("the key is live")]
+    /// With [`Precondition::Absent`]: the name holds a live credential.
+    #[error("the key holds a live credential")]
     Exists,
-    /// [`Precondition::Version`], and the name doesn't hold this version live.
-    #[error("the key doesn't hold this version")]
+    /// With [`Precondition::Version`]: the name doesn't hold a live credential with this version.
+    #[error("the key doesn't hold a live credential of this version")]
     VersionDiffers,
-    /// The lease it was fetched under isn't the key's current one.
+    /// The lease isn't the key's current lease.
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
-    /// It may have been revoked since its lease was granted, or since it was
-    /// issued.
-    #[error("revoked since it was fetched")]
+    /// The credential may have been revoked since its lease was granted, or since it was issued.
+    #[error("the credential was revoked since it was fetched")]
     Revoked,
-    /// As many namespaces hold something as may.
-    #[error("the server holds as many namespaces as it may")]
+    /// [`Limits::max_namespaces`](crate::Limits::max_namespaces) namespaces hold something.
+    #[error("the limit on namespaces is reached")]
     TooManyNamespaces,
 }
 
-/// For how long the answer to a fill is remembered, for one who lost it: longer
-/// than a client goes on trying.
+/// How long the answer to a fill is remembered for a caller that lost it: longer than a client
+/// retries.
 const FILL_REMEMBERED: Duration = Duration::from_secs(60);
 
-/// A Put whose request was checked: what it needs besides the state of its key.
+/// A Put after the checks that don't depend on the state of its key.
 struct Prepared<'c, 'p> {
     tier: &'c Tier,
-    /// Cut to the longest that the tier keeps.
+    /// The lifetime after it was cut to the tier's `max_ttl`.
     lifetime: Duration,
     deadline: Deadline,
     namespace: Arc<NamespaceRecord>,
@@ -112,15 +113,15 @@ struct Committed<'c> {
 }
 
 impl Cache {
-    /// Stores a credential in place of whatever its name held, in whichever tier that
-    /// was. It may evict other credentials, and other Puts may evict it.
+    /// Stores a credential in place of any credential that the name holds, in whichever tier. The
+    /// tier may evict other credentials to make room, and later Puts may evict this one.
     ///
-    /// The fill of a lease that was stored already stores nothing again, and is
-    /// answered the same, as long as the cache remembers it. A Put without a lease
+    /// A fill is idempotent: if the same lease was filled before, the method stores nothing and
+    /// returns the first result, as long as the cache remembers it (60 s). A Put without a lease
     /// ends the lease of its key.
     ///
     /// # Errors
-    /// Nothing is stored, and what the name held stays.
+    /// [`PutError`]. Nothing is stored, and the name keeps its credential.
     pub fn put(&self, put: Put<'_>, now: Now) -> Result<Stored, PutError> {
         let prepared = self.prepare(&put, now)?;
         // Dropped, and zeroed, after the stripe is unlocked.
@@ -129,7 +130,7 @@ impl Cache {
         let filled = prepared.lease.and_then(|token| {
             stripe
                 .fills
-                .of(prepared.hash, prepared.name, token, now.boot)
+                .get(prepared.hash, prepared.name, token, now.boot)
         });
         if let Some(stored) = filled {
             return Ok(*stored);
@@ -167,12 +168,14 @@ impl Cache {
         Ok(stored)
     }
 
-    /// The first step: what can be said without the stripe's lock.
+    /// The first step: everything that needs no lock on the stripe.
     fn prepare<'c, 'p>(&'c self, put: &Put<'p>, now: Now) -> Result<Prepared<'c, 'p>, PutError> {
-        let asked = put.lifetime.left(now).ok_or(PutError::NoLifetime)?;
-        let tier = put.tier.unwrap_or_else(|| self.smallest_covering(asked));
+        let requested = put.lifetime.left(now).ok_or(PutError::NoLifetime)?;
+        let tier = put
+            .tier
+            .unwrap_or_else(|| self.smallest_covering(requested));
         let tier = &self.tiers[tier.index()];
-        let lifetime = asked.min(tier.spec.max_ttl);
+        let lifetime = requested.min(tier.spec.max_ttl);
         let namespace = self.namespace_for(put.name.namespace, put.precondition);
         let namespace = namespace.inspect_err(|_| {
             self.namespaces
@@ -190,11 +193,11 @@ impl Cache {
         })
     }
 
-    /// The second step: decides by what the name holds, its lease and the fences,
-    /// and takes the version. That is done under the stripe's lock: within a name,
-    /// versions are in the order of the Puts, and an invalidation with a higher
-    /// revision finds this entry in the index. What an invalidation under way covers
-    /// is removed and handed to `covered`, for the time after the lock.
+    /// The second step: decides by the key's entry, its lease and the fences, and takes the
+    /// version. All this happens under the stripe's lock. So the versions of a name are in the
+    /// order of its Puts, and an invalidation with a higher revision finds this entry in the index.
+    /// An entry that an invalidation in progress covers is removed and moved to `covered`, which
+    /// the caller drops after unlocking.
     fn commit<'c>(
         &'c self,
         stripe: &mut StripeState,
@@ -218,7 +221,7 @@ impl Cache {
             granted,
             issued_at: put.issued_at,
         });
-        // Matters to a precondition alone: a Put without one takes no shard's lock.
+        // Looked up only for a precondition, so that other Puts don't lock a shard of the tier.
         let is_kept = put.precondition.is_some()
             && current
                 .as_ref()
@@ -228,13 +231,13 @@ impl Cache {
             &put.contents.tags,
             current.as_ref().map(|entry| CurrentEntry::at(entry, *now)),
             |live| {
-                check(put.precondition, live.filter(|_| is_kept))?;
+                check_precondition(put.precondition, live.filter(|_| is_kept))?;
                 Ok(evidence?)
             },
         );
         *covered = current.take_if(|_| decision.is_claimed);
         if let Some(entry) = covered {
-            self.take_out(stripe, entry, *now);
+            self.remove_entry(stripe, entry, *now);
         }
         let change = decision.change?;
         Ok(Committed {
@@ -243,8 +246,7 @@ impl Cache {
         })
     }
 
-    /// Counts a Put that isn't stored. A lease whose fill was revoked goes to the
-    /// next caller who waits for it.
+    /// Counts a Put that was refused. A lease whose fill was revoked goes to the next waiter.
     fn refuse(
         &self,
         stripe: &mut StripeState,
@@ -262,7 +264,7 @@ impl Cache {
         namespace.tally.add(Count::PutsRefused);
         match (error, lease) {
             (PutError::Revoked, Some(_)) => {
-                self.give_up_lease(&mut stripe.leases, *hash, *name, *now)
+                self.revoke_lease(&mut stripe.leases, *hash, *name, *now)
             }
             _ => Wakers::default(),
         }
@@ -275,9 +277,9 @@ impl Cache {
             RemovalReason::Replaced
         };
         stripe.index.remove(replaced, reason);
-        // Out of the old tier before the entry is in the new one: in between a Get
-        // misses, but never meets the old one after the new, whichever tier it looks
-        // into first.
+        // The old entry leaves its tier before the new entry is stored in another tier. In between,
+        // a Get misses, but a Get never finds the old entry after another Get found the new one,
+        // whichever tier it searches first.
         if replaced.tier() != tier {
             self.tiers[replaced.tier().index()].remove(replaced);
         }
@@ -292,9 +294,9 @@ impl Cache {
             .all(|found| found.is_none())
     }
 
-    /// The third step: puts the entry in its places and ends the lease of its key.
-    /// Returns the entries that the tier evicted for it, which leave the index
-    /// once this stripe is unlocked.
+    /// The third step: stores the entry in index and tier, and ends the lease of its key. Returns
+    /// the entries that the tier evicted, which the caller removes from the index after unlocking
+    /// this stripe.
     fn store(
         &self,
         stripe: &mut StripeState,
@@ -334,8 +336,8 @@ impl Cache {
         (stored, evicted, wakers)
     }
 
-    /// The record of a namespace that is about to hold something. One that can't
-    /// get to that isn't made: it would take the place of another.
+    /// The record of a namespace that is about to hold a credential. No record is created if the
+    /// precondition is certain to fail, because it would take the room of another record.
     fn namespace_for(
         &self,
         name: NamespaceName<'_>,
@@ -394,7 +396,10 @@ impl From<Revoked> for PutError {
     }
 }
 
-fn check(precondition: Option<Precondition>, live: Option<&Entry>) -> Result<(), PutError> {
+fn check_precondition(
+    precondition: Option<Precondition>,
+    live: Option<&Entry>,
+) -> Result<(), PutError> {
     match precondition {
         Some(Precondition::Absent) if live.is_some() => Err(PutError::Exists),
         Some(Precondition::Version(version))

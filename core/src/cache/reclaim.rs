@@ -1,4 +1,4 @@
-//! Taking back the memory of what is over.
+//! Reclaiming the memory of expired entries.
 
 use crate::{
     cache::Cache,
@@ -6,27 +6,26 @@ use crate::{
     work::{budget::Budget, scan::Scan},
 };
 
-/// A round of reclaiming, carried out step by step. One that is dropped half-way
-/// leaves the rest to the next: nothing but memory, and how soon a lease goes to
-/// the next who waits, depends on it.
+/// One round of reclaiming, done in steps. It may be dropped at any time: the next round does the
+/// remaining work. Only memory, and how soon a due lease goes to the next waiter, depend on it.
 #[must_use = "nothing is reclaimed but by its steps"]
 pub struct Reclaim<'a> {
     cache: &'a Cache,
     now: Now,
-    /// How many stripes have had their leases ended.
+    /// How many stripes have ended their due leases.
     stripes: usize,
-    /// How many shards of the change log have forgotten.
+    /// How many shards of the change log have forgotten what they no longer need.
     shards: usize,
     scan: Scan,
     removed: u64,
 }
 
 impl Cache {
-    /// Takes back the memory of all that is over, and says of how many entries.
-    /// Leases whose time is over go to the next who waits.
+    /// Reclaims the memory of all expired entries, and returns how many entries were removed.
+    /// Leases that are due go to the next waiter.
     ///
-    /// Nothing else depends on this. The cost is that of what is over, whatever
-    /// the number of live entries.
+    /// Correctness doesn't depend on this method. Its cost depends on the number of expired
+    /// entries, not on the number of live entries.
     pub fn reclaim(&self, now: Now) -> u64 {
         let mut reclaim = self.begin_reclaim(now);
         loop {
@@ -36,7 +35,7 @@ impl Cache {
         }
     }
 
-    /// Begins to do what [`reclaim`](Self::reclaim) does.
+    /// Begins the work of [`reclaim`](Self::reclaim), which continues with each [`Reclaim::step`].
     pub fn begin_reclaim(&self, now: Now) -> Reclaim<'_> {
         Reclaim {
             cache: self,
@@ -50,11 +49,11 @@ impl Cache {
 }
 
 impl Reclaim<'_> {
-    /// Does a bounded part of it, and holds no lock afterwards. Says of how many
-    /// entries there was memory to take back once all of it is done.
+    /// Does a bounded part of the work, and releases all locks. Once everything is done, returns
+    /// how many entries were removed.
     pub fn step(&mut self) -> Option<u64> {
         let (cache, now) = (self.cache, self.now);
-        let mut budget = Budget::of_a_step();
+        let mut budget = Budget::for_step();
         if !cache.end_leases(&mut self.stripes, now, &mut budget)
             || !cache.change_log.forget(&mut self.shards, now, &mut budget)
         {

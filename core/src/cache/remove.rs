@@ -1,5 +1,5 @@
-//! Taking entries out: under one holding of a stripe's lock, or of all stripes
-//! in steps between which no lock is held and others have their turn.
+//! Removal of entries: under one lock of a stripe, or from all stripes in steps that hold no lock
+//! in between.
 
 use crate::{
     btree::summary::Summary,
@@ -15,19 +15,19 @@ use crate::{
     },
     store::entry::Entry,
     work::{
-        budget::{Budget, PLACE, STEP},
+        budget::{Budget, SEEK, STEP},
         scan::Scan,
     },
 };
 
-// A step that removes nothing gets through one block of an index at least: where
-// it breaks off inside of one, the next step begins that block anew.
-const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MOST_ITEMS + PLACE);
+// A step that removes nothing must complete at least one leaf of an index, because the next step
+// begins an incomplete leaf again.
+const _: () = assert!(STEP > <Deadline as Summary<Entry>>::MAX_ITEMS + SEEK);
 
 impl Cache {
-    /// Removes what `select` finds, in all stripes, as much of it as the budget
-    /// allows. `select` is handed the entry that it goes on behind. Returns how
-    /// many entries were removed, and whether the scan is through.
+    /// Removes the entries that `select` finds, in all stripes, as many as the budget allows.
+    /// `select` receives the entry after which it continues. Returns how many entries were removed,
+    /// and whether the scan is complete.
     pub(crate) fn scan(
         &self,
         scan: &mut Scan,
@@ -39,8 +39,9 @@ impl Cache {
         while !budget.is_spent()
             && let Some(stripe) = self.stripes.get(scan.stripe)
         {
-            budget.find_place();
-            // May be the last handle of one that went: dropped outside of the lock.
+            budget.seek();
+            // This may be the last handle to an entry that was removed, so it is dropped after
+            // unlocking.
             let last = scan.last.take();
             sum += self.remove(stripe, now, |index| {
                 let batch = select(index, last.as_ref(), budget);
@@ -54,8 +55,9 @@ impl Cache {
         (sum, scan.stripe == self.stripes.len())
     }
 
-    /// Removes what `select` finds under the stripe's lock, from index and
-    /// tiers, and returns how many entries that were. They are dropped, and their memory zeroed, after the lock is released.
+    /// Removes the entries that `select` finds in one stripe from the index and the tiers. Returns
+    /// how many entries were removed. They are dropped, and their memory is zeroed, after the
+    /// stripe is unlocked.
     pub(crate) fn remove(
         &self,
         stripe: &Stripe,
@@ -65,25 +67,25 @@ impl Cache {
         let mut stripe = stripe.lock();
         let selected = select(&mut stripe.index);
         for entry in &selected {
-            self.take_out(&mut stripe, entry, now);
+            self.remove_entry(&mut stripe, entry, now);
         }
-        // A large removal takes the lock again soon: without it, whoever waits
-        // for it would wait for several steps.
+        // A large removal locks the stripe again soon. Without this, waiting threads would wait for
+        // several steps.
         stripe.give_way();
         drop(stripe);
         selected.len() as u64
     }
 
-    /// Removes an invalidated entry from index and tier. Returns whether it was
-    /// live. The caller keeps its handle until the stripe is unlocked.
-    pub(crate) fn take_out(&self, stripe: &mut StripeState, entry: &Entry, now: Now) -> bool {
+    /// Removes an invalidated entry from index and tier. Returns whether it was live. The caller
+    /// must keep a handle until the stripe is unlocked.
+    pub(crate) fn remove_entry(&self, stripe: &mut StripeState, entry: &Entry, now: Now) -> bool {
         let is_live = !entry.deadline().passed(now);
-        let why = if is_live {
+        let reason = if is_live {
             RemovalReason::Invalidated
         } else {
             RemovalReason::Expired
         };
-        stripe.index.remove(entry, why);
+        stripe.index.remove(entry, reason);
         let tier = &self.tiers[entry.tier().index()];
         tier.remove(entry);
         debug_assert!(!tier.keeps(entry), "a tier holds what the index doesn't");
@@ -93,10 +95,9 @@ impl Cache {
         is_live
     }
 
-    /// Removes what a name holds if an invalidation under way covers it, for a
-    /// caller that is about to decide by it. Returns the entry, to be dropped
-    /// once the stripe is unlocked.
-    pub(crate) fn take_out_covered(
+    /// Removes the entry of a name if an invalidation in progress covers it, for a caller that is
+    /// about to decide by the entry. Returns the entry, which the caller must drop after unlocking.
+    pub(crate) fn remove_covered(
         &self,
         stripe: &mut StripeState,
         name: Name<'_>,
@@ -107,7 +108,7 @@ impl Cache {
         if !self.change_log.claims(CurrentEntry::at(&entry, now)) {
             return None;
         }
-        self.take_out(stripe, &entry, now);
+        self.remove_entry(stripe, &entry, now);
         Some(entry)
     }
 }

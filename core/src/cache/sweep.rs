@@ -1,5 +1,4 @@
-//! An invalidation that is carried out in steps, between which no lock is held
-//! and others have their turn.
+//! Invalidations that are carried out in steps. No lock is held between two steps.
 
 use std::sync::Arc;
 
@@ -10,19 +9,19 @@ use crate::{
     work::{budget::Budget, scan::Scan},
 };
 
-/// An invalidation that has begun. From then on it holds off stale fills; what it
-/// covers is removed step by step, and the last step publishes it to watchers.
+/// An invalidation in progress. From its beginning, it refuses stale fills. Its steps remove the
+/// credentials that it covers, and the last step publishes it to watchers.
 ///
-/// A sweep that is dropped half-way runs to its end there and then: it can neither
-/// be taken back nor be published with a part of its effect missing, and
-/// unpublished it would hold up the namespace's watchers for ever.
+/// Dropping an incomplete sweep runs it to its end at once. It can't be undone, and it can't be
+/// published before its effect is complete; left unpublished, it would block the namespace's
+/// watchers forever.
 #[must_use = "a sweep is carried out by its steps"]
 pub struct Sweep<'a> {
     cache: &'a Cache,
     now: Now,
-    /// So far.
+    /// The result so far.
     invalidated: Invalidated,
-    /// `None` once the whole effect is there.
+    /// `None` once the effect is complete.
     pending: Option<Pending<'a>>,
 }
 
@@ -32,7 +31,7 @@ struct Pending<'a> {
     scan: Scan,
 }
 
-/// What is searched for in the namespace with this id.
+/// What to search for, in the namespace with this id.
 pub(crate) enum Selection {
     /// Every key that starts with this prefix.
     Prefix(u64, Arc<str>),
@@ -41,7 +40,7 @@ pub(crate) enum Selection {
 }
 
 impl<'a> Sweep<'a> {
-    /// A sweep whose invalidation was committed, with no effect yet.
+    /// A sweep whose invalidation was committed and has no effect yet.
     pub(crate) fn new(
         cache: &'a Cache,
         selection: Selection,
@@ -65,7 +64,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// A sweep whose whole effect is there.
+    /// A sweep whose effect is complete.
     pub(crate) fn done(cache: &'a Cache, invalidated: Invalidated, now: Now) -> Self {
         Self {
             cache,
@@ -75,8 +74,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Does a bounded part of the sweep, and holds no lock afterwards. Returns the
-    /// result once everything is removed and published.
+    /// Does a bounded part of the sweep, and releases all locks. Returns the result once everything
+    /// is removed and published.
     pub fn step(&mut self) -> Option<Invalidated> {
         if let Some(pending) = &mut self.pending {
             let (counted, is_complete) = pending.step(self.cache, self.now);
@@ -102,8 +101,8 @@ impl<'a> Sweep<'a> {
 }
 
 impl Pending<'_> {
-    /// Returns how many live credentials this step removed, as far as they are on
-    /// this invalidation's account, and whether the scan is complete.
+    /// Returns how many live credentials this step removed on this invalidation's account, and
+    /// whether the scan is complete.
     fn step(&mut self, cache: &Cache, now: Now) -> (u64, bool) {
         let Self {
             selection,
@@ -112,7 +111,7 @@ impl Pending<'_> {
         } = self;
         let before = change.revision();
         let mut counted = 0;
-        let mut budget = Budget::of_a_step();
+        let mut budget = Budget::for_step();
         let (_, is_complete) = cache.scan(scan, now, &mut budget, |index, last, budget| {
             let batch = match selection {
                 Selection::Prefix(namespace, prefix) => {

@@ -1,4 +1,4 @@
-//! What the parts of the core owe each other, seen from inside.
+//! Tests of how the parts of the core work together, which need access to private items.
 
 mod leases;
 mod past;
@@ -76,7 +76,7 @@ fn name<'a>(of: &'a str, key: &'a str) -> Name<'a> {
     }
 }
 
-/// A Put that states no more than it must.
+/// A Put with default values for all optional fields.
 fn of<'a>(namespace: &'a str, key: &'a str) -> Put<'a> {
     Put {
         name: name(namespace, key),
@@ -128,7 +128,7 @@ fn credentials_put_together_are_not_to_be_fetched_together() {
     );
 }
 
-/// Hashes whatever it is to 7.
+/// A hasher that maps everything to 7.
 #[derive(Clone)]
 struct AllAlike;
 
@@ -163,13 +163,12 @@ fn names_of_one_hash_stay_apart() {
         SharedBytes::new(1),
     );
     let namespaces = Namespaces::new(3, 1);
-    // The same text divided in another way, and the same key of another
-    // namespace.
+    // The same text divided differently, and the same key in another namespace.
     let names = [("ab", "cd"), ("a", "bcd"), ("b", "cd")].map(|(namespace, key)| Name {
         namespace: NamespaceName::parse(namespace).expect("a namespace"),
         key: Key::parse(key).expect("a key"),
     });
-    // With the namespace's record at hand, and without.
+    // With the namespace's record, and without it.
     let found = |name: Name<'_>| {
         let record = namespaces.find(name.namespace);
         let [one, other] = [None, record.as_deref()].map(|record| {

@@ -1,4 +1,4 @@
-//! Watching what changes in a namespace.
+//! Watching the changes of a namespace.
 
 use std::{
     fmt,
@@ -15,38 +15,73 @@ use crate::{
     permits::Permit,
 };
 
-/// What a watcher is told.
+/// What a watcher receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A change, at its revision. Its effect is there.
+    /// A change and its revision. The effect of the change is complete.
     Change(u64, Change),
-    /// Changes up to this revision are no longer remembered.
+    /// Some changes up to this revision were forgotten before the watcher read them. The watcher
+    /// should discard its state.
     Gap(u64),
 }
 
-/// Reads the changes of one namespace, in the order of their revisions, each
-/// once or within a gap. Costs the cache nothing while it isn't read, however
+/// Reads the changes of one namespace in the order of their revisions. Each change is received
+/// exactly once, or is covered by a gap. A watcher that isn't read costs the cache nothing, however
 /// much changes.
 pub struct Watcher {
     cache: Arc<Cache>,
     namespace: Box<str>,
     id: WatcherId,
-    /// Up to which revision it was told everything; `None` before a gap.
+    /// The revision up to which the watcher has received everything; `None` before a first gap.
     position: Option<u64>,
     is_current: bool,
     _permit: Permit,
 }
 
-/// There are as many watchers as may be.
+/// [`Limits::max_watchers`](crate::Limits::max_watchers) watchers exist already.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the server has as many watchers as it may")]
+#[error("the limit on watchers is reached")]
 pub struct TooManyWatchers;
 
 impl Cache {
-    /// Begins to watch a namespace.
+    /// Begins to watch a namespace. Dropping the watcher ends it.
     ///
     /// # Errors
-    /// There are as many watchers as may be.
+    /// [`TooManyWatchers`] if the limit is reached.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{
+    ///     sync::Arc,
+    ///     task::{Context, Poll, Waker},
+    /// };
+    ///
+    /// use credcache_core::{Change, Invalidate, OwnedTarget, Target, WatchEvent, WatchFrom};
+    /// # use std::time::Duration;
+    /// # use credcache_core::{Cache, Limits, NamespaceName, Now, TierSpec};
+    /// # let hour = TierSpec {
+    /// #     name: "hour".to_owned(),
+    /// #     max_ttl: Duration::from_secs(3600),
+    /// #     capacity: 64 * 1024 * 1024,
+    /// # };
+    /// # let now = Now::default();
+    /// # let namespace = NamespaceName::parse("billing")?;
+    /// # let cache = Arc::new(Cache::new(vec![hour], Limits::DEFAULT)?);
+    ///
+    /// let mut watcher = Arc::clone(&cache).watch(namespace, WatchFrom::Now)?;
+    /// let invalidate = Invalidate { namespace, target: Target::All, issued_before: None };
+    /// let invalidated = cache.invalidate(invalidate, now);
+    ///
+    /// // An async caller passes the context of its task.
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let change = Change::Invalidated(OwnedTarget::All);
+    /// assert_eq!(
+    ///     watcher.poll_next(&mut context),
+    ///     Poll::Ready(WatchEvent::Change(invalidated.revision.number(), change)),
+    /// );
+    /// assert!(watcher.poll_next(&mut context).is_pending());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn watch(
         self: Arc<Self>,
         namespace: NamespaceName<'_>,
@@ -66,8 +101,11 @@ impl Cache {
 }
 
 impl Watcher {
-    /// The next thing to be told. Pending when there is nothing now; the task
-    /// is woken when there may be something.
+    /// Returns the next event. If there is none, the result is `Pending`, and the task is woken
+    /// when there may be one.
+    ///
+    /// # Cancel safety
+    /// An event is consumed only by the call that returns it.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
         let change_log = &self.cache.change_log;
         match change_log.read(&self.namespace, self.id, self.position, cx.waker()) {
@@ -87,15 +125,15 @@ impl Watcher {
         }
     }
 
-    /// The revision up to which everything was told, as far as it was when last
-    /// there was nothing to tell; 0 before a first gap.
+    /// The revision up to which the watcher has received everything, as of the last call of
+    /// [`poll_next`](Self::poll_next); 0 before a first gap.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position.unwrap_or_default()
     }
 
-    /// Whether every change that was done was told, when last there was nothing
-    /// to tell. One that is done may have to wait for an earlier one.
+    /// Whether the watcher had received every change that was complete when there was last nothing
+    /// to receive. A complete change may have to wait for an earlier change to be published.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.is_current

@@ -1,11 +1,9 @@
-//! The memory of invalidations, by which fills that began before one are
-//! refused.
+//! Fences: the memory of invalidations, which refuses fills that began before an invalidation.
 //!
-//! Bounded, and fails closed: when it is full, the oldest fence of the
-//! namespace that has the most becomes part of a coarser one, around the whole
-//! namespace; and where there is nothing left but those, around all namespaces
-//! of the shard. A coarser fence refuses all that the finer one refused, and
-//! more.
+//! The memory is bounded and fails closed. When it is full, the namespace with the most fences
+//! merges its oldest fence into a coarser fence around the whole namespace. If only such fences are
+//! left, one is merged into a fence around all namespaces of the shard. A coarser fence refuses
+//! everything that the finer fence refused, and more.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,46 +21,45 @@ use crate::{
     work::budget::Budget,
 };
 
-/// What shows that a Put's credential was fetched after a revocation.
+/// Evidence that the credential of a Put was fetched after a revocation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Evidence {
-    /// The latest revision when the lease was granted.
+    /// The latest revision when the Put's lease was granted.
     pub(crate) granted: Option<u64>,
     pub(crate) issued_at: Option<WallTime>,
 }
 
-/// What an invalidation leaves behind: what is refused from now on.
+/// What an invalidation refuses from now on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Revocation {
-    /// Credentials issued at or before.
+    /// Credentials issued at or before this instant are refused.
     pub(crate) issued_before: WallTime,
-    /// When no such credential can be live any more, and no lease that was
-    /// granted before.
+    /// From this instant on, no such credential can be live, and no earlier lease can be filled.
     pub(crate) until: BootTime,
 }
 
 pub(super) struct Fences {
     namespaces: HashMap<Arc<str>, NamespaceFences>,
-    /// By how many fences they have.
+    /// The namespaces, ordered by their number of fences.
     by_size: BTreeSet<(usize, Arc<str>)>,
     by_end: BTreeMap<End, Arc<str>>,
-    /// Around every namespace.
+    /// The fence around all namespaces of the shard.
     floor: Option<Fence>,
-    /// The latest `issued_before` of the fences that were forgotten by age. It
-    /// stands for all of them, and is never forgotten.
+    /// The latest `issued_before` of all fences that were forgotten because of their age. It is
+    /// never forgotten itself.
     issued_floor: Option<WallTime>,
     capacity: usize,
 }
 
-/// The fences of one namespace; at least one.
+/// The fences of one namespace. There is at least one.
 #[derive(Default)]
 struct NamespaceFences {
     fences: Targets<Fence>,
     by_end: BTreeMap<End, OwnedTarget>,
 }
 
-/// What is refused: fills under a lease granted before `revision`, and
-/// credentials issued at or before `issued_before`.
+/// Refuses fills under a lease granted before `revision`, and credentials issued at or before
+/// `issued_before`.
 #[derive(Clone, Copy, Debug)]
 struct Fence {
     revision: u64,
@@ -70,11 +67,11 @@ struct Fence {
     until: BootTime,
 }
 
-/// When a fence may be forgotten; its revision makes it unique.
+/// When a fence may be forgotten. The revision makes the key unique.
 type End = (BootTime, u64);
 
 impl Fences {
-    /// Remembers up to this many, but always one.
+    /// Remembers up to `capacity` fences, but at least one.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             namespaces: HashMap::new(),
@@ -89,7 +86,7 @@ impl Fences {
     pub(super) fn raise(
         &mut self,
         namespace: NamespaceName<'_>,
-        part: OwnedTarget,
+        target: OwnedTarget,
         revision: Revision,
         revocation: Revocation,
     ) {
@@ -98,14 +95,14 @@ impl Fences {
             issued_before: revocation.issued_before,
             until: revocation.until,
         };
-        self.insert(namespace.as_str().into(), part, fence);
+        self.insert(namespace.as_str().into(), target, fence);
         while self.by_end.len() > self.capacity {
             self.coarsen();
         }
     }
 
-    /// Whether a credential with this name and these tags may be one that was
-    /// revoked, going by the evidence.
+    /// Whether the credential of this key and these tags may have been revoked, according to the
+    /// evidence.
     pub(super) fn refuse<'a, Tags: Iterator<Item = &'a str>>(
         &self,
         namespace: NamespaceName<'_>,
@@ -129,10 +126,10 @@ impl Fences {
         let Some(namespace) = self.namespaces.get(namespace.as_str()) else {
             return false;
         };
-        namespace.fences.around(key, tags).any(refuses)
+        namespace.fences.covering(key, tags).any(refuses)
     }
 
-    /// Forgets those whose time is over, as many as the budget allows.
+    /// Forgets fences that have ended, as many as the budget allows.
     pub(super) fn forget(&mut self, now: BootTime, budget: &mut Budget) {
         while !budget.is_spent()
             && let Some((end, _)) = self.by_end.first_key_value()
@@ -141,22 +138,22 @@ impl Fences {
             budget.remove_other();
             let end = *end;
             if let Some((_, _, fence)) = self.remove(end) {
-                self.forgot(fence);
+                self.raise_issued_floor(fence);
             }
         }
         if let Some(floor) = self.floor.take_if(|floor| floor.until <= now) {
-            self.forgot(floor);
+            self.raise_issued_floor(floor);
         }
     }
 
-    fn forgot(&mut self, fence: Fence) {
+    fn raise_issued_floor(&mut self, fence: Fence) {
         self.issued_floor = self.issued_floor.max(Some(fence.issued_before));
     }
 
-    fn insert(&mut self, name: Arc<str>, part: OwnedTarget, fence: Fence) {
+    fn insert(&mut self, name: Arc<str>, target: OwnedTarget, fence: Fence) {
         let fences = self.namespaces.entry(name.clone()).or_default();
         let size = fences.by_end.len();
-        let (old, new) = fences.insert(part, fence);
+        let (old, new) = fences.insert(target, fence);
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
@@ -175,7 +172,7 @@ impl Fences {
             self.namespaces.remove(&name);
         }
         self.resized(name.clone(), size, now);
-        removed.map(|(part, fence)| (name, part, fence))
+        removed.map(|(target, fence)| (name, target, fence))
     }
 
     fn resized(&mut self, name: Arc<str>, from: usize, to: usize) {
@@ -187,22 +184,23 @@ impl Fences {
         }
     }
 
-    /// Takes the place of one fence by a coarser one.
+    /// Merges one fence into a coarser fence.
     fn coarsen(&mut self) {
         let largest = self.by_size.last();
         let oldest = largest
             .and_then(|(_, name)| self.namespaces.get(name))
             .and_then(NamespaceFences::oldest);
-        let Some((name, part, fence)) = oldest.and_then(|end| self.remove(end)) else {
+        let Some((name, target, fence)) = oldest.and_then(|end| self.remove(end)) else {
             return;
         };
-        match part {
+        match target {
             OwnedTarget::Key(_) | OwnedTarget::Prefix(_) | OwnedTarget::Tag(_)
                 if self.namespaces.contains_key(&name) =>
             {
                 self.insert(name, OwnedTarget::All, fence);
             }
-            // The namespace's only one: there is nothing coarser but the floor.
+            // This fence is the namespace's only one, or is around the whole namespace already:
+            // only the floor is coarser.
             _ => match &mut self.floor {
                 Some(floor) => floor.raise(fence),
                 floor => *floor = Some(fence),
@@ -212,37 +210,38 @@ impl Fences {
 }
 
 impl NamespaceFences {
-    /// Raises what is there already; answers with the ends before and after.
-    fn insert(&mut self, part: OwnedTarget, fence: Fence) -> (Option<End>, End) {
-        let (old, new) = match self.fences.get_mut(&part) {
-            Some(there) => {
-                let old = there.end();
-                there.raise(fence);
-                (Some(old), there.end())
+    /// Inserts a fence, or merges it into the existing fence of the same target. Returns the end
+    /// before, if there was a fence, and the end now.
+    fn insert(&mut self, target: OwnedTarget, fence: Fence) -> (Option<End>, End) {
+        let (old, new) = match self.fences.get_mut(&target) {
+            Some(existing) => {
+                let old = existing.end();
+                existing.raise(fence);
+                (Some(old), existing.end())
             }
             None => {
-                self.fences.insert(part.clone(), fence);
+                self.fences.insert(target.clone(), fence);
                 (None, fence.end())
             }
         };
         if let Some(old) = old {
             self.by_end.remove(&old);
         }
-        self.by_end.insert(new, part);
+        self.by_end.insert(new, target);
         (old, new)
     }
 
     fn remove(&mut self, end: End) -> Option<(OwnedTarget, Fence)> {
-        let part = self.by_end.remove(&end)?;
-        let fence = self.fences.remove(&part);
-        fence.map(|fence| (part, fence))
+        let target = self.by_end.remove(&end)?;
+        let fence = self.fences.remove(&target);
+        fence.map(|fence| (target, fence))
     }
 
-    /// The one to give up first: that around the whole namespace only when
-    /// there is no other.
+    /// The fence to merge first. The fence around the whole namespace is chosen only if there is no
+    /// other.
     fn oldest(&self) -> Option<End> {
         let mut ends = self.by_end.iter();
-        let finer = ends.find(|(_, part)| !matches!(part, OwnedTarget::All));
+        let finer = ends.find(|(_, target)| !matches!(target, OwnedTarget::All));
         finer.or(self.by_end.first_key_value()).map(|(end, _)| *end)
     }
 }
@@ -257,7 +256,8 @@ impl Fence {
                 .is_some_and(|issued_at| issued_at <= self.issued_before)
     }
 
-    /// Refuses what either refused, for as long as either would have.
+    /// Merges another fence in: refuses everything that either fence refused, for as long as either
+    /// would have.
     fn raise(&mut self, other: Self) {
         self.revision = self.revision.max(other.revision);
         self.issued_before = self.issued_before.max(other.issued_before);

@@ -1,11 +1,11 @@
-//! The invalidations under way: each has its revision, and a part of what it
-//! covers may still be stored.
+//! Invalidations in progress: each has its revision, but entries that it covers may still be
+//! stored.
 //!
-//! An invalidation that has its revision has happened. So whatever decides by a
-//! stored entry asks here first, and removes the entry if it is covered, as the
-//! invalidation itself would have done a moment later. It is counted as removed
-//! by that invalidation. The fences don't answer this question: they may be
-//! coarser than what was invalidated.
+//! An invalidation has happened once it has its revision. So every operation that decides by a
+//! stored entry first asks here whether an invalidation in progress covers the entry. If so, the
+//! operation removes the entry, as the invalidation would have done a moment later, and the removal
+//! counts as the invalidation's. The fences can't answer this question, because they may be coarser
+//! than the invalidation.
 
 use std::{cell::Cell, collections::HashMap, sync::Arc};
 
@@ -15,29 +15,30 @@ use crate::{
     store::entry::Entry,
 };
 
-/// Bounded by the number of calls at work.
+/// Bounded by the number of concurrent calls.
 #[derive(Default)]
 pub(super) struct InProgress {
-    /// Under each part in the order of revisions. None is empty.
+    /// The invalidations of each target, in the order of their revisions. Neither a map nor a list
+    /// is empty.
     namespaces: HashMap<Arc<str>, Targets<Vec<Invalidation>>>,
 }
 
 struct Invalidation {
     revision: Revision,
-    /// How many live entries others removed for it.
+    /// How many live entries other operations removed on behalf of this invalidation.
     removed: Cell<u64>,
 }
 
 impl InProgress {
-    /// An invalidation that has taken its revision, the highest so far. Returns
+    /// Adds an invalidation that has taken its revision, which is the highest so far. Returns
     /// whether it is the only one of the namespace.
     pub(super) fn begin(
         &mut self,
         namespace: &str,
-        part: &OwnedTarget,
+        target: &OwnedTarget,
         revision: Revision,
     ) -> bool {
-        let begun = Invalidation {
+        let invalidation = Invalidation {
             revision,
             removed: Cell::new(0),
         };
@@ -46,26 +47,27 @@ impl InProgress {
             None => self.namespaces.entry(namespace.into()).or_default(),
         };
         let is_only = targets.is_empty();
-        match targets.get_mut(part) {
-            Some(others) => others.push(begun),
-            None => targets.insert(part.clone(), vec![begun]),
+        match targets.get_mut(target) {
+            Some(others) => others.push(invalidation),
+            None => targets.insert(target.clone(), vec![invalidation]),
         }
         is_only
     }
 
-    /// Everything that the invalidation covers is gone. Returns how many live
-    /// entries others removed for it.
-    pub(super) fn end(&mut self, namespace: &str, part: &OwnedTarget, revision: Revision) -> u64 {
+    /// Removes an invalidation after everything that it covers was removed. Returns how many live
+    /// entries other operations removed on its behalf.
+    pub(super) fn end(&mut self, namespace: &str, target: &OwnedTarget, revision: Revision) -> u64 {
         let Some(targets) = self.namespaces.get_mut(namespace) else {
             return 0;
         };
-        let Some(same) = targets.get_mut(part) else {
+        let Some(invalidations) = targets.get_mut(target) else {
             return 0;
         };
-        let found = same.binary_search_by_key(&revision, |one| one.revision);
-        let removed = found.map_or(0, |place| same.remove(place).removed.get());
-        if same.is_empty() {
-            targets.remove(part);
+        let found =
+            invalidations.binary_search_by_key(&revision, |invalidation| invalidation.revision);
+        let removed = found.map_or(0, |index| invalidations.remove(index).removed.get());
+        if invalidations.is_empty() {
+            targets.remove(target);
             if targets.is_empty() {
                 self.namespaces.remove(namespace);
             }
@@ -73,8 +75,8 @@ impl InProgress {
         removed
     }
 
-    /// Whether an invalidation under way covers the entry. If it is live, it then
-    /// counts as removed by the first that does.
+    /// Whether an invalidation in progress covers the entry. A live entry is counted as removed by
+    /// the first such invalidation, so the caller must remove the entry.
     pub(super) fn claims(&self, entry: &Entry, is_live: bool) -> bool {
         let Some(targets) = self.namespaces.get(&entry.namespace().name) else {
             return false;
@@ -83,12 +85,13 @@ impl InProgress {
             return false;
         };
         let covering = targets
-            .around(key, || entry.labels().tags().iter())
-            .filter_map(|same| {
-                let later = same.partition_point(|one| one.revision < entry.version());
-                same.get(later)
+            .covering(key, || entry.labels().tags().iter())
+            .filter_map(|invalidations| {
+                let later = invalidations
+                    .partition_point(|invalidation| invalidation.revision < entry.version());
+                invalidations.get(later)
             });
-        let Some(first) = covering.min_by_key(|one| one.revision) else {
+        let Some(first) = covering.min_by_key(|invalidation| invalidation.revision) else {
             return false;
         };
         if is_live {

@@ -1,9 +1,9 @@
-//! The journals of the namespaces that are watched: what changed, in the order
-//! of revisions, for watchers to read at their own pace.
+//! Journals: the changes of each watched namespace, in the order of revisions, which watchers read
+//! at their own pace.
 //!
-//! Bounded in bytes. What a watcher hasn't read when it is forgotten is a gap,
-//! and the watcher is told so. A journal outlives its last watcher for a while,
-//! so that one that lost its connection finds its place again.
+//! Journals are bounded in bytes. If changes are forgotten before a watcher has read them, the
+//! watcher is informed of the gap. A journal is kept for a while after its last watcher has gone,
+//! so that a watcher that lost its connection can resume.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,44 +17,44 @@ use crate::model::{
     invalidation::OwnedTarget, name::NamespaceName, revision::Revision, time::BootTime,
 };
 
-/// For how long a journal is kept without a watcher.
+/// How long a journal without watchers is kept.
 const UNWATCHED: Duration = Duration::from_secs(60);
-/// With this many journals, those without a watcher aren't kept.
+/// From this number of journals on, a journal without watchers isn't kept.
 const UNWATCHED_FROM: usize = 1024;
-/// What an event takes besides its text: its place in the queue, and the text's
-/// reference counts.
+/// Bytes that an event takes in addition to its text: its queue slot, and the reference counts of
+/// the text.
 const EVENT_OVERHEAD: u64 = 64;
 
-/// What changed in a namespace.
+/// A change to a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This key holds the version that is the change's revision.
+    /// The key now holds a credential whose version is the revision of the change.
     Replaced(Arc<str>),
-    /// Everything that this covers was revoked.
+    /// All credentials that the target covers were revoked.
     Invalidated(OwnedTarget),
 }
 
-/// Where to begin.
+/// Where a watcher begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchFrom {
-    /// With what changes from now on.
+    /// With the changes from now on.
     Now,
-    /// After this revision.
+    /// With the first change after this revision.
     After(u64),
-    /// After a revision of another server, which is nowhere in this one: with a
-    /// gap.
+    /// After a revision of another cache, which corresponds to no revision of this cache. The
+    /// watcher begins with a gap.
     Elsewhere,
 }
 
-/// What a watcher is to be told next.
+/// The next event of a watcher.
 #[derive(Debug)]
 pub(crate) enum JournalRead {
-    /// This change.
+    /// The next change.
     Change { revision: u64, change: Change },
-    /// There are changes up to this revision that nobody remembers.
+    /// Some changes up to this revision were forgotten.
     Gap { up_to: u64 },
-    /// Everything up to this revision was read. `is_all` unless a change that is
-    /// done waits behind one that isn't.
+    /// Everything up to this revision was read. `is_all` is false if a change has its effect but
+    /// waits for an earlier change to be published.
     Nothing { up_to: u64, is_all: bool },
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct WatcherId(u64);
 
 pub(super) struct Journals {
     by_namespace: HashMap<Box<str>, Journal>,
-    /// Bytes, shared out evenly.
+    /// The bytes of all journals, divided equally among them.
     capacity: u64,
     watchers_so_far: u64,
 }
@@ -71,12 +71,12 @@ pub(super) struct Journals {
 struct Journal {
     events: VecDeque<(u64, Change)>,
     bytes: u64,
-    /// Up to this revision nothing is remembered.
+    /// Changes up to this revision aren't remembered.
     begins_after: u64,
-    /// Those who wait, each once.
+    /// The wakers of watchers that wait for a change, one per watcher.
     wakers: HashMap<WatcherId, Waker>,
     watchers: usize,
-    /// When it is forgotten, once it was found without watchers.
+    /// When the journal is forgotten; set once it is found without watchers.
     until: Option<BootTime>,
 }
 
@@ -89,14 +89,14 @@ impl Journals {
         }
     }
 
-    /// Remembers a change, if anybody may ask for it.
+    /// Appends a change if the namespace is watched.
     pub(super) fn append(
         &mut self,
         namespace: NamespaceName<'_>,
         revision: Revision,
         change: impl FnOnce() -> Change,
     ) {
-        // Most servers watch nothing, and most Puts end here.
+        // Most servers have no watchers, so most Puts return here.
         if self.by_namespace.is_empty() {
             return;
         }
@@ -133,8 +133,7 @@ impl Journals {
         }
     }
 
-    /// What comes after the start of `unread`, of what is published: up to its
-    /// end.
+    /// Reads the next event after `unread.start`. `unread.end` is the latest published revision.
     pub(super) fn read(
         &mut self,
         namespace: &str,
@@ -213,8 +212,8 @@ impl Journal {
 
     fn read(&self, unread: Range<u64>, in_flight: usize) -> JournalRead {
         if unread.start < self.begins_after {
-            // A change that was forgotten before it was published: to tell of
-            // the gap now would be to tell of it before its effect is there.
+            // The forgotten change isn't published yet. Reporting the gap now would announce a
+            // change that has no effect yet.
             return if unread.end < self.begins_after {
                 JournalRead::Nothing {
                     up_to: unread.start,
@@ -232,8 +231,8 @@ impl Journal {
                 revision: *revision,
                 change: change.clone(),
             },
-            // Not back: what was published once stays so, but a position may
-            // come from a caller.
+            // Never move backwards: published revisions stay published, but `unread.start` may be a
+            // position supplied by the caller.
             _ => JournalRead::Nothing {
                 up_to: unread.end.max(unread.start),
                 is_all: self.unpublished(unread.end) <= in_flight
@@ -242,7 +241,7 @@ impl Journal {
         }
     }
 
-    /// How many changes after this revision are remembered.
+    /// How many remembered changes have a revision above `published`.
     fn unpublished(&self, published: u64) -> usize {
         let first = self
             .events

@@ -1,19 +1,16 @@
-//! The order of changes: every Put and Invalidate is entered here, and gets its
-//! revision by it.
+//! The change log: every Put and invalidation is committed here, and gets its revision.
 //!
-//! Entering is one step under the lock of the namespace's shard: a Put is held
-//! against the fences that earlier invalidations left, or an invalidation
-//! leaves its own; the change takes the next revision and goes into the
-//! journal. So of a Put and an invalidation either comes first: a Put that
-//! does has the lower revision and will be swept, one that doesn't meets the
-//! fence.
+//! A commit is one step under the lock of the namespace's shard. In this step, a Put is checked
+//! against the fences of earlier invalidations, or an invalidation adds its own fence; the change
+//! takes the next revision and is appended to the journal. So a Put and an invalidation have a
+//! definite order. If the Put is first, it has the lower revision, and the invalidation removes it.
+//! If the invalidation is first, the Put meets its fence.
 //!
-//! What the name holds is judged in that same step, where a Put or an
-//! invalidation depends on it: an invalidation that comes before has happened,
-//! whether or not it has reached the stripe by then.
+//! A precondition on the current entry is judged in the same step. An invalidation that was
+//! committed earlier has happened, whether or not it has reached the stripe by then.
 //!
-//! A change is published, and its watchers woken, once its effect is there and
-//! that of every earlier one of its namespace.
+//! A change is published, and the watchers are woken, once its own effect and the effects of all
+//! earlier changes to its namespace are complete.
 
 use std::{borrow::Cow, hash::BuildHasher, task::Waker};
 
@@ -53,44 +50,44 @@ struct Shard {
     fences: Fences,
     journals: Journals,
     in_progress: InProgress,
-    /// Changes that were entered and whose effect isn't there yet: one for each
-    /// call that is at it. The number is the namespace's hash; where two
-    /// namespaces share one, one waits for the other.
+    /// Committed changes that aren't published yet, at most one per concurrent call. The number is
+    /// the hash of the namespace. If two namespaces have the same hash, their changes wait for each
+    /// other.
     in_flight: Vec<(u64, Revision)>,
 }
 
-/// The Put's credential may be one that was revoked.
+/// The credential of the Put may have been revoked.
 #[derive(Debug)]
 pub(crate) struct Revoked;
 
-/// What a name holds, for a change that depends on it.
+/// The entry that a name holds, for a change that depends on it.
 #[derive(Clone, Copy)]
 pub(crate) struct CurrentEntry<'e> {
     entry: &'e Entry,
-    /// Whether its lifetime lasts.
+    /// Whether its deadline hasn't passed.
     is_live: bool,
 }
 
-/// A change that depends on what the name holds.
+/// The outcome of [`ChangeLog::commit_put`].
 pub(crate) struct PutDecision<'a, E> {
-    /// An invalidation under way covers what the name holds. That was taken for
-    /// dead, and must be removed before the stripe is unlocked.
+    /// An invalidation in progress covers the current entry. The entry was treated as removed, and
+    /// the caller must remove it before it unlocks the stripe.
     pub(crate) is_claimed: bool,
     pub(crate) change: Result<PendingChange<'a>, E>,
 }
 
-/// A change that has its revision. Dropping it says that its effect is there.
+/// A committed change, whose effect isn't complete. Dropping it publishes the change.
 #[must_use]
 pub(crate) struct PendingChange<'a> {
     change_log: &'a ChangeLog,
     namespace: Cow<'a, str>,
-    /// Of the namespace.
+    /// The hash of the namespace.
     hash: u64,
     revision: Revision,
-    /// No other invalidation of the namespace was under way when it was entered:
-    /// what it removes, none that comes before covers.
+    /// No other invalidation of the namespace was in progress at the commit, so no earlier
+    /// invalidation covers the entries that this one removes.
     is_only: bool,
-    /// What an invalidation covers, until it is published.
+    /// The target of an invalidation, until the change is published.
     invalidates: Option<OwnedTarget>,
 }
 
@@ -118,12 +115,11 @@ impl ChangeLog {
         }
     }
 
-    /// Enters a Put, whose caller holds its stripe's lock, if `decide` agrees to
-    /// replace what is live and states the evidence for the new credential.
+    /// Commits a Put if `decide` accepts the live entry and returns the evidence for the new
+    /// credential. The caller holds the stripe's lock.
     ///
     /// # Errors
-    /// Those of `decide`, and [`Revoked`] if the evidence doesn't clear every
-    /// fence that matches.
+    /// The errors of `decide`, and [`Revoked`] if the evidence doesn't pass every matching fence.
     pub(crate) fn commit_put<'a, E: From<Revoked>>(
         &'a self,
         name: Name<'a>,
@@ -158,8 +154,8 @@ impl ChangeLog {
         PutDecision { is_claimed, change }
     }
 
-    /// Enters an invalidation. What matches and has a lower revision is still to
-    /// be removed.
+    /// Commits an invalidation. The caller must then remove all matching entries with a lower
+    /// revision.
     pub(crate) fn commit_invalidation<'a>(
         &'a self,
         namespace: NamespaceName<'_>,
@@ -171,9 +167,9 @@ impl ChangeLog {
         self.invalidate(&mut shard, namespace, target, revocation)
     }
 
-    /// Enters the invalidation of what a name holds, whose caller holds its
-    /// stripe's lock. `None` if an invalidation under way covers it already: that
-    /// comes before, and must be helped to remove it.
+    /// Commits the invalidation of exactly the entry that a name holds. The caller holds the
+    /// stripe's lock. Returns `None` if an invalidation in progress covers the entry already: that
+    /// invalidation comes first, and the caller must remove the entry on its behalf.
     pub(crate) fn commit_version_invalidation<'a>(
         &'a self,
         name: Name<'_>,
@@ -218,21 +214,19 @@ impl ChangeLog {
         }
     }
 
-    /// Whether an invalidation under way covers what a name holds, which must
-    /// then be removed before the stripe is unlocked. If it is live, the first
-    /// that does counts it.
+    /// Whether an invalidation in progress covers the entry, which the caller must then remove
+    /// before it unlocks the stripe. A live entry is counted by the first such invalidation.
     pub(crate) fn claims(&self, current: CurrentEntry<'_>) -> bool {
         let hash = self.hash(&current.entry.namespace().name);
         self.shard(hash).lock().claims(current)
     }
 
-    /// A revision for a change that changes nothing.
+    /// Takes a revision for an operation that changed nothing.
     pub(crate) fn skip_revision(&self) -> Revision {
         self.revisions.next()
     }
 
-    /// Whether a Put to the key, under a lease granted at this revision, is
-    /// already known to be refused.
+    /// Whether a Put to this key under a lease granted at this revision is certain to be refused.
     pub(crate) fn refuses_lease(&self, name: Name<'_>, granted: u64) -> bool {
         let evidence = Evidence {
             granted: Some(granted),
@@ -244,17 +238,17 @@ impl ChangeLog {
             .refuse(name.namespace, name.key, std::iter::empty, evidence)
     }
 
-    /// The latest revision given out; 0 before the first.
+    /// The latest revision assigned; 0 before the first.
     pub(crate) fn latest(&self) -> u64 {
         self.revisions.latest()
     }
 
-    /// Forgets fences that nothing can meet any more, and journals that nobody
-    /// came back for. Goes on behind the first `shards`, which it counts; whether
-    /// that was all.
+    /// Forgets fences that can't refuse anything any more, and journals that no watcher returned
+    /// to. Continues after the first `shards` shards, and adds the completed ones. Returns whether
+    /// all shards are complete.
     pub(crate) fn forget(&self, shards: &mut usize, now: Now, budget: &mut Budget) -> bool {
         for shard in &self.shards[*shards..] {
-            budget.find_place();
+            budget.seek();
             let mut shard = shard.lock();
             shard.fences.forget(now.boot, budget);
             if budget.is_spent() {
@@ -266,8 +260,8 @@ impl ChangeLog {
         true
     }
 
-    /// Begins to watch a namespace; answers with the position to read from,
-    /// unless the caller's is none.
+    /// Adds a watcher to a namespace. Returns the position to read from, or `None` if the watcher
+    /// must begin with a gap.
     pub(crate) fn watch(
         &self,
         namespace: NamespaceName<'_>,
@@ -280,15 +274,15 @@ impl ChangeLog {
         let watcher = shard.journals.watch(namespace, latest);
         let position = match from {
             WatchFrom::Now => Some(published),
-            // What was never given out wasn't seen either.
+            // A revision that was never assigned can't have been seen.
             WatchFrom::After(revision) => (revision <= latest).then_some(revision),
             WatchFrom::Elsewhere => None,
         };
         (watcher, position)
     }
 
-    /// What a watcher at this position is to be told next. If that is nothing,
-    /// `waker` is woken when there may be more.
+    /// Reads the next event after this position. If there is none, `waker` is woken when there may
+    /// be one.
     pub(crate) fn read(
         &self,
         namespace: &str,
@@ -335,7 +329,7 @@ impl Shard {
         self.in_progress.claims(entry, is_live)
     }
 
-    /// Up to which revision everything of the namespace is there.
+    /// The latest revision such that all changes to the namespace up to it are published.
     fn published(&self, namespace: u64, latest: u64) -> u64 {
         self.in_flight(namespace)
             .map(|revision| revision.number() - 1)
@@ -366,8 +360,9 @@ impl PendingChange<'_> {
         self.revision
     }
 
-    /// Counts what this invalidation removes, of which some may be covered by one
-    /// that comes before and counts it. The stripe is locked.
+    /// Counts the live entries that this invalidation removes. If another invalidation is in
+    /// progress, each entry is counted by the first that covers it, and the result is 0. The caller
+    /// holds the stripe's lock.
     pub(crate) fn count(&self, removed: &[Entry], now: Now) -> u64 {
         let currents = removed.iter().map(|entry| CurrentEntry::at(entry, now));
         if self.is_only {
@@ -379,9 +374,9 @@ impl PendingChange<'_> {
         0
     }
 
-    /// Publishes the change: its whole effect is there. Returns its revision, and
-    /// how many live credentials others removed on behalf of this invalidation,
-    /// which [`count`](Self::count) didn't return.
+    /// Publishes the change, whose effect must be complete. Returns its revision, and how many live
+    /// entries are on this invalidation's account in addition to those that [`count`](Self::count)
+    /// returned.
     pub(crate) fn publish(mut self) -> Invalidated {
         Invalidated {
             removed: self.leave(),
@@ -391,14 +386,14 @@ impl PendingChange<'_> {
 
     fn leave(&mut self) -> u64 {
         let mut shard = self.change_log.shard(self.hash).lock();
-        let entered = (self.hash, self.revision);
-        let Some(place) = shard.in_flight.iter().position(|one| *one == entered) else {
+        let own = (self.hash, self.revision);
+        let Some(index) = shard.in_flight.iter().position(|other| *other == own) else {
             return 0;
         };
-        shard.in_flight.swap_remove(place);
+        shard.in_flight.swap_remove(index);
         let namespace = &*self.namespace;
-        let removed = self.invalidates.take().map_or(0, |part| {
-            shard.in_progress.end(namespace, &part, self.revision)
+        let removed = self.invalidates.take().map_or(0, |target| {
+            shard.in_progress.end(namespace, &target, self.revision)
         });
         let wakers = shard.journals.take_wakers(namespace);
         drop(shard);
@@ -409,8 +404,8 @@ impl PendingChange<'_> {
     }
 }
 
-/// For a thread that panics between commit and publication: its watchers would
-/// wait for ever.
+/// For a thread that panics between commit and publication: the watchers would otherwise wait
+/// forever.
 impl Drop for PendingChange<'_> {
     fn drop(&mut self) {
         self.leave();

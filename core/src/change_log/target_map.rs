@@ -1,5 +1,5 @@
-//! What is known of parts of a namespace, found by what they hold: one key,
-//! every key with a prefix, every credential with a tag, or all.
+//! A map from targets within a namespace: one key, all keys with a prefix, all credentials with a
+//! tag, or the whole namespace.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::model::{invalidation::OwnedTarget, name::Key};
 
-/// One `T` for each part.
+/// At most one value for each target.
 pub(super) struct Targets<T> {
     keys: HashMap<Arc<str>, T>,
     prefixes: BTreeMap<Arc<str>, T>,
@@ -29,8 +29,8 @@ impl<T> Default for Targets<T> {
 }
 
 impl<T> Targets<T> {
-    pub(super) fn get_mut(&mut self, part: &OwnedTarget) -> Option<&mut T> {
-        match part {
+    pub(super) fn get_mut(&mut self, target: &OwnedTarget) -> Option<&mut T> {
+        match target {
             OwnedTarget::Key(key) => self.keys.get_mut(key),
             OwnedTarget::Prefix(prefix) => self.prefixes.get_mut(prefix),
             OwnedTarget::Tag(tag) => self.tags.get_mut(tag),
@@ -38,17 +38,17 @@ impl<T> Targets<T> {
         }
     }
 
-    pub(super) fn insert(&mut self, part: OwnedTarget, known: T) {
-        match part {
-            OwnedTarget::Key(key) => drop(self.keys.insert(key, known)),
-            OwnedTarget::Prefix(prefix) => drop(self.prefixes.insert(prefix, known)),
-            OwnedTarget::Tag(tag) => drop(self.tags.insert(tag, known)),
-            OwnedTarget::All => self.all = Some(known),
+    pub(super) fn insert(&mut self, target: OwnedTarget, value: T) {
+        match target {
+            OwnedTarget::Key(key) => drop(self.keys.insert(key, value)),
+            OwnedTarget::Prefix(prefix) => drop(self.prefixes.insert(prefix, value)),
+            OwnedTarget::Tag(tag) => drop(self.tags.insert(tag, value)),
+            OwnedTarget::All => self.all = Some(value),
         }
     }
 
-    pub(super) fn remove(&mut self, part: &OwnedTarget) -> Option<T> {
-        match part {
+    pub(super) fn remove(&mut self, target: &OwnedTarget) -> Option<T> {
+        match target {
             OwnedTarget::Key(key) => self.keys.remove(key),
             OwnedTarget::Prefix(prefix) => self.prefixes.remove(prefix),
             OwnedTarget::Tag(tag) => self.tags.remove(tag),
@@ -63,9 +63,9 @@ impl<T> Targets<T> {
             && self.all.is_none()
     }
 
-    /// What is known of every part that a credential of this key, with these
-    /// tags, belongs to. `tags` is called only if something is known of any tag.
-    pub(super) fn around<'t, Tags: Iterator<Item = &'t str>>(
+    /// The values of all targets that cover a credential with this key and these tags. `tags` is
+    /// called only if the map contains any tag.
+    pub(super) fn covering<'t, Tags: Iterator<Item = &'t str>>(
         &self,
         key: Key<'_>,
         tags: impl FnOnce() -> Tags,
@@ -74,7 +74,7 @@ impl<T> Targets<T> {
         self.all
             .iter()
             .chain(self.keys.get(key.as_str()))
-            .chain(self.around_prefixes_of(key.as_str()))
+            .chain(self.covering_prefixes(key.as_str()))
             .chain(
                 tags.into_iter()
                     .flatten()
@@ -82,29 +82,29 @@ impl<T> Targets<T> {
             )
     }
 
-    /// What is known of prefixes of this key, longest first. Each step finds one
-    /// or rules out all that don't share more with the key.
-    fn around_prefixes_of(&self, key: &str) -> impl Iterator<Item = &T> {
+    /// The values of all prefixes of this key, longest first. Each step finds one prefix, or rules
+    /// out all prefixes that share no more with the key.
+    fn covering_prefixes(&self, key: &str) -> impl Iterator<Item = &T> {
         let mut bound = Bound::Included(key);
         std::iter::from_fn(move || {
             loop {
                 let below = (Bound::Unbounded, bound);
-                let (prefix, known) = self.prefixes.range::<str, _>(below).next_back()?;
-                let shared = shared(prefix, key);
-                if shared.len() == prefix.len() {
-                    bound = Bound::Excluded(shared);
-                    return Some(known);
+                let (prefix, value) = self.prefixes.range::<str, _>(below).next_back()?;
+                let common = common_prefix(prefix, key);
+                if common.len() == prefix.len() {
+                    bound = Bound::Excluded(common);
+                    return Some(value);
                 }
-                bound = Bound::Included(shared);
+                bound = Bound::Included(common);
             }
         })
     }
 }
 
-/// What both texts begin with, taken from the second.
-fn shared<'a>(one: &str, other: &'a str) -> &'a str {
-    let pairs = one.chars().zip(other.char_indices());
+/// The longest common prefix of both texts, as a slice of the second.
+fn common_prefix<'a>(text: &str, key: &'a str) -> &'a str {
+    let pairs = text.chars().zip(key.char_indices());
     let differing = pairs.into_iter().find(|(a, (_, b))| a != b);
-    let len = differing.map_or(one.len().min(other.len()), |(_, (place, _))| place);
-    &other[..len]
+    let len = differing.map_or(text.len().min(key.len()), |(_, (index, _))| index);
+    &key[..len]
 }

@@ -1,10 +1,8 @@
-//! Where the entries of one stripe stand: by name and by tag, and when the
-//! earliest of them end.
+//! The index of one stripe's entries: by name, by tag, and by earliest deadline.
 //!
-//! A stripe is the part of all names whose hash falls to it. Its index holds
-//! every entry that a tier holds, and is the only place where entries are
-//! counted in and out. Each entry owns its places: when it goes, they go, so
-//! the index never outgrows what is live.
+//! A stripe holds the names whose hashes select it. Its index holds every entry that a tier holds,
+//! and is the only place that counts entries as added and removed. The index memory of an entry is
+//! freed when the entry is removed, so the index never outgrows the live entries.
 
 use std::{cmp::Ordering, ops::ControlFlow, sync::Arc};
 
@@ -25,7 +23,7 @@ use crate::{
     work::budget::Budget,
 };
 
-/// Why an entry leaves.
+/// Why an entry is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalReason {
     Replaced,
@@ -35,14 +33,14 @@ pub(crate) enum RemovalReason {
 }
 
 pub(crate) struct EntryIndex {
-    /// Entries that end stand among those that don't: a block of names is
-    /// looked through for them once the earliest of its deadlines has passed.
+    /// Expired entries stand among the others. A leaf is searched for them once the earliest
+    /// deadline in it has passed.
     by_name: Tree<Entry, Deadline>,
-    /// By the first of the tags that each entry has, by the second, and so on.
-    /// Under one tag they stand by version.
+    /// The first tree holds entries by their first tag, the second tree by their second tag, and so
+    /// on. Within a tag, entries are ordered by version.
     by_tag: Vec<Tree<Entry, ()>>,
     label_sets: LabelSets,
-    /// Of all stripes.
+    /// Shared by all stripes.
     shared_bytes: SharedBytes,
 }
 
@@ -56,7 +54,7 @@ impl EntryIndex {
         }
     }
 
-    /// What an entry that is about to come shares with others.
+    /// The labels for an entry that is about to be inserted.
     pub(crate) fn labels(
         &self,
         namespace: &Arc<NamespaceRecord>,
@@ -66,16 +64,16 @@ impl EntryIndex {
         self.label_sets.of(namespace, tags, tier)
     }
 
-    /// An entry whose name has no other.
+    /// Inserts an entry. The index must hold no other entry with its name.
     pub(crate) fn insert(&mut self, entry: &Entry) {
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
         let shared = self.label_sets.entry_added(entry.labels());
         self.shared_bytes.add(tier, shared);
         tally.entry_added(tier, u64::from(entry.weight()) + shared);
-        let other = self
+        let replaced = self
             .by_name
-            .insert(entry.clone(), |one| one.cmp_name_of(entry));
-        debug_assert!(other.is_none(), "the name had an entry");
+            .insert(entry.clone(), |other| other.cmp_name_of(entry));
+        debug_assert!(replaced.is_none(), "the name had an entry");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
@@ -85,13 +83,13 @@ impl EntryIndex {
         }
     }
 
-    /// Removes this very entry, unless it has already gone.
-    pub(crate) fn remove(&mut self, entry: &Entry, why: RemovalReason) {
-        let found = self.by_name.find(|one| one.cmp_name_of(entry));
+    /// Removes exactly this entry, unless it was removed already.
+    pub(crate) fn remove(&mut self, entry: &Entry, reason: RemovalReason) {
+        let found = self.by_name.find(|other| other.cmp_name_of(entry));
         if !is_version(found, entry) {
             return;
         }
-        let named = self.by_name.remove(|one| one.cmp_name_of(entry));
+        let named = self.by_name.remove(|other| other.cmp_name_of(entry));
         debug_assert!(is_version(named.as_ref(), entry), "not among the names");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             let tagged = self.by_tag[nth].remove(entry.under_tag(nth, tag));
@@ -101,7 +99,7 @@ impl EntryIndex {
         let shared = self.label_sets.entry_removed(entry.labels());
         self.shared_bytes.sub(tier, shared);
         tally.entry_removed(tier, u64::from(entry.weight()) + shared);
-        match why {
+        match reason {
             RemovalReason::Replaced => {}
             RemovalReason::Invalidated => tally.add(Count::Invalidated),
             RemovalReason::Evicted => tally.add_to_tier(tier, TierCount::Evictions),
@@ -111,12 +109,12 @@ impl EntryIndex {
 
     pub(crate) fn named(&self, namespace: u64, key: &str) -> Option<&Entry> {
         self.by_name
-            .find(|one| one.cmp_name(namespace, key.as_bytes()))
+            .find(|other| other.cmp_name(namespace, key.as_bytes()))
     }
 
-    /// Entries of the namespace whose key starts with `prefix` and that were put
-    /// before `revision`; all of the namespace's with an empty prefix. Goes on
-    /// after the entry that the last batch ended with.
+    /// Entries of the namespace whose key starts with `prefix` and whose version is lower than
+    /// `before`. An empty prefix matches all entries of the namespace. The search continues after
+    /// the entry `after`, with which the last batch ended.
     pub(crate) fn with_prefix(
         &self,
         namespace: u64,
@@ -128,22 +126,22 @@ impl EntryIndex {
         let prefix = prefix.as_bytes();
         let mut batch = Batch::default();
         let _ = self.by_name.visit(
-            |one| match after {
-                Some(after) => one.cmp_name_of(after) != Ordering::Greater,
-                None => one.cmp_name(namespace, prefix) == Ordering::Less,
+            |entry| match after {
+                Some(after) => entry.cmp_name_of(after) != Ordering::Greater,
+                None => entry.cmp_name(namespace, prefix) == Ordering::Less,
             },
-            |one| {
-                if one.namespace().id != namespace || !one.key().starts_with(prefix) {
+            |entry| {
+                if entry.namespace().id != namespace || !entry.key().starts_with(prefix) {
                     return ControlFlow::Break(());
                 }
-                batch.look(one, one.version() < before, budget)
+                batch.inspect(entry, entry.version() < before, budget)
             },
         );
         batch
     }
 
-    /// Entries of the namespace with this tag that were put before `revision`,
-    /// which must be removed.
+    /// Entries of the namespace with this tag and a version lower than `before`. The caller must
+    /// remove them.
     pub(crate) fn tagged(
         &self,
         namespace: u64,
@@ -153,14 +151,14 @@ impl EntryIndex {
     ) -> Batch {
         let mut batch = Batch::default();
         for (nth, tree) in self.by_tag.iter().enumerate() {
-            budget.find_place();
+            budget.seek();
             let _ = tree.visit(
-                |one| one.cmp_tag(nth, namespace, tag) == Ordering::Less,
-                |one| {
-                    let is_one = one.version() < before
-                        && one.cmp_tag(nth, namespace, tag) == Ordering::Equal;
-                    if is_one {
-                        batch.look(one, true, budget)
+                |entry| entry.cmp_tag(nth, namespace, tag) == Ordering::Less,
+                |entry| {
+                    let matches = entry.version() < before
+                        && entry.cmp_tag(nth, namespace, tag) == Ordering::Equal;
+                    if matches {
+                        batch.inspect(entry, true, budget)
                     } else {
                         ControlFlow::Break(())
                     }
@@ -173,18 +171,18 @@ impl EntryIndex {
         batch
     }
 
-    /// Entries whose deadline has passed, which must be removed.
+    /// Entries whose deadline has passed. The caller must remove them.
     pub(crate) fn due(&mut self, now: Now, budget: &mut Budget) -> Batch {
         let mut batch = Batch::default();
         self.by_name.sift(
             |earliest| earliest.passed(now),
-            |one| {
-                let is_due = one.deadline().passed(now);
-                batch.look(one, is_due, budget).map_continue(|()| {
+            |entry| {
+                let is_due = entry.deadline().passed(now);
+                batch.inspect(entry, is_due, budget).map_continue(|()| {
                     if is_due {
                         Deadline::NONE
                     } else {
-                        one.deadline()
+                        entry.deadline()
                     }
                 })
             },
@@ -198,21 +196,19 @@ fn is_version(found: Option<&Entry>, entry: &Entry) -> bool {
     found.is_some_and(|found| found.version() == entry.version())
 }
 
-/// Some of the entries that were searched for, to be removed under one holding
-/// of the stripe's lock.
+/// A part of the entries that a search finds, to be removed before the stripe's lock is released.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
-    /// The last one looked at, if there may be more behind it.
+    /// The entry inspected last, if more may follow.
     pub(crate) last: Option<Entry>,
 }
 
 impl Batch {
-    /// Takes the entry or leaves it; breaks off once that was all that the
-    /// budget allowed.
-    fn look(&mut self, entry: &Entry, take: bool, budget: &mut Budget) -> ControlFlow<()> {
-        budget.look();
-        if take {
+    /// Inspects an entry and adds it if it `matches`. Breaks when the budget is spent.
+    fn inspect(&mut self, entry: &Entry, matches: bool, budget: &mut Budget) -> ControlFlow<()> {
+        budget.inspect();
+        if matches {
             budget.remove(entry.weight());
             self.entries.push(entry.clone());
         }
@@ -235,24 +231,24 @@ impl Entry {
         by_namespace.then_with(|| labels.tags().nth(nth).cmp(&Some(tag)))
     }
 
-    /// How others stand to this one among those with an `nth` tag; `tag` is its
-    /// own.
+    /// The order of entries relative to this entry in the tree of `nth` tags. `tag` is this entry's
+    /// `nth` tag.
     fn under_tag(&self, nth: usize, tag: &str) -> impl Fn(&Self) -> Ordering {
-        move |one| {
-            let by_tag = if one.labels().is_same(self.labels()) {
+        move |other| {
+            let by_tag = if other.labels().is_same(self.labels()) {
                 Ordering::Equal
             } else {
-                one.cmp_tag(nth, self.namespace().id, tag)
+                other.cmp_tag(nth, self.namespace().id, tag)
             };
-            by_tag.then_with(|| one.version().cmp(&self.version()))
+            by_tag.then_with(|| other.version().cmp(&self.version()))
         }
     }
 }
 
-/// The earliest on each clock.
+/// The earliest instant on each clock.
 impl Summary<Entry> for Deadline {
-    /// What an allocation of 512 bytes has room for.
-    const MOST_ITEMS: usize = 85;
+    /// As many as fit into an allocation of 512 bytes.
+    const MAX_ITEMS: usize = 85;
     const NONE: Self = Self::NEVER;
 
     fn of(entry: &Entry) -> Self {

@@ -1,6 +1,5 @@
-//! The part of all names whose hash falls to one lock: where their entries
-//! stand, who fetches them and what the last fill was answered, and which were
-//! revoked lately.
+//! A stripe: the names whose hashes select one lock, with the index of their entries, their leases,
+//! recent fills and tombstones.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -17,39 +16,38 @@ use crate::{
 
 pub(crate) struct Stripe {
     state: Mutex<StripeState>,
-    /// Whether a miss may find out more under the lock.
-    remembers: AtomicBool,
-    /// Whether anything of the leases ends by time.
+    /// Whether a miss may learn its reason under the lock.
+    has_miss_reasons: AtomicBool,
+    /// Whether any lease, lapsed lease or fill ends by time.
     has_leases: AtomicBool,
 }
 
 pub(crate) struct StripeState {
     pub(crate) index: EntryIndex,
     pub(crate) leases: LeaseTable,
-    /// What the last fill of a key was answered.
+    /// The answers to recent fills.
     pub(crate) fills: Recent<Stored>,
     pub(crate) tombstones: Tombstones,
 }
 
 pub(crate) struct StripeGuard<'a> {
     state: MutexGuard<'a, StripeState>,
-    remembers: &'a AtomicBool,
+    has_miss_reasons: &'a AtomicBool,
     has_leases: &'a AtomicBool,
 }
 
 impl Stripe {
-    /// An empty one, which remembers so many leases that ran out, and as many
-    /// fills.
-    pub(crate) fn new(shared_bytes: SharedBytes, past: usize) -> Self {
+    /// An empty stripe that remembers up to `lapsed` leases that ran out, and as many fills.
+    pub(crate) fn new(shared_bytes: SharedBytes, lapsed: usize) -> Self {
         let state = StripeState {
             index: EntryIndex::new(shared_bytes),
-            leases: LeaseTable::new(past),
-            fills: Recent::new(past),
+            leases: LeaseTable::new(lapsed),
+            fills: Recent::new(lapsed),
             tombstones: Tombstones::default(),
         };
         Self {
             state: Mutex::new(state),
-            remembers: AtomicBool::default(),
+            has_miss_reasons: AtomicBool::default(),
             has_leases: AtomicBool::default(),
         }
     }
@@ -57,27 +55,26 @@ impl Stripe {
     pub(crate) fn lock(&self) -> StripeGuard<'_> {
         StripeGuard {
             state: self.state.lock(),
-            remembers: &self.remembers,
+            has_miss_reasons: &self.has_miss_reasons,
             has_leases: &self.has_leases,
         }
     }
 
-    /// Whether anything of the stripe is fetched or was revoked lately. Without
-    /// the lock, so that a miss needn't take it to say that there is nothing.
-    pub(crate) fn remembers(&self) -> bool {
-        self.remembers.load(Relaxed)
+    /// Whether the stripe has a lease, cool-down or tombstone. Read without the lock, so that most
+    /// misses needn't take the lock to learn that there is no reason.
+    pub(crate) fn has_miss_reasons(&self) -> bool {
+        self.has_miss_reasons.load(Relaxed)
     }
 
-    /// Whether there are leases, or anything is still known of leases that are
-    /// over. Without the lock, so that the search for what has ended needn't
-    /// take it in vain.
+    /// Whether the stripe has leases, or still remembers leases that ended. Read without the lock,
+    /// so that reclaiming doesn't take the lock in vain.
     pub(crate) fn has_leases(&self) -> bool {
         self.has_leases.load(Relaxed)
     }
 }
 
 impl StripeGuard<'_> {
-    /// Lets those who wait for the stripe have it first.
+    /// Lets threads that wait for the stripe acquire it first.
     pub(crate) fn give_way(&mut self) {
         give_way(&mut self.state);
     }
@@ -105,11 +102,11 @@ impl Drop for StripeGuard<'_> {
             tombstones,
             ..
         } = &*self.state;
-        // What is known of leases that are over is nothing to a miss.
-        let remembers = !leases.is_empty() || !tombstones.is_empty();
+        // A miss doesn't depend on leases that ended.
+        let has_miss_reasons = !leases.is_empty() || !tombstones.is_empty();
         let has_leases = !leases.is_empty() || leases.has_lapsed() || !fills.is_empty();
-        if self.remembers.load(Relaxed) != remembers {
-            self.remembers.store(remembers, Relaxed);
+        if self.has_miss_reasons.load(Relaxed) != has_miss_reasons {
+            self.has_miss_reasons.store(has_miss_reasons, Relaxed);
         }
         if self.has_leases.load(Relaxed) != has_leases {
             self.has_leases.store(has_leases, Relaxed);

@@ -1,7 +1,7 @@
-//! The names whose credentials were revoked lately, so that a miss can say why.
+//! Tombstones: the names of recently revoked credentials, so that a miss can report why.
 //!
-//! For the reason only: what holds revoked credentials off is the change log's. So
-//! the oldest is simply forgotten when there is no room.
+//! Tombstones serve only that report; the fences of the change log keep revoked credentials out. So
+//! the oldest tombstone is simply dropped when there is no room.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,14 +9,15 @@ use hashbrown::HashTable;
 
 use crate::{model::name::Name, store::entry::Entry};
 
-/// How many names a stripe remembers: in all stripes 16,384, which is 16 MiB if
-/// every key is as long as it may be.
-const REMEMBERED: usize = 256;
+/// The most tombstones of a stripe. All stripes together have up to 16,384, which take 16 MiB if
+/// every key has the maximum length.
+const CAPACITY: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Tombstones {
     names: HashTable<Tombstone>,
-    /// Hash and number of each, oldest first; of some that are gone as well.
+    /// Hash and number of each tombstone, oldest first. Some of these tombstones may be removed
+    /// already.
     order: VecDeque<(u64, u64)>,
     numbers: u64,
 }
@@ -31,7 +32,7 @@ struct Tombstone {
 
 impl Tombstones {
     pub(crate) fn remember(&mut self, hash: u64, entry: &Entry) {
-        if self.order.len() == REMEMBERED
+        if self.order.len() == CAPACITY
             && let Some((oldest, number)) = self.order.pop_front()
         {
             self.remove(oldest, |tombstone| tombstone.number == number);
@@ -52,20 +53,22 @@ impl Tombstones {
     }
 
     pub(crate) fn contains(&self, hash: u64, name: Name<'_>) -> bool {
-        self.names.find(hash, |one| one.is_named(name)).is_some()
+        self.names
+            .find(hash, |tombstone| tombstone.is_named(name))
+            .is_some()
     }
 
-    /// The name holds something again.
+    /// Removes the tombstone because the name holds a credential again.
     pub(crate) fn forget(&mut self, hash: u64, name: Name<'_>) {
-        self.remove(hash, |one| one.is_named(name));
+        self.remove(hash, |tombstone| tombstone.is_named(name));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Tombstone) -> bool) {
-        if let Ok(found) = self.names.find_entry(hash, is_it) {
+    fn remove(&mut self, hash: u64, matches: impl FnMut(&Tombstone) -> bool) {
+        if let Ok(found) = self.names.find_entry(hash, matches) {
             found.remove();
         }
     }

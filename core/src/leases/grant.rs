@@ -1,4 +1,4 @@
-//! What a lease is granted on.
+//! The terms of a lease.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::{
     model::time::BootTime,
 };
 
-/// What a lease is granted on.
+/// The terms on which a lease would be granted now.
 #[derive(Clone, Copy)]
 pub(crate) struct Grant {
     /// The latest revision.
     pub(crate) revision: u64,
     pub(crate) now: BootTime,
-    /// How long it lasts unless another ttl is asked for.
+    /// The lifetime of the lease if the request states none.
     pub(crate) ttl: Duration,
 }
 
-/// What a lease was granted on.
+/// When a lease was granted.
 #[derive(Clone, Copy)]
 pub(crate) struct Granted {
-    /// The latest revision then.
+    /// The latest revision at that time.
     pub(crate) revision: u64,
     at: BootTime,
 }
@@ -35,7 +35,7 @@ impl From<Grant> for Granted {
 }
 
 impl Granted {
-    /// When it is current no longer, whatever its holder does.
+    /// When the lease stops being current, even if its holder extends it.
     pub(crate) fn end(self) -> BootTime {
         self.at.after(MAX_LEASE)
     }

@@ -1,9 +1,7 @@
-//! What is over and still known of for a while: leases that ran out, and what
-//! fills were answered.
+//! A bounded memory of what ended recently: lapsed leases, and the answers to fills.
 //!
-//! One record a name, found by the name and the token of its lease. Bounded in
-//! number and in time: where there is no room, the record that would be
-//! forgotten first makes some.
+//! There is one record per name, found by the name and the token of its lease. The memory is
+//! bounded in number and in time: when it is full, the record that would expire first is dropped.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,7 +15,7 @@ use crate::{
 
 pub(crate) struct Recent<T> {
     records: HashTable<Record<T>>,
-    /// When each is forgotten: until, serial, hash.
+    /// The order in which records expire: end, serial number, hash.
     by_end: BTreeSet<(BootTime, u64, u64)>,
     serials: u64,
     capacity: usize,
@@ -26,16 +24,16 @@ pub(crate) struct Recent<T> {
 struct Record<T> {
     hash: u64,
     serial: u64,
-    /// Its text alone: a namespace that holds nothing else may be forgotten.
+    /// The text only, so that these records don't keep the namespace's record in the registry.
     namespace: Arc<str>,
     key: Box<str>,
     token: Token,
     until: BootTime,
-    what: T,
+    value: T,
 }
 
 impl<T> Recent<T> {
-    /// Remembers up to this many, but always one.
+    /// Remembers up to `capacity` records, but at least one.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             records: HashTable::new(),
@@ -49,20 +47,22 @@ impl<T> Recent<T> {
         self.records.is_empty()
     }
 
-    /// Remembers it in place of whatever else is remembered of the name.
+    /// Remembers a value until `until`, in place of any other value for the name.
     pub(crate) fn remember(
         &mut self,
         hash: u64,
         (namespace, key): (Arc<str>, Box<str>),
         token: Token,
-        what: T,
+        value: T,
         until: BootTime,
     ) {
-        self.remove(hash, |one| *one.namespace == *namespace && one.key == key);
+        self.remove(hash, |record| {
+            *record.namespace == *namespace && record.key == key
+        });
         if self.records.len() >= self.capacity
             && let Some(&(_, serial, hash)) = self.by_end.first()
         {
-            self.remove(hash, |one| one.serial == serial);
+            self.remove(hash, |record| record.serial == serial);
         }
         self.serials += 1;
         let record = Record {
@@ -72,40 +72,40 @@ impl<T> Recent<T> {
             key,
             token,
             until,
-            what,
+            value,
         };
         self.by_end.insert(record.end());
         self.records
             .insert_unique(hash, record, |record| record.hash);
     }
 
-    /// What is remembered of the name's lease with this token.
-    pub(crate) fn of(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> Option<&T> {
-        let record = self.records.find(hash, |one| one.is_named(name))?;
-        (record.token == token && now < record.until).then_some(&record.what)
+    /// The value that is remembered for the name, if its lease has this token.
+    pub(crate) fn get(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> Option<&T> {
+        let record = self.records.find(hash, |record| record.is_named(name))?;
+        (record.token == token && now < record.until).then_some(&record.value)
     }
 
-    /// Forgets what is remembered of the name, and answers with it.
+    /// Forgets the name, and returns the value that was remembered for it.
     pub(crate) fn forget(&mut self, hash: u64, name: Name<'_>) -> Option<T> {
-        self.remove(hash, |one| one.is_named(name))
+        self.remove(hash, |record| record.is_named(name))
     }
 
-    /// Forgets what it is time to forget, as much of it as the budget allows.
+    /// Forgets expired records, as many as the budget allows.
     pub(crate) fn forget_due(&mut self, now: BootTime, budget: &mut Budget) {
         while !budget.is_spent()
             && let Some(&(until, serial, hash)) = self.by_end.first()
             && until <= now
         {
             budget.remove_other();
-            self.remove(hash, |one| one.serial == serial);
+            self.remove(hash, |record| record.serial == serial);
         }
     }
 
-    fn remove(&mut self, hash: u64, is_it: impl FnMut(&Record<T>) -> bool) -> Option<T> {
-        let found = self.records.find_entry(hash, is_it).ok()?;
+    fn remove(&mut self, hash: u64, matches: impl FnMut(&Record<T>) -> bool) -> Option<T> {
+        let found = self.records.find_entry(hash, matches).ok()?;
         let (record, _) = found.remove();
         self.by_end.remove(&record.end());
-        Some(record.what)
+        Some(record.value)
     }
 }
 

@@ -1,9 +1,8 @@
-//! The fetches under way in one stripe: who holds a key's lease, who waits for
-//! it, and which keys are in a cool-down; and which leases ran out, but nobody
-//! was granted the key's lease since.
+//! The lease table of one stripe: the leases of its keys, the Gets that wait for them, keys in a
+//! cool-down, and lapsed leases, which ran out without a new grant for the key.
 //!
-//! Knows nothing of credentials. Whoever waits is told exactly once; tasks are
-//! woken by the caller, after it has released the stripe's lock.
+//! The table knows nothing about credentials. Each waiter is notified exactly once. The caller
+//! wakes the tasks after it has released the stripe's lock.
 
 mod holding;
 
@@ -31,14 +30,14 @@ use crate::{
 
 pub(crate) struct LeaseTable {
     slots: HashTable<LeaseSlot>,
-    /// When each lease or cool-down is over: due, serial, hash.
+    /// The order in which leases and cool-downs end: due, serial number, hash.
     by_due: BTreeSet<(BootTime, u64, u64)>,
     serials: u64,
-    /// Leases that ran out and weren't granted anew: current still.
+    /// Leases that ran out and are still current, because no new lease of their key was granted.
     lapsed: Recent<Granted>,
 }
 
-/// A key with a lease or a cool-down.
+/// The state of a key that has a lease or is in a cool-down.
 struct LeaseSlot {
     hash: u64,
     serial: u64,
@@ -46,7 +45,7 @@ struct LeaseSlot {
     key: Box<str>,
     state: SlotState,
     due: BootTime,
-    /// In the order they came. None while there is a cool-down.
+    /// In the order of arrival. Empty during a cool-down.
     waiters: BTreeMap<u64, Arc<Waiter>>,
     _permit: Permit,
 }
@@ -56,34 +55,34 @@ enum SlotState {
         token: Token,
         granted: Granted,
     },
-    /// No lease is granted.
+    /// No lease is granted until the slot is due.
     CoolDown,
 }
 
-/// A key's lease. Its time may be over.
+/// The lease of a key. It may have run out already.
 pub(crate) struct CurrentLease {
-    /// The latest revision when it was granted.
+    /// The latest revision when the lease was granted.
     pub(crate) granted: u64,
     pub(crate) due: BootTime,
 }
 
-/// What comes after a lease.
+/// What follows the end of a lease.
 pub(crate) enum LeaseEnd {
-    /// Another, for the first who waits for one.
+    /// The first waiter that requested the lease gets a new lease on these terms.
     PassOn(Grant),
-    /// None until then.
+    /// A cool-down until this instant.
     CoolDown(BootTime),
-    /// What it was for.
+    /// Nothing: the key was put.
     Filled,
 }
 
-/// Tasks to wake once no lock is held.
+/// The tasks to wake once no lock is held.
 #[derive(Default)]
 #[must_use]
 pub(crate) struct Wakers(Vec<Waker>);
 
 impl LeaseTable {
-    /// None, with room to remember so many leases that ran out.
+    /// An empty table that remembers up to `lapsed` leases that ran out.
     pub(crate) fn new(lapsed: usize) -> Self {
         Self {
             slots: HashTable::new(),
@@ -93,12 +92,12 @@ impl LeaseTable {
         }
     }
 
-    /// Whether there is neither lease nor cool-down.
+    /// Whether no key has a lease or a cool-down.
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// The key's lease, unless it is known to have run out.
+    /// The lease of the key. A lapsed lease isn't included.
     pub(crate) fn lease(&self, hash: u64, name: Name<'_>) -> Option<CurrentLease> {
         let slot = self.find(hash, name)?;
         match &slot.state {
@@ -110,13 +109,13 @@ impl LeaseTable {
         }
     }
 
-    /// Until when no lease of the key is granted.
+    /// The end of the key's cool-down, if there is one.
     pub(crate) fn cool_down(&self, hash: u64, name: Name<'_>) -> Option<BootTime> {
         let slot = self.find(hash, name)?;
         matches!(slot.state, SlotState::CoolDown).then_some(slot.due)
     }
 
-    /// Grants the lease of a key that has neither lease nor cool-down.
+    /// Grants the lease of a key that has neither a lease nor a cool-down.
     pub(crate) fn grant_lease(
         &mut self,
         hash: u64,
@@ -127,7 +126,7 @@ impl LeaseTable {
         permit: Permit,
     ) -> Lease {
         namespace.tally.add(Count::LeasesGranted);
-        // Somebody else's turn: it is current no longer.
+        // The key's lapsed lease is replaced, so it stops being current.
         self.lapsed.forget(hash, name);
         let lease = grant.lease(request);
         let state = SlotState::Leased {
@@ -139,19 +138,20 @@ impl LeaseTable {
         lease
     }
 
-    /// Waits for the holder of the key's lease, unless too many do.
+    /// Adds a waiter for the key's lease. Returns `None` if there is no lease, or if `max` Gets
+    /// wait for it already, or if no permit is left.
     pub(crate) fn wait(
         &mut self,
         hash: u64,
         name: Name<'_>,
         request: Option<LeaseRequest>,
-        most: usize,
+        max: usize,
         permit: impl FnOnce() -> Option<Permit>,
     ) -> Option<Arc<Waiter>> {
         self.serials += 1;
         let number = self.serials;
         let slot = self.find_mut(hash, name)?;
-        if slot.waiters.len() >= most {
+        if slot.waiters.len() >= max {
             return None;
         }
         let waiter = Waiter::new(
@@ -168,16 +168,16 @@ impl LeaseTable {
     }
 
     /// Ends the key's lease, if there is one.
-    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, over: LeaseEnd) -> Wakers {
+    pub(crate) fn end(&mut self, hash: u64, name: Name<'_>, why: Count, next: LeaseEnd) -> Wakers {
         self.lapsed.forget(hash, name);
         let Some(slot) = self.find(hash, name) else {
             return Wakers::default();
         };
         let serial = slot.serial;
-        self.end_slot(hash, serial, why, over)
+        self.end_slot(hash, serial, why, next)
     }
 
-    /// Lets leases of the key be granted again, if it is time.
+    /// Removes the key's cool-down if it has ended.
     pub(crate) fn end_cool_down(&mut self, hash: u64, name: Name<'_>, now: BootTime) {
         if let Some(slot) = self.find(hash, name)
             && slot.due <= now
@@ -187,8 +187,8 @@ impl LeaseTable {
         }
     }
 
-    /// Ends what is over, and forgets what ran out too long ago, as much of it as
-    /// the budget allows.
+    /// Ends leases and cool-downs that are due, and forgets lapsed leases that are too old, as many
+    /// as the budget allows.
     pub(crate) fn end_due(
         &mut self,
         now: BootTime,
@@ -201,17 +201,16 @@ impl LeaseTable {
             && due <= now
         {
             budget.remove_other();
-            let over = LeaseEnd::PassOn(grant());
-            let ended = self.end_slot(hash, serial, Count::LeasesExpired, over);
+            let next = LeaseEnd::PassOn(grant());
+            let ended = self.end_slot(hash, serial, Count::LeasesExpired, next);
             wakers.0.extend(ended.0);
         }
         self.lapsed.forget_due(now, budget);
         wakers
     }
 
-    /// Takes one who doesn't wait any longer from the queue. If it was granted
-    /// the lease and never came to know, that is over at once, for whoever
-    /// looks next.
+    /// Removes a waiter that stops waiting. If the waiter was granted the lease and never learned
+    /// of it, the lease is due at once, so that the next caller ends it.
     pub(crate) fn leave(&mut self, waiter: &Waiter) {
         let found = self
             .slots
@@ -223,13 +222,13 @@ impl LeaseTable {
         if let (SlotState::Leased { token, .. }, Some(lease)) = (&slot.state, waiter.untaken())
             && *token == lease.token
         {
-            self.by_due.remove(&slot.entry());
+            self.by_due.remove(&slot.due_key());
             slot.due = BootTime::default();
-            self.by_due.insert(slot.entry());
+            self.by_due.insert(slot.due_key());
         }
     }
 
-    fn end_slot(&mut self, hash: u64, serial: u64, why: Count, over: LeaseEnd) -> Wakers {
+    fn end_slot(&mut self, hash: u64, serial: u64, why: Count, next: LeaseEnd) -> Wakers {
         let mut wakers = Wakers::default();
         let found = self.slots.find_mut(hash, |slot| slot.serial == serial);
         let Some(slot) = found else {
@@ -238,8 +237,8 @@ impl LeaseTable {
         if matches!(slot.state, SlotState::Leased { .. }) {
             slot.namespace.tally.add(why);
         }
-        let before = slot.entry();
-        let goes_on = match over {
+        let before = slot.due_key();
+        let continues = match next {
             LeaseEnd::PassOn(grant) => slot.promote(grant, &mut wakers),
             LeaseEnd::CoolDown(until) => {
                 slot.state = SlotState::CoolDown;
@@ -248,15 +247,15 @@ impl LeaseTable {
             }
             LeaseEnd::Filled => false,
         };
-        if goes_on {
+        if continues {
             if matches!(slot.state, SlotState::CoolDown) {
-                slot.tell_all(&mut wakers);
+                slot.notify_all(&mut wakers);
             }
-            let after = slot.entry();
+            let after = slot.due_key();
             self.by_due.remove(&before);
             self.by_due.insert(after);
         } else {
-            slot.tell_all(&mut wakers);
+            slot.notify_all(&mut wakers);
             if let Some(slot) = self.remove(hash, serial)
                 && why == Count::LeasesExpired
             {
@@ -266,7 +265,7 @@ impl LeaseTable {
         wakers
     }
 
-    /// Remembers the lease of a key that ran out.
+    /// Remembers a lease that ran out.
     fn remember(&mut self, slot: LeaseSlot) {
         if let SlotState::Leased { token, granted } = slot.state {
             let name = (slot.namespace.name.clone(), slot.key);
@@ -295,14 +294,14 @@ impl LeaseTable {
             waiters: BTreeMap::new(),
             _permit: permit,
         };
-        self.by_due.insert(slot.entry());
+        self.by_due.insert(slot.due_key());
         self.slots.insert_unique(hash, slot, |slot| slot.hash);
     }
 
     fn remove(&mut self, hash: u64, serial: u64) -> Option<LeaseSlot> {
         let found = self.slots.find_entry(hash, |slot| slot.serial == serial);
         let (slot, _) = found.ok()?.remove();
-        self.by_due.remove(&slot.entry());
+        self.by_due.remove(&slot.due_key());
         Some(slot)
     }
 
@@ -320,11 +319,12 @@ impl LeaseSlot {
         *self.key == *name.key.as_str() && *self.namespace.name == *name.namespace.as_str()
     }
 
-    fn entry(&self) -> (BootTime, u64, u64) {
+    fn due_key(&self) -> (BootTime, u64, u64) {
         (self.due, self.serial, self.hash)
     }
 
-    /// Gives the lease to the first who waits for it; whether there was one.
+    /// Grants the lease to the first waiter that requested it. Returns whether there was such a
+    /// waiter.
     fn promote(&mut self, grant: Grant, wakers: &mut Wakers) -> bool {
         let next = self
             .waiters
@@ -341,14 +341,14 @@ impl LeaseSlot {
         };
         self.due = grant.now.after(lease.ttl);
         if let Some(waiter) = self.waiters.remove(&number) {
-            wakers.0.extend(waiter.tell(Woken::Granted(lease)));
+            wakers.0.extend(waiter.notify(Woken::Granted(lease)));
         }
         true
     }
 
-    fn tell_all(&mut self, wakers: &mut Wakers) {
+    fn notify_all(&mut self, wakers: &mut Wakers) {
         for waiter in std::mem::take(&mut self.waiters).into_values() {
-            wakers.0.extend(waiter.tell(Woken::Again));
+            wakers.0.extend(waiter.notify(Woken::Again));
         }
     }
 }

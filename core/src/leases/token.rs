@@ -1,31 +1,32 @@
-//! A lease as its holder knows it.
+//! Lease tokens and lease requests.
 
 use std::{fmt, time::Duration};
 
-/// What proves that a caller holds a lease: 128 random bits.
+/// Proves that a caller holds a lease: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Token([u8; 16]);
 
-/// The right to fetch.
+/// The right to fetch the credential of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// What proves it.
+    /// The proof of the lease, which a fill must present.
     pub token: Token,
-    /// For how long from when it was granted.
+    /// How long the lease lasts from its grant.
     pub ttl: Duration,
 }
 
-/// The lease that somebody asks for.
+/// A request for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseRequest {
-    /// The token it is to have. Never one that was used before.
+    /// The token that the lease is to have. The caller must never have used it before.
     pub token: Token,
-    /// How long it is to last; `None` for the cache's own `lease_ttl`.
+    /// The requested lifetime of the lease; `None` for
+    /// [`Limits::lease_ttl`](crate::Limits::lease_ttl).
     pub ttl: Option<Duration>,
 }
 
-/// No lease is extended beyond this long after it was granted, and none is
-/// filled later.
+/// The maximum time from the grant of a lease. A lease can't be extended beyond this time, or
+/// filled after it.
 pub const MAX_LEASE: Duration = Duration::from_secs(600);
 
 impl From<Token> for LeaseRequest {
@@ -35,13 +36,13 @@ impl From<Token> for LeaseRequest {
 }
 
 impl Token {
-    /// These bits, which must be random.
+    /// A token of these bits, which must be random.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Its bits.
+    /// The bits of the token.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

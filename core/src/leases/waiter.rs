@@ -1,4 +1,4 @@
-//! One who waits for somebody else's fetch.
+//! A waiter: a Get that waits for another caller's fetch.
 
 use std::{sync::Arc, task::Waker};
 
@@ -10,38 +10,38 @@ use crate::{
     sync::Mutex,
 };
 
-/// What one who waited is told.
+/// How a waiting Get continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// To fetch: the holder before didn't.
+    /// With a fetch of its own: the waiter now holds the lease, because the previous holder didn't
+    /// fill it.
     Granted(Lease),
-    /// To look again: something was put, or nobody fetches any more.
+    /// With another lookup: the key was put, or nobody is fetching it any more.
     Again,
 }
 
-/// A place in the queue of a key's lease, counted as waiting until it is
-/// dropped.
+/// A position in the queue for a key's lease. It counts as waiting until it is dropped.
 pub(crate) struct Waiter {
     pub(crate) hash: u64,
     pub(crate) number: u64,
-    /// The number of what it waits for.
+    /// The serial number of the lease slot.
     pub(crate) slot: u64,
     namespace: Arc<NamespaceRecord>,
-    /// The lease it would take.
+    /// The lease that the waiter would accept.
     pub(crate) request: Option<LeaseRequest>,
-    told: Mutex<Notice>,
+    notice: Mutex<Notice>,
     _permit: Permit,
 }
 
 #[derive(Default)]
 enum Notice {
     #[default]
-    Nothing,
-    /// Nothing yet; this wakes the task.
-    Polled(Waker),
-    /// This, which it hasn't taken yet.
+    Empty,
+    /// No notification yet; the waker is that of the task that waits for it.
+    Registered(Waker),
+    /// A notification that wasn't taken yet.
     Woken(Woken),
-    /// All it will be.
+    /// The one notification was taken.
     Taken,
 }
 
@@ -62,58 +62,58 @@ impl Waiter {
             slot,
             namespace,
             request,
-            told: Mutex::default(),
+            notice: Mutex::default(),
             _permit: permit,
         }
     }
 
-    /// Tells it, once; answers with what wakes its task.
-    pub(crate) fn tell(&self, woken: Woken) -> Option<Waker> {
-        match std::mem::replace(&mut *self.told.lock(), Notice::Woken(woken)) {
-            Notice::Polled(waker) => Some(waker),
-            Notice::Nothing | Notice::Woken(_) | Notice::Taken => None,
+    /// Stores the notification, which must be the only one. Returns the waker of the waiting task.
+    pub(crate) fn notify(&self, woken: Woken) -> Option<Waker> {
+        match std::mem::replace(&mut *self.notice.lock(), Notice::Woken(woken)) {
+            Notice::Registered(waker) => Some(waker),
+            Notice::Empty | Notice::Woken(_) | Notice::Taken => None,
         }
     }
 
-    /// A lease it was granted and doesn't know of.
+    /// The lease that was granted to the waiter and that it hasn't taken.
     pub(crate) fn untaken(&self) -> Option<Lease> {
-        match *self.told.lock() {
+        match *self.notice.lock() {
             Notice::Woken(Woken::Granted(lease)) => Some(lease),
             _ => None,
         }
     }
 
     pub(crate) fn take(&self, waker: Option<&Waker>) -> Option<Woken> {
-        let mut told = self.told.lock();
-        match (&*told, waker) {
+        let mut notice = self.notice.lock();
+        match (&*notice, waker) {
             (Notice::Woken(woken), _) => {
                 let woken = *woken;
-                *told = Notice::Taken;
+                *notice = Notice::Taken;
                 return Some(woken);
             }
-            (Notice::Polled(old), Some(waker)) if old.will_wake(waker) => {}
-            (Notice::Polled(_) | Notice::Nothing, Some(waker)) => {
-                *told = Notice::Polled(waker.clone())
+            (Notice::Registered(old), Some(waker)) if old.will_wake(waker) => {}
+            (Notice::Registered(_) | Notice::Empty, Some(waker)) => {
+                *notice = Notice::Registered(waker.clone())
             }
-            (Notice::Polled(_) | Notice::Nothing, None) | (Notice::Taken, _) => {}
+            (Notice::Registered(_) | Notice::Empty, None) | (Notice::Taken, _) => {}
         }
         None
     }
 
-    /// What it was told and hasn't taken.
+    /// Returns the notification without taking it, or registers the waker.
     pub(crate) fn peek(&self, waker: &Waker) -> Option<Woken> {
-        let mut told = self.told.lock();
-        match &mut *told {
+        let mut notice = self.notice.lock();
+        match &mut *notice {
             Notice::Woken(woken) => return Some(*woken),
-            Notice::Polled(old) => old.clone_from(waker),
-            Notice::Nothing => *told = Notice::Polled(waker.clone()),
+            Notice::Registered(old) => old.clone_from(waker),
+            Notice::Empty => *notice = Notice::Registered(waker.clone()),
             Notice::Taken => {}
         }
         None
     }
 
     pub(crate) fn is_taken(&self) -> bool {
-        matches!(*self.told.lock(), Notice::Taken)
+        matches!(*self.notice.lock(), Notice::Taken)
     }
 }
 

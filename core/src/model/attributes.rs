@@ -1,7 +1,7 @@
-//! What a Put attaches to a credential: pairs of text.
+//! The attributes of a credential: pairs of text that a Put attaches.
 //!
-//! Kept as the bytes that a protobuf map has on the wire, so that an answer
-//! copies them, and zeroed when dropped, as they may tell as much as the value.
+//! The pairs are kept in the encoding that a protobuf map has on the wire, so that a response can
+//! copy them. They are zeroed when dropped because they may be as sensitive as the value.
 
 use std::fmt;
 
@@ -9,34 +9,34 @@ use zeroize::Zeroizing;
 
 use crate::model::limits::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, TooMany};
 
-/// The number of the field `attributes` of the contract's Credential, which
-/// [`AttributesRef::encoded`] is encoded for.
+/// The number of the field `attributes` in the contract's message `Credential`, which
+/// [`AttributesRef::encoded`] uses.
 pub const ATTRIBUTES_FIELD: u8 = 7;
 
-/// Pairs of text, in the order they came.
+/// Pairs of text, in the order in which the caller gave them.
 pub struct Attributes(Zeroizing<Box<[u8]>>);
 
-/// The same, as an entry keeps them.
+/// The attributes of a stored entry, borrowed.
 #[derive(Clone, Copy)]
 pub struct AttributesRef<'a>(&'a [u8]);
 
-/// Of a field with a length, as protobuf has it.
+/// The protobuf wire type of a field with a length.
 const LENGTH_DELIMITED: u8 = 2;
 const PAIR: u8 = ATTRIBUTES_FIELD << 3 | LENGTH_DELIMITED;
 const NAME: u8 = 1 << 3 | LENGTH_DELIMITED;
 const VALUE: u8 = 2 << 3 | LENGTH_DELIMITED;
-/// The most bytes that a pair takes beside its texts: three fields, each with a
-/// length of up to two bytes.
-const AROUND_PAIR: usize = 9;
-/// The most bytes that the pairs of a credential take.
-pub(crate) const MAX_ENCODED: usize = MAX_ATTRIBUTES * AROUND_PAIR + MAX_ATTRIBUTE_BYTES;
+/// The most bytes that a pair takes in addition to its texts: three fields, each with a length of
+/// up to two bytes.
+const PAIR_OVERHEAD: usize = 9;
+/// The most bytes that the encoded attributes of a credential take.
+pub(crate) const MAX_ENCODED: usize = MAX_ATTRIBUTES * PAIR_OVERHEAD + MAX_ATTRIBUTE_BYTES;
 
 impl Attributes {
     /// Copies the pairs.
     ///
     /// # Errors
-    /// More than [`MAX_ATTRIBUTES`], or more bytes than
-    /// [`MAX_ATTRIBUTE_BYTES`] in all.
+    /// [`TooMany`] for more than [`MAX_ATTRIBUTES`] pairs, or for more than [`MAX_ATTRIBUTE_BYTES`]
+    /// in total.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, TooMany> {
         let pairs: Vec<_> = pairs.into_iter().collect();
         if pairs.len() > MAX_ATTRIBUTES {
@@ -49,7 +49,7 @@ impl Attributes {
         if bytes > MAX_ATTRIBUTE_BYTES {
             return Err(TooMany::new("bytes in all", MAX_ATTRIBUTE_BYTES));
         }
-        // All at once: a buffer that grows leaves copies behind.
+        // Allocated at its final length: a buffer that grows leaves copies of its content behind.
         let len = pairs.iter().map(|pair| field_len(pair_len(*pair))).sum();
         let mut encoded = Vec::with_capacity(len);
         for (name, value) in pairs {
@@ -76,14 +76,14 @@ impl<'a> AttributesRef<'a> {
         Self(encoded)
     }
 
-    /// The pairs as they stand in a Credential on the wire: each is a field
-    /// [`ATTRIBUTES_FIELD`], head and all.
+    /// The pairs in the encoding of a `Credential` message: each pair is a complete field
+    /// [`ATTRIBUTES_FIELD`] with its key and length.
     #[must_use]
     pub fn encoded(self) -> &'a [u8] {
         self.0
     }
 
-    /// The pairs, as they came.
+    /// Iterates over the pairs of name and value, in their original order.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -99,7 +99,7 @@ fn pair_len((name, value): (&str, &str)) -> usize {
     text_len(name) + text_len(value)
 }
 
-/// What is empty isn't sent.
+/// An empty text isn't encoded, as is usual in protobuf.
 fn text_len(text: &str) -> usize {
     match text {
         "" => 0,
@@ -119,8 +119,8 @@ fn field_len(content: usize) -> usize {
     1 + bits.div_ceil(7) as usize + content
 }
 
-/// A field's number and kind, and its length in groups of seven bits, the
-/// lowest first, each but the last with the highest bit set.
+/// Writes the key of a field and its length as a varint: groups of seven bits, lowest first, with
+/// the highest bit set in all but the last.
 fn put_head(to: &mut Vec<u8>, key: u8, mut len: usize) {
     to.push(key);
     while len >= 0x80 {
@@ -134,7 +134,7 @@ fn low_bits(number: usize) -> u8 {
     number.to_le_bytes()[0] & 0x7f
 }
 
-/// The content of the next field, if it is this one.
+/// Splits the next field off and returns its content, or `None` if the next field has another key.
 fn take_field<'a>(from: &mut &'a [u8], key: u8) -> Option<&'a [u8]> {
     let mut rest = from.strip_prefix(&[key])?;
     let (mut len, mut shift) = (0, 0);
@@ -180,7 +180,7 @@ mod tests {
             prop_assume!(bytes <= MAX_ATTRIBUTE_BYTES);
             let attributes = Attributes::new(pairs.clone()).expect("within the limits");
             let encoded = attributes.encoded();
-            prop_assert!(encoded.len() <= bytes + pairs.len() * AROUND_PAIR);
+            prop_assert!(encoded.len() <= bytes + pairs.len() * PAIR_OVERHEAD);
             let back: Vec<_> = AttributesRef::new(encoded).iter().collect();
             prop_assert_eq!(back, pairs);
         }

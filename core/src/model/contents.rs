@@ -1,14 +1,14 @@
-//! What a Put brings besides its name and lifetime.
+//! The content of a credential: value, tags and attributes.
 
 use crate::model::{attributes::Attributes, secret::Secret, tags::Tags};
 
-/// What a Put brings besides its name and lifetime.
+/// The content of a credential to store.
 #[derive(Debug)]
 pub struct Contents {
-    /// The value.
+    /// The secret value.
     pub value: Secret,
-    /// The labels Invalidate can find it by: sorted, each once.
+    /// The tags that an invalidation can find the credential by.
     pub tags: Tags,
-    /// Text kept beside the value.
+    /// Text that is stored and returned with the value.
     pub attributes: Attributes,
 }

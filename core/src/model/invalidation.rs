@@ -1,4 +1,4 @@
-//! What an invalidation covers, as a caller states it and as the cache keeps it.
+//! Invalidation requests: borrowed as a caller states them, and owned as the cache keeps them.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::model::{
 pub enum Target<'a> {
     /// The credential of one key.
     Key {
-        /// Which key.
+        /// The key.
         key: Key<'a>,
-        /// Only if this is its version.
+        /// If set, the credential is invalidated only if it has this version.
         if_version: Option<Revision>,
     },
     /// Every credential whose key starts with this prefix.
@@ -31,26 +31,26 @@ pub enum Target<'a> {
 pub struct Invalidate<'a> {
     /// The namespace of the credentials.
     pub namespace: NamespaceName<'a>,
-    /// Which of them.
+    /// The credentials of the namespace that are covered.
     pub target: Target<'a>,
-    /// Credentials issued at or before this instant are refused from now on;
-    /// `None` stands for the instant of the invalidation. The cache takes an instant
-    /// more than [`MAX_CLOCK_AHEAD`](crate::MAX_CLOCK_AHEAD) ahead for that far
-    /// ahead.
+    /// Credentials issued at or before this instant are refused from now on. `None` stands for the
+    /// instant of the invalidation. An instant more than
+    /// [`MAX_CLOCK_AHEAD`](crate::MAX_CLOCK_AHEAD) in the future is replaced by the instant that
+    /// far ahead.
     pub issued_before: Option<WallTime>,
 }
 
-/// The same, independent of the buffer that the request was read from.
+/// An owned [`Invalidate`], independent of the buffer that the request was read from.
 #[derive(Clone, Debug)]
 pub struct Invalidation {
     namespace: Box<str>,
     pub(crate) target: OwnedTarget,
-    /// With [`OwnedTarget::Key`] only.
+    /// `Some` only with [`OwnedTarget::Key`].
     pub(crate) if_version: Option<Revision>,
     pub(crate) issued_before: Option<WallTime>,
 }
 
-/// The part of a namespace that an invalidation covers, whatever its condition.
+/// The part of a namespace that an invalidation covers, without its version condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedTarget {
     /// The credential of this key.
@@ -64,8 +64,8 @@ pub enum OwnedTarget {
 }
 
 impl Invalidation {
-    /// Whether the invalidation covers one key at most, which takes no longer than
-    /// a Put.
+    /// Whether the invalidation covers at most one key. Such an invalidation takes no longer than a
+    /// Put.
     #[must_use]
     pub fn is_of_one_key(&self) -> bool {
         matches!(self.target, OwnedTarget::Key(_))

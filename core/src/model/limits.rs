@@ -1,4 +1,4 @@
-//! What a cache is bounded by besides the capacity of its tiers.
+//! The limits of a cache besides the capacity of its tiers.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use thiserror::Error;
 
 use crate::model::secret::Secret;
 
-/// The largest value that [`Limits`] may allow, in bytes: a message of 4 MiB
-/// must always hold it with its tags and attributes.
+/// The largest `max_value` that [`Limits`] may have, in bytes. A gRPC message of 4 MiB must always
+/// have room for a value with its tags and attributes.
 pub const MAX_VALUE_LIMIT: u64 = 1024 * 1024;
 
-/// The most tags a credential may have.
+/// The most tags that a credential may have.
 pub const MAX_TAGS: usize = 16;
-/// The most attributes a credential may have.
+/// The most attributes that a credential may have.
 pub const MAX_ATTRIBUTES: usize = 16;
-/// The most bytes that the attributes of a credential may have in all.
+/// The most bytes that the attributes of a credential may have in total.
 pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
-/// The most tiers a cache may have.
+/// The most tiers that a cache may have.
 pub const MAX_TIERS: usize = 16;
 
-/// What a cache is bounded by besides the capacity of its tiers.
+/// The limits of a cache besides the capacity of its tiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest value, in bytes; at most [`MAX_VALUE_LIMIT`].
     pub max_value: u64,
-    /// How many namespaces can hold something at a time.
+    /// The most namespaces that can hold credentials at a time.
     pub max_namespaces: u32,
-    /// How long a lease lasts that is asked for without a ttl; above zero.
+    /// The lifetime of a lease that is requested without a ttl; above zero.
     pub lease_ttl: Duration,
-    /// How many keys can have a lease, or be in a cool-down, at a time. So many
-    /// leases that ran out are remembered besides, and so many fills; in equal
-    /// parts for 64 groups of keys.
+    /// The most keys that can have a lease or be in a cool-down at a time. In addition, the cache
+    /// remembers as many leases that ran out, and the answers to as many fills. The memory is
+    /// divided equally among 64 stripes of names.
     pub max_leases: u32,
-    /// How many Gets can wait at a time.
+    /// The most Gets that can wait at a time.
     pub max_waiters: u32,
-    /// How many of them for one key.
+    /// The most Gets that can wait for one key at a time.
     pub max_waiters_per_key: u32,
-    /// How many invalidations are remembered for refusing what was fetched
-    /// before; in equal parts for 8 groups of namespaces.
+    /// The most invalidations that the cache remembers in order to refuse stale fills, divided
+    /// equally among 8 shards of namespaces.
     pub max_revocations: u32,
-    /// How many watchers there can be at a time.
+    /// The most watchers at a time.
     pub max_watchers: u32,
-    /// How many bytes of changes are remembered for watchers; in equal parts
-    /// for 8 groups of namespaces.
+    /// The bytes of changes that the cache remembers for watchers, divided equally among 8 shards
+    /// of namespaces.
     pub max_journal: u64,
 }
 
@@ -53,9 +53,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Values of 64 KiB, 4096 namespaces, leases of 10 s; and at the most some
-    /// 70 MiB each of leases, of leases that ran out, of fills, of revocations
-    /// and of the journal, should every key be as long as it may.
+    /// Values of 64 KiB, 4096 namespaces and leases of 10 s. With keys of the greatest length,
+    /// leases, lapsed leases, fills, revocations and the journal take at most about 70 MiB each.
     pub const DEFAULT: Self = Self {
         max_value: 64 * 1024,
         max_namespaces: 4096,
@@ -68,10 +67,10 @@ impl Limits {
         max_journal: 64 * 1024 * 1024,
     };
 
-    /// Copies a value out of the caller's buffer, if it is within the limit.
+    /// Copies a value out of the caller's buffer.
     ///
     /// # Errors
-    /// The value is larger than `max_value`.
+    /// [`ValueTooLarge`] if the value is larger than `max_value`.
     pub fn value(&self, value: &[u8]) -> Result<Secret, ValueTooLarge> {
         if value.len() as u64 > self.max_value {
             return Err(ValueTooLarge {
@@ -83,24 +82,24 @@ impl Limits {
     }
 }
 
-/// A value over the limit.
+/// The error for a value that is larger than [`Limits::max_value`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be at most {max} bytes, is {len}")]
+#[error("must be at most {max} bytes long, but is {len}")]
 pub struct ValueTooLarge {
     len: usize,
     max: u64,
 }
 
-/// More tags or attributes than a credential may have.
+/// The error for more tags or attributes than a credential may have.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must have at most {max} {what}")]
+#[error("must have at most {max} {unit}")]
 pub struct TooMany {
-    what: &'static str,
+    unit: &'static str,
     max: usize,
 }
 
 impl TooMany {
-    pub(crate) fn new(what: &'static str, max: usize) -> Self {
-        Self { what, max }
+    pub(crate) fn new(unit: &'static str, max: usize) -> Self {
+        Self { unit, max }
     }
 }

@@ -1,32 +1,33 @@
-//! Names, checked once: namespaces, keys, key prefixes and tags.
+//! Validated names: namespaces, keys, key prefixes and tags.
 //!
-//! Everything past this point takes these types and needn't ask again.
+//! A name is checked once, when it is parsed. All other code takes these types and relies on the
+//! check.
 
 use thiserror::Error;
 
-/// The longest namespace, in bytes.
+/// The maximum length of a namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 63;
-/// The longest key or key prefix, in bytes.
+/// The maximum length of a key or key prefix, in bytes.
 pub const MAX_KEY: usize = 1024;
-/// The longest tag, in bytes.
+/// The maximum length of a tag, in bytes.
 pub const MAX_TAG: usize = 128;
 
-/// Why a text is no name.
+/// Why a text isn't a valid name.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NameError {
-    /// No text at all.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// Too many bytes.
-    #[error("must be at most {max} bytes, is {len}")]
+    /// The text is too long.
+    #[error("must be at most {max} bytes long, but is {len}")]
     TooLong {
-        /// How many bytes it has.
+        /// The length of the text, in bytes.
         len: usize,
-        /// How many it may have.
+        /// The maximum length, in bytes.
         max: usize,
     },
-    /// A namespace with a byte it may not have.
-    #[error("must be of [a-z0-9._-] and start with a letter or digit")]
+    /// The namespace contains a character that isn't allowed.
+    #[error("must consist of [a-z0-9._-] and start with a letter or digit")]
     BadCharacter,
 }
 
@@ -35,12 +36,12 @@ pub enum NameError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceName<'a>(&'a str);
 
-/// A key: 1 to 1024 bytes of UTF-8. It may name a person or an account, so its
-/// Debug stays silent.
+/// A key: 1 to 1024 bytes of UTF-8. A key may name a person or an account, so its `Debug` output
+/// hides the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a>(&'a str);
 
-/// The beginning of keys: 1 to 1024 bytes.
+/// A prefix of keys: 1 to 1024 bytes of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyPrefix<'a>(&'a str);
 
@@ -48,23 +49,23 @@ pub struct KeyPrefix<'a>(&'a str);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag<'a>(&'a str);
 
-/// The pair that names a credential. The two parts are kept apart all the way
-/// down, so no pair can be mistaken for another.
+/// The full name of a credential. Namespace and key are never concatenated, so two different names
+/// can't be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
-    /// Whose it is.
+    /// The namespace.
     pub namespace: NamespaceName<'a>,
-    /// Which one of theirs.
+    /// The key within the namespace.
     pub key: Key<'a>,
 }
 
 impl<'a> NamespaceName<'a> {
-    /// Checks a namespace.
+    /// Validates a namespace.
     ///
     /// # Errors
-    /// What breaks the rule.
+    /// [`NameError`] if the text is empty, too long, or contains a character that isn't allowed.
     pub fn parse(text: &'a str) -> Result<Self, NameError> {
-        within(text, MAX_NAMESPACE)?;
+        check_len(text, MAX_NAMESPACE)?;
         let mut bytes = text.bytes();
         let leads = bytes
             .next()
@@ -79,7 +80,7 @@ impl<'a> NamespaceName<'a> {
         }
     }
 
-    /// A namespace that was checked before.
+    /// Wraps a text that was validated before.
     pub(crate) fn known(text: &'a str) -> Self {
         Self(text)
     }
@@ -94,12 +95,12 @@ impl<'a> NamespaceName<'a> {
 macro_rules! bounded_text {
     ($name:ident, $max:expr) => {
         impl<'a> $name<'a> {
-            /// Checks the length.
+            /// Validates the length.
             ///
             /// # Errors
-            /// Empty or too long.
+            /// [`NameError`] if the text is empty or too long.
             pub fn parse(text: &'a str) -> Result<Self, NameError> {
-                within(text, $max).map(|()| Self(text))
+                check_len(text, $max).map(|()| Self(text))
             }
 
             /// The text.
@@ -118,12 +119,12 @@ macro_rules! bounded_text {
 }
 
 impl<'a> Key<'a> {
-    /// A key that was checked before.
+    /// Wraps a text that was validated before.
     pub(crate) fn known(text: &'a str) -> Self {
         Self(text)
     }
 
-    /// Checks that it is text, and its length.
+    /// Returns `None` unless the bytes are UTF-8 of a valid length.
     pub(crate) fn of_bytes(bytes: &'a [u8]) -> Option<Self> {
         Self::parse(str::from_utf8(bytes).ok()?).ok()
     }
@@ -133,7 +134,7 @@ bounded_text!(Key, MAX_KEY);
 bounded_text!(KeyPrefix, MAX_KEY);
 bounded_text!(Tag, MAX_TAG);
 
-fn within(text: &str, max: usize) -> Result<(), NameError> {
+fn check_len(text: &str, max: usize) -> Result<(), NameError> {
     match text.len() {
         0 => Err(NameError::Empty),
         len if len > max => Err(NameError::TooLong { len, max }),

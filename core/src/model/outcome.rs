@@ -1,19 +1,20 @@
-//! What a Put and an Invalidate are answered.
+//! The results of a Put and of an invalidation.
 
 use crate::model::{revision::Revision, tier_spec::TierId, time::WallTime};
 
-/// What was stored.
+/// The result of a Put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The revision of the Put.
+    /// The revision of the Put, which is the version of the credential.
     pub version: Revision,
-    /// Where it went.
+    /// The tier that the credential was stored in.
     pub tier: TierId,
-    /// When it ends: earlier than asked for if the tier is shorter.
+    /// When the credential expires, by the wall clock. This is earlier than requested if the tier's
+    /// `max_ttl` is shorter.
     pub expires_at: WallTime,
 }
 
-/// What was revoked.
+/// The result of an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalidated {
     /// How many live credentials were removed.

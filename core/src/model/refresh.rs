@@ -1,19 +1,19 @@
-//! When a credential should be fetched anew, while it is still good.
+//! When a credential should be refreshed, which is while it is still live.
 
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long before its end a credential with this lifetime should be fetched
-/// anew.
+/// Returns the refresh lead: how long before its deadline a credential with this lifetime should be
+/// refreshed.
 ///
-/// `asked` is the caller's own figure, taken as it is up to the whole lifetime.
-/// Without it: 5 minutes for a lifetime of up to 20, 15 minutes below 90, else
-/// an hour; never more than half the lifetime; and up to 10 % more, by
-/// `jitter`, so that credentials put together aren't fetched together.
-pub(crate) fn lead(lifetime: Duration, asked: Option<Duration>, jitter: u8) -> Duration {
-    if let Some(asked) = asked {
-        return asked.min(lifetime);
+/// `requested` is the caller's own figure, which is used as it is, but at most the whole lifetime.
+/// Without it, the lead is 5 minutes for a lifetime of up to 20 minutes, 15 minutes below 90
+/// minutes, and otherwise an hour. It is never more than half the lifetime. `jitter` adds up to 10
+/// %, so that credentials that were put together aren't refreshed together.
+pub(crate) fn lead(lifetime: Duration, requested: Option<Duration>, jitter: u8) -> Duration {
+    if let Some(requested) = requested {
+        return requested.min(lifetime);
     }
     let by_lifetime = if lifetime <= 20 * MINUTE {
         5 * MINUTE
@@ -22,8 +22,8 @@ pub(crate) fn lead(lifetime: Duration, asked: Option<Duration>, jitter: u8) -> D
     } else {
         60 * MINUTE
     };
-    // Short of half by what the jitter may add: it never crosses the middle,
-    // and short lifetimes are spread like long ones.
+    // Limited to half the lifetime less the jitter's share: the lead never exceeds half the
+    // lifetime, and short lifetimes are spread like long ones.
     let least = by_lifetime.min(lifetime * 10 / 22);
     least + least / 10 * u32::from(jitter) / u32::from(u8::MAX)
 }

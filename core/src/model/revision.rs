@@ -1,35 +1,35 @@
-//! The server's one sequence of changes.
+//! Revisions: the sequence of all changes to a cache.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::sync::AtomicU64;
 
-/// The number of a change. A credential's version is the revision of its Put.
-/// Counts from 1, and only within one run of the server.
+/// The number of a change. The version of a credential is the revision of its Put. Revisions count
+/// from 1, and are comparable only within one cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(u64);
 
 impl Revision {
-    /// Of nothing that was put.
+    /// The version of an entry that no Put stored.
     pub(crate) const NONE: Self = Self(0);
 
-    /// As a caller states it; 0 was never given out.
+    /// Converts a number that a caller states. Returns `None` for 0, which is never assigned.
     #[must_use]
     pub fn from_wire(number: u64) -> Option<Self> {
         (number > 0).then_some(Self(number))
     }
 
-    /// Its number.
+    /// The number.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
     }
 }
 
-/// Gives out revisions.
+/// Assigns revisions.
 ///
-/// The order that matters is the one within a stripe, and its lock makes that;
-/// so the counter itself may be relaxed.
+/// The counter may be relaxed: only the order within a stripe matters, and the stripe's lock
+/// establishes that order.
 #[derive(Debug, Default)]
 pub(crate) struct Revisions(AtomicU64);
 
@@ -38,7 +38,7 @@ impl Revisions {
         Revision(self.0.fetch_add(1, Relaxed) + 1)
     }
 
-    /// The latest one given out; 0 before the first.
+    /// The latest revision assigned; 0 before the first.
     pub(crate) fn latest(&self) -> u64 {
         self.0.load(Relaxed)
     }

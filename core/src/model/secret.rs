@@ -1,39 +1,38 @@
-//! The one type that holds a credential's value.
+//! The only type that holds a credential's value.
 
 use std::fmt;
 
 use credcache_packed::Bytes;
 use zeroize::Zeroize;
 
-/// A credential's value: never printed, and zeroed when dropped.
+/// The value of a credential. It is never printed, and it is zeroed when dropped.
 pub struct Secret(Bytes);
 
 impl Secret {
-    /// Copies the value out of the caller's buffer, which is often a slice of
-    /// a much larger one.
+    /// Copies the value out of the caller's buffer, which is often a slice of a much larger buffer.
     pub(crate) fn copy_from(value: &[u8]) -> Self {
         Self(Box::<[u8]>::from(value).into())
     }
 
-    /// One after the other.
+    /// Concatenates the parts.
     pub(crate) fn from_parts(parts: &[&[u8]]) -> Self {
-        // Reserved as a whole: a buffer that grows leaves copies behind.
+        // Allocated at its final length: a buffer that grows leaves copies of its content behind.
         Self(parts.concat().into_boxed_slice().into())
     }
 
-    /// The value itself.
+    /// Returns the value itself.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Its length in bytes.
+    /// The length of the value, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it has no bytes at all.
+    /// Whether the value has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

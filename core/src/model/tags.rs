@@ -1,4 +1,4 @@
-//! The tags that an invalidation can find a credential by.
+//! The tags of a credential, by which an invalidation can find it.
 
 use std::fmt;
 
@@ -7,15 +7,16 @@ use crate::model::{
     name::Tag,
 };
 
-/// Sorted, and each once: an entry stands once under each of its tags.
+/// A sorted set of tags. No tag is repeated, because an entry is indexed once under each of its
+/// tags.
 #[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tags(Box<[Box<str>]>);
 
 impl Tags {
-    /// Tags in any order, repeated or not.
+    /// Accepts tags in any order, and removes duplicates.
     ///
     /// # Errors
-    /// More than [`MAX_TAGS`], repeated ones not counted.
+    /// [`TooMany`] for more than [`MAX_TAGS`] different tags.
     pub fn new<'a>(tags: impl IntoIterator<Item = Tag<'a>>) -> Result<Self, TooMany> {
         let mut tags: Vec<Box<str>> = tags.into_iter().map(|tag| tag.as_str().into()).collect();
         tags.sort_unstable();

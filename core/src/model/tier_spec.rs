@@ -1,19 +1,19 @@
-//! What a tier is: its name, its bounds, and its place among the tiers.
+//! The configuration and the identity of a tier.
 
 use std::time::Duration;
 
-/// A tier as configured.
+/// The configuration of a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierSpec {
-    /// Its name, which callers may ask for.
+    /// The name by which a Put may request the tier.
     pub name: String,
-    /// The longest lifetime it keeps; longer ones are cut to it.
+    /// The longest lifetime in this tier; longer lifetimes are cut to it.
     pub max_ttl: Duration,
-    /// Its size bound, in bytes.
+    /// The size limit, in bytes.
     pub capacity: u64,
 }
 
-/// Which tier: its place among the tiers, shortest `max_ttl` first.
+/// Identifies a tier by its position among the tiers, shortest `max_ttl` first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TierId(u8);
 
@@ -26,7 +26,7 @@ impl TierId {
         self.0
     }
 
-    /// Its place among the tiers.
+    /// The position of the tier, from 0.
     #[must_use]
     pub fn index(self) -> usize {
         self.0.into()

@@ -1,38 +1,37 @@
-//! Instants on the two clocks that a lifetime is judged by, and deadlines made
-//! of them.
+//! Instants on the two clocks that lifetimes are judged by, and deadlines made of them.
 //!
-//! The wall clock may step and the boot-time clock may not be known to an
-//! issuer, so a deadline holds one instant of each and has passed as soon as
-//! either has. Nothing here reads a clock: [`Now`] is handed in.
+//! The wall clock may step, and an issuer can't know the boot-time clock. So a deadline holds one
+//! instant of each clock, and has passed as soon as either clock has reached it. Nothing here reads
+//! a clock: the caller passes [`Now`] in.
 
 use std::time::Duration;
 
 /// An instant of the wall clock, in nanoseconds since the Unix epoch.
 ///
-/// Saturates at the year 2554; every deadline is cut to its tier long before.
+/// The type saturates in the year 2554. Every deadline is cut to its tier long before that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WallTime(u64);
 
-/// An instant of a clock that counts suspend and never steps, in nanoseconds
-/// since some fixed point of this boot.
+/// An instant of the boot-time clock, which counts suspend and never steps, in nanoseconds since a
+/// fixed point of this boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BootTime(u64);
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// What the wall clock says.
+    /// The reading of the wall clock.
     pub wall: WallTime,
-    /// What the boot-time clock says.
+    /// The reading of the boot-time clock.
     pub boot: BootTime,
 }
 
-/// How long a credential is to live, as a Put states it.
+/// The lifetime that a Put requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// This long from the instant of the Put.
+    /// A duration, from the instant of the Put.
     For(Duration),
-    /// Until this instant of the wall clock.
+    /// Up to this instant of the wall clock.
     Until(WallTime),
 }
 
@@ -43,8 +42,8 @@ pub(crate) struct Deadline {
     boot: BootTime,
 }
 
-/// Two readings of the clocks are not taken at one instant; below this they
-/// still agree. In nanoseconds.
+/// Differences up to this many nanoseconds are ignored, because the two clocks can't be read at
+/// exactly the same instant.
 const CLOCK_JITTER: u64 = 1_000_000;
 
 impl WallTime {
@@ -68,7 +67,7 @@ impl WallTime {
         Duration::from_nanos(later.0.saturating_sub(self.0))
     }
 
-    /// This long earlier, or the epoch.
+    /// The instant this long before, or the epoch if that is later.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(duration)))
@@ -96,7 +95,7 @@ impl BootTime {
 }
 
 impl Lifetime {
-    /// What is left of it, or `None` if that is nothing.
+    /// The remaining lifetime, or `None` if nothing remains.
     pub(crate) fn left(self, now: Now) -> Option<Duration> {
         let left = match self {
             Self::For(duration) => duration,
@@ -107,7 +106,7 @@ impl Lifetime {
 }
 
 impl Deadline {
-    /// Later than any that a credential has.
+    /// Later than the deadline of any credential.
     pub(crate) const NEVER: Self = Self {
         wall: WallTime(u64::MAX),
         boot: BootTime(u64::MAX),
@@ -124,8 +123,8 @@ impl Deadline {
         self.wall
     }
 
-    /// What is left on the clock that is further ahead; `None` from the very
-    /// instant on at which either reaches the deadline.
+    /// The remaining time on the clock that is closer to the deadline. Returns `None` from the
+    /// instant at which either clock reaches the deadline.
     #[inline]
     pub(crate) fn left(self, now: Now) -> Option<Duration> {
         let by_wall = self.wall.0.saturating_sub(now.wall.0);
@@ -137,11 +136,11 @@ impl Deadline {
         self.left(now).is_none()
     }
 
-    /// The deadline to tell a caller, by today's wall clock.
+    /// The deadline to report to a caller, on today's wall clock.
     ///
-    /// After a step backwards the stored instant would promise more than is
-    /// left, so the promise is cut; without a step it is the stored instant
-    /// itself and doesn't tremble from answer to answer.
+    /// After the wall clock stepped back, the stored instant would promise more than the remaining
+    /// lifetime, so the reported instant is cut. Without a step, the stored instant itself is
+    /// reported, so it doesn't vary from response to response.
     #[inline]
     pub(crate) fn reported_expiry(self, now: Now) -> WallTime {
         let left = self.boot.0.saturating_sub(now.boot.0);
@@ -153,7 +152,7 @@ impl Deadline {
         }
     }
 
-    /// The earlier of both on either clock.
+    /// Combines two deadlines: the earlier instant on each clock.
     pub(crate) fn earliest(self, other: Self) -> Self {
         Self {
             wall: self.wall.min(other.wall),

@@ -1,8 +1,8 @@
-//! A stored credential: one node that everything points to, the key inline, and
-//! its value with the attributes beside it.
+//! A stored credential: one shared node with the key inline, and the value and attributes in an
+//! allocation of their own.
 //!
-//! The value has an allocation of its own, for values are often of sizes that
-//! the allocator has, and with a head they would not be.
+//! Values are often of a length that is one of the allocator's size classes. With a header in the
+//! same allocation, they would need the next larger class.
 
 use std::{
     cmp::Ordering,
@@ -30,28 +30,29 @@ use crate::{
     sync::HashState,
 };
 
-/// A credential as it is kept, its key behind the head: never changed once
-/// stored. A clone is the same one.
+/// A stored credential: a header with the key behind it. It never changes once it is stored. A
+/// clone is another handle to the same entry.
 #[derive(Clone)]
 pub(crate) struct Entry(Shared<EntryHead>);
 
-/// In this order: the labels is compared along with the key, which comes next.
+/// The fields are in this order because the labels are compared together with the key, which
+/// follows them.
 #[repr(C)]
 struct EntryHead {
     deadline: Deadline,
     version: Revision,
     meta: PackedMeta,
-    /// Value, attributes, and if there are any the length of these.
+    /// Value, then attributes, then the length of the attributes if there are any.
     secret: Secret,
     labels: Labels,
 }
 
-/// The refresh lead in nanoseconds, which tier, and whether there are
-/// attributes, in one word: an entry's node is to fit a size of the allocator.
+/// The refresh lead in nanoseconds, the tier, and whether there are attributes, in one word. It is
+/// packed so that an entry's node fits one of the allocator's size classes.
 #[derive(Clone, Copy)]
 struct PackedMeta(u64);
 
-/// What an entry is made of.
+/// The parts of a new entry.
 pub(crate) struct NewEntry<'a> {
     pub(crate) labels: Labels,
     pub(crate) key: Key<'a>,
@@ -63,14 +64,14 @@ pub(crate) struct NewEntry<'a> {
     pub(crate) tier: TierId,
 }
 
-/// A name to look up, whose key may be no text: nothing is stored under one that
-/// isn't, and to find out takes longer than to compare.
+/// A name to look up. The key may be invalid UTF-8: no entry has such a key, and validating takes
+/// longer than comparing.
 #[derive(Clone, Copy)]
 pub(crate) struct LookupKey<'a> {
     pub(crate) namespace: &'a [u8],
     pub(crate) key: &'a [u8],
-    /// The namespace's record, where it is at hand: what has it is of the
-    /// namespace, and there is nothing to compare.
+    /// The namespace's record, if the caller has it. An entry with the same record belongs to the
+    /// namespace, which saves comparing the names.
     pub(crate) record: Option<&'a NamespaceRecord>,
 }
 
@@ -84,36 +85,36 @@ impl<'a> From<Name<'a>> for LookupKey<'a> {
     }
 }
 
-/// Bytes of a node besides its key.
+/// Bytes of a node in addition to its key.
 const NODE: usize = size_of::<EntryHead>() + Shared::<EntryHead>::OVERHEAD;
-/// Bytes of an entry's places: in quick_cache (slab slot, hash table), among the
-/// names, the hint for Gets, and what is remembered of as many that were evicted.
-/// Measured by `tests/memory.rs`.
+/// Bytes that an entry takes in the index structures: in quick_cache (slab slot and hash table), in
+/// the tree of names, in the tier hints, and in the ghosts of as many evicted entries. Measured by
+/// `tests/memory.rs`.
 const INDEX_OVERHEAD: usize = 60;
-/// Bytes an entry takes besides its key, value, tags and attributes.
+/// Bytes that an entry takes in addition to its key, value, tags and attributes.
 pub const ENTRY_OVERHEAD: usize = NODE + INDEX_OVERHEAD;
 
-/// What an entry with a key and a secret (value and attributes) of these
-/// lengths weighs, its tags not counted.
+/// The weight of an entry whose key and secret (value and attributes) have these lengths, without
+/// its tags.
 pub(crate) fn weight(key: usize, secret: u64) -> u64 {
     INDEX_OVERHEAD as u64 + alloc_size((NODE + key) as u64) + alloc_size(secret)
 }
 
-/// Feeds a name to a hasher in two parts, which it keeps apart: what is fed with a
-/// namespace goes for all keys of it.
+/// Feeds the namespace to a hasher. The hasher keeps namespace and key apart, so the state after
+/// the namespace can be reused for all keys of the namespace.
 #[inline]
 pub(crate) fn hash_namespace(hasher: &mut impl Hasher, namespace: &[u8]) {
     hasher.write(namespace);
 }
 
-/// The second part.
+/// Feeds the key to a hasher, after the namespace.
 #[inline]
 pub(crate) fn hash_key(hasher: &mut impl Hasher, key: &[u8]) {
     hasher.write(key);
 }
 
 impl Entry {
-    pub(crate) fn new(parts: NewEntry<'_>) -> Self {
+    pub(crate) fn new(new: NewEntry<'_>) -> Self {
         let NewEntry {
             labels,
             key,
@@ -123,7 +124,7 @@ impl Entry {
             refresh_lead,
             version,
             tier,
-        } = parts;
+        } = new;
         let attributes = attributes.encoded();
         let head = EntryHead {
             deadline,
@@ -135,8 +136,8 @@ impl Entry {
         Self(Shared::new(head, key.as_str().as_bytes()))
     }
 
-    /// No credential, but something that a tier can find under a hash. Nothing
-    /// is named like it where its labels's namespace is nobody's.
+    /// A placeholder, which a tier can find under `hash`. It isn't a credential, and no name
+    /// matches it, because the namespace of its labels has an empty name.
     pub(crate) fn placeholder(labels: Labels, hash: u64) -> Self {
         let head = EntryHead {
             deadline: Deadline::NEVER,
@@ -148,7 +149,7 @@ impl Entry {
         Self(Shared::new(head, &hash.to_le_bytes()))
     }
 
-    /// The hash that it is to be found under, if it is nobody's.
+    /// The hash to find a placeholder under; `None` for a credential.
     pub(crate) fn placeholder_hash(&self) -> Option<u64> {
         let bytes = self.key().try_into().ok()?;
         let is_placeholder = self.labels().namespace_name().is_empty();
@@ -157,11 +158,11 @@ impl Entry {
 
     #[inline]
     pub(crate) fn is_named(&self, name: &LookupKey<'_>) -> bool {
-        self.key() == name.key && self.is_of(name)
+        self.key() == name.key && self.is_in_namespace(name)
     }
 
     #[inline]
-    fn is_of(&self, name: &LookupKey<'_>) -> bool {
+    fn is_in_namespace(&self, name: &LookupKey<'_>) -> bool {
         let labels = self.labels();
         let is_known = name
             .record
@@ -174,13 +175,13 @@ impl Entry {
             && self.labels().namespace_name() == other.labels().namespace_name()
     }
 
-    /// The order of names: those of a namespace stand together.
+    /// The order of names: first by namespace, then by key.
     pub(crate) fn cmp_name(&self, namespace: u64, key: &[u8]) -> Ordering {
         let by_namespace = self.namespace().id.cmp(&namespace);
         by_namespace.then_with(|| self.key().cmp(key))
     }
 
-    /// Feeds its name to a hasher.
+    /// Feeds the name of the entry to a hasher.
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
         hash_namespace(hasher, self.labels().namespace_name());
         hash_key(hasher, self.key());
@@ -192,7 +193,7 @@ impl Entry {
         hasher.finish()
     }
 
-    /// UTF-8.
+    /// The key, in UTF-8.
     pub(crate) fn key(&self) -> &[u8] {
         self.0.bytes()
     }
@@ -229,7 +230,8 @@ impl Entry {
         AttributesRef::new(self.secret().1)
     }
 
-    /// What it takes of its tier's capacity beside what it shares, in bytes.
+    /// The weight that counts towards the tier's capacity, in bytes, without the labels that are
+    /// shared.
     pub(crate) fn weight(&self) -> u32 {
         let tags = (self.labels().tags().len() * TAG_OVERHEAD) as u64;
         let weight = weight(self.key().len(), self.0.secret.len() as u64);
@@ -239,15 +241,19 @@ impl Entry {
     fn secret(&self) -> (&[u8], &[u8]) {
         let secret = self.0.secret.expose();
         if self.0.meta.has_attributes()
-            && let Some((meta, len)) = secret.split_last_chunk()
+            && let Some((content, len)) = secret.split_last_chunk()
         {
-            return meta.split_at(meta.len().saturating_sub(u16::from_le_bytes(*len).into()));
+            return content.split_at(
+                content
+                    .len()
+                    .saturating_sub(u16::from_le_bytes(*len).into()),
+            );
         }
         (secret, &[])
     }
 }
 
-/// Value and attributes in one block.
+/// Puts the value and the attributes into one block.
 fn with_attributes(value: Secret, attributes: &[u8]) -> Secret {
     match u16::try_from(attributes.len()) {
         Ok(len) if len > 0 => Secret::from_parts(&[value.expose(), attributes, &len.to_le_bytes()]),
@@ -258,12 +264,12 @@ fn with_attributes(value: Secret, attributes: &[u8]) -> Secret {
 impl PackedMeta {
     const TIER_BITS: u32 = 4;
     const LEAD_SHIFT: u32 = Self::TIER_BITS + 1;
-    /// 18 years.
-    const LONGEST_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
+    /// About 18 years, in nanoseconds.
+    const MAX_LEAD: u64 = u64::MAX >> Self::LEAD_SHIFT;
 
     fn new(refresh_lead: Duration, tier: TierId, has_attributes: bool) -> Self {
         let lead = u64::try_from(refresh_lead.as_nanos()).unwrap_or(u64::MAX);
-        let lead = lead.min(Self::LONGEST_LEAD) << Self::LEAD_SHIFT;
+        let lead = lead.min(Self::MAX_LEAD) << Self::LEAD_SHIFT;
         Self(lead | u64::from(tier.number()) << 1 | u64::from(has_attributes))
     }
 

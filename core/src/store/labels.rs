@@ -1,10 +1,9 @@
-//! What entries share: their namespace and their tags, kept once for all the
-//! entries of a stripe and tier that have the same.
+//! Labels: the namespace and the tags of entries, stored once for all entries of a stripe and tier
+//! that have the same.
 //!
-//! A record is there for as long as an entry of the index has it: tags that
-//! nothing has any more take no memory. It counts towards the tier, and not
-//! towards an entry: whichever had it on its account might go, and the record
-//! stay with others.
+//! Labels exist as long as an entry in the index has them, so unused tags take no memory. Their
+//! weight counts towards the tier instead of an entry: an entry that was charged for the labels
+//! could be evicted while other entries keep them.
 
 use std::{
     cmp::Ordering,
@@ -20,44 +19,41 @@ use crate::{
     sync::{AtomicU64, AtomicUsize},
 };
 
-/// A clone is the same one.
+/// A handle to shared labels. A clone is another handle to the same labels.
 #[derive(Clone)]
 pub(crate) struct Labels(Shared<LabelsHead>);
 
-/// The namespace's name stands behind it: each Get compares it.
+/// The namespace's name follows the header in memory, because each Get compares it.
 struct LabelsHead {
     namespace: Arc<NamespaceRecord>,
     tags: Tags,
-    /// How many entries of the index have it; changes under the stripe's lock.
+    /// How many entries of the index have these labels. Changes only under the stripe's lock.
     entries: AtomicUsize,
     weight: u32,
     tier: TierId,
 }
 
-/// The groups of a stripe that entries have. No hash table: those of tags that
-/// come and go would be twice as large as what they hold.
+/// The labels that the entries of a stripe have. This is a tree because a hash table in which
+/// labels come and go would be twice as large as its content.
 #[derive(Default)]
 pub(crate) struct LabelSets(Tree<Labels, ()>);
 
-/// How many bytes the groups take that a tier's entries have, in all stripes;
-/// a figure for each tier.
+/// The bytes that the labels of each tier's entries take, in all stripes together.
 #[derive(Clone)]
 pub(crate) struct SharedBytes(Arc<[AtomicU64]>);
 
-/// Bytes that a labels takes besides its own: its place among the others.
-/// Measured by `tests/memory.rs`.
+/// Bytes that labels take in their tree. Measured by `tests/memory.rs`.
 const LABELS_OVERHEAD: u64 = 8;
-/// Bytes that an entry takes for each of its tags: its place under it. Measured
-/// by `tests/memory.rs`.
+/// Bytes that an entry takes in the index for each of its tags. Measured by `tests/memory.rs`.
 pub const TAG_OVERHEAD: usize = 7;
 
-/// What a labels with these tags takes.
+/// The weight of labels with these tags.
 fn weight(namespace: &str, tags: &Tags) -> u64 {
     let texts = tags.iter().map(|tag| alloc_size(tag.len() as u64));
     own_weight(namespace.len(), tags.len()) + texts.sum::<u64>()
 }
 
-/// The most that a labels of `tags` tags of up to `len` bytes can take.
+/// The greatest weight of labels with `tags` tags of up to `len` bytes.
 pub(crate) const fn largest_weight(tags: usize, len: usize) -> u64 {
     own_weight(MAX_NAMESPACE, tags) + tags as u64 * alloc_size(len as u64)
 }
@@ -116,9 +112,9 @@ impl Labels {
 }
 
 impl LabelSets {
-    /// The labels of these, for an entry that is about to be counted in.
+    /// Returns the labels for an entry that is about to be inserted: existing labels, or new ones.
     pub(crate) fn of(&self, namespace: &Arc<NamespaceRecord>, tags: Tags, tier: TierId) -> Labels {
-        if let Some(found) = self.0.find(|one| one.cmp(namespace.id, &tags, tier)) {
+        if let Some(found) = self.0.find(|other| other.cmp(namespace.id, &tags, tier)) {
             return found.clone();
         }
         let head = LabelsHead {
@@ -131,24 +127,26 @@ impl LabelSets {
         Labels(Shared::new(head, namespace.name.as_bytes()))
     }
 
-    /// How many bytes the labels takes that came with the entry: none if others
-    /// have it already.
+    /// Counts an entry that was added. Returns how many bytes its labels added: 0 if other entries
+    /// have the same labels.
     pub(crate) fn entry_added(&mut self, labels: &Labels) -> u64 {
         if labels.0.entries.fetch_add(1, Relaxed) > 0 {
             return 0;
         }
-        self.0.insert(labels.clone(), |one| one.cmp_labels(labels));
+        self.0
+            .insert(labels.clone(), |other| other.cmp_labels(labels));
         labels.0.weight.into()
     }
 
-    /// How many bytes the labels takes that went with the entry.
+    /// Counts an entry that was removed. Returns how many bytes its labels freed: 0 if other
+    /// entries have the same labels.
     pub(crate) fn entry_removed(&mut self, labels: &Labels) -> u64 {
         let entries = labels.0.entries.fetch_sub(1, Relaxed);
         debug_assert!(entries >= 1, "no entry has these labels");
         if entries > 1 {
             return 0;
         }
-        let removed = self.0.remove(|one| one.cmp_labels(labels));
+        let removed = self.0.remove(|other| other.cmp_labels(labels));
         debug_assert!(removed.is_some(), "the labels weren't there");
         labels.0.weight.into()
     }

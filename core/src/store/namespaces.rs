@@ -1,9 +1,8 @@
-//! The namespaces the server keeps a record of.
+//! The registry of namespaces.
 //!
-//! A record is shared by all of a namespace's entries, so it lives as long as
-//! any of them. Records of namespaces that hold nothing are forgotten when room
-//! for another one is needed: callers can't make the registry grow past its
-//! bound.
+//! A record is shared by all entries of a namespace, so it lives at least as long as any of them.
+//! When the registry is full, the record of a namespace that holds nothing is forgotten to make
+//! room. So callers can't make the registry exceed its bound.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -13,18 +12,18 @@ use crate::{
     sync::RwLock,
 };
 
-/// What the entries of one namespace share.
+/// The record of a namespace, which its entries share.
 #[derive(Debug)]
 pub(crate) struct NamespaceRecord {
-    /// Never used twice, so entries of a forgotten record can't be taken for
-    /// those of a later one with the same name.
+    /// Never reused, so the entries of a forgotten record can't be mistaken for entries of a later
+    /// record with the same name.
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     pub(crate) tally: Tally,
 }
 
 impl NamespaceRecord {
-    /// Nobody's: no namespace has an empty name.
+    /// A record that belongs to no namespace: no namespace has an empty name.
     pub(crate) fn placeholder() -> Self {
         Self {
             id: u64::MAX,
@@ -36,25 +35,24 @@ impl NamespaceRecord {
 
 pub(crate) struct Namespaces {
     registry: RwLock<Registry>,
-    /// What happened in namespaces without a record, and what those counted
-    /// that were forgotten.
-    elsewhere: Tally,
+    /// The counts of namespaces without a record, including those of forgotten records.
+    common_tally: Tally,
     capacity: usize,
     tiers: usize,
 }
 
 struct Registry {
     records: Vec<Arc<NamespaceRecord>>,
-    /// Permits in `records`.
+    /// Indices into `records`.
     by_name: HashMap<Arc<str>, usize>,
     next_id: u64,
-    /// Where the search for an empty record goes on.
+    /// The index at which the search for an unused record continues.
     hand: usize,
 }
 
-/// How many records one Put looks at in search of an empty one, so that Puts
-/// into a full registry cost the same whatever its size.
-const LOOKED_AT: usize = 1024;
+/// How many records one Put inspects in search of an unused one. The limit keeps the cost of a Put
+/// independent of the size of a full registry.
+const MAX_INSPECTED: usize = 1024;
 
 /// The registry is full of namespaces that hold something.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ impl Namespaces {
                 next_id: 0,
                 hand: 0,
             }),
-            elsewhere: Tally::new(tiers),
+            common_tally: Tally::new(tiers),
             capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
             tiers,
         }
@@ -79,9 +77,11 @@ impl Namespaces {
         self.registry.read().find(name).cloned()
     }
 
+    /// Returns the record of a namespace, and creates the record if necessary.
+    ///
     /// # Errors
-    /// The registry is full, and no empty record was found. The next call looks
-    /// at others.
+    /// The registry is full and this call found no unused record. The next call inspects other
+    /// records.
     pub(crate) fn find_or_create(
         &self,
         name: NamespaceName<'_>,
@@ -95,24 +95,24 @@ impl Namespaces {
         }
         if registry.records.len() >= self.capacity {
             let forgotten = registry.forget_one().ok_or(TooManyNamespaces)?;
-            self.elsewhere.absorb(&forgotten.tally);
+            self.common_tally.absorb(&forgotten.tally);
         }
         debug_assert!(registry.records.len() < self.capacity, "the registry grows");
         Ok(registry.create(name, self.tiers))
     }
 
-    /// Runs `count` on the namespace's tally, or on the common one if there is
-    /// no record of it.
+    /// Runs `count` on the namespace's tally, or on the common tally if the namespace has no
+    /// record.
     pub(crate) fn tally(&self, name: NamespaceName<'_>, count: impl FnOnce(&Tally)) {
         match self.registry.read().find(name) {
             Some(namespace) => count(&namespace.tally),
-            None => count(&self.elsewhere),
+            None => count(&self.common_tally),
         }
     }
 
-    pub(crate) fn counts(&self, only: Option<NamespaceName<'_>>) -> Counts {
+    pub(crate) fn counts(&self, name: Option<NamespaceName<'_>>) -> Counts {
         let mut sum = Counts::zero(self.tiers);
-        match only {
+        match name {
             Some(name) => {
                 if let Some(namespace) = self.find(name) {
                     sum.add(&namespace.tally);
@@ -120,7 +120,7 @@ impl Namespaces {
             }
             None => {
                 let registry = self.registry.read();
-                sum.add(&self.elsewhere);
+                sum.add(&self.common_tally);
                 for namespace in &registry.records {
                     sum.add(&namespace.tally);
                 }
@@ -138,7 +138,7 @@ impl Registry {
     fn find(&self, name: NamespaceName<'_>) -> Option<&Arc<NamespaceRecord>> {
         self.by_name
             .get(name.as_str())
-            .map(|place| &self.records[*place])
+            .map(|index| &self.records[*index])
     }
 
     fn create(&mut self, name: NamespaceName<'_>, tiers: usize) -> Arc<NamespaceRecord> {
@@ -154,11 +154,11 @@ impl Registry {
         namespace
     }
 
-    /// A record with no other owner than the registry has no entry, and nobody
-    /// is about to give it one: clones are handed out under the registry's
-    /// lock alone, which is held here for writing.
+    /// Removes an unused record. A record that only the registry owns has no entry and can't get
+    /// one, because clones are handed out only under the registry's lock, which is held for writing
+    /// here.
     fn forget_one(&mut self) -> Option<Arc<NamespaceRecord>> {
-        for _ in 0..LOOKED_AT.min(self.records.len()) {
+        for _ in 0..MAX_INSPECTED.min(self.records.len()) {
             self.hand = (self.hand + 1) % self.records.len();
             if Arc::get_mut(&mut self.records[self.hand]).is_some() {
                 let forgotten = self.records.swap_remove(self.hand);

@@ -1,11 +1,11 @@
-//! A tier: one lifetime class, kept in one size-bounded quick_cache.
+//! A tier: one lifetime class, stored in one size-bounded quick_cache.
 //!
-//! Knows nothing of deadlines or revocation: it maps names to entries, and
-//! hands back what it evicted. Only this module names quick_cache.
+//! A tier knows nothing about deadlines or revocation. It maps names to entries, and returns the
+//! entries that it evicts. Only this module names quick_cache.
 //!
-//! What entries share is no entry's: it may outlast any of them, and a weight
-//! can't change while quick_cache has it. So each shard sets its part of these
-//! bytes aside: a ballast lies in it that is never evicted, and weighs that much.
+//! Labels aren't charged to any entry: they may outlast each of them, and the weight of an entry
+//! can't change while quick_cache holds it. Instead, each shard reserves its share of the labels'
+//! bytes with a ballast: an item of that weight which is never evicted.
 
 mod ghosts;
 pub(crate) mod keys;
@@ -38,53 +38,51 @@ use crate::{
     sync::{AtomicUsize, Mutex},
 };
 
-/// How names are hashed is a parameter for tests of names that have one hash.
+/// The hasher is a parameter so that tests can use names with equal hashes.
 pub(crate) struct Tier<B = NameHashes> {
     pub(crate) id: TierId,
     pub(crate) spec: TierSpec,
-    /// An entry is its own key, and is taken from there: a value beside it would
-    /// cost 8 bytes, but for the few that a ballast has.
+    /// An entry is its own key, and is read from there: a separate value would cost 8 bytes per
+    /// entry. Only the few placeholders have a ballast.
     entries: sync::Cache<StoredKey, Ballast, ByWeight, B, Evictions>,
-    /// How many they are.
+    /// The number of entries.
     count: AtomicUsize,
-    /// One for each of quick_cache's shards.
-    parts: Box<[Mutex<ShardState>]>,
-    /// Which of them sets its part aside next.
-    turn: AtomicUsize,
-    /// What the entries share.
+    /// The state of each of quick_cache's shards.
+    shard_states: Box<[Mutex<ShardState>]>,
+    /// Counts up to choose the shard that adjusts its ballast next.
+    next_ballast: AtomicUsize,
+    /// The bytes of labels, by tier.
     shared_bytes: SharedBytes,
     hashes: B,
 }
 
-/// What is known of a shard.
+/// The tier's own state for one shard of quick_cache.
 struct ShardState {
     ghosts: Ghosts,
     ballast: Ballast,
-    /// What the ballast lies under.
-    place: Entry,
+    /// The placeholder that the ballast is stored under.
+    ballast_key: Entry,
 }
 
-/// The most shards a tier is split into; more would not lessen contention on
-/// machines with fewer cores than this.
+/// The most shards of a tier; more would not lessen contention on machines with fewer cores than
+/// this.
 const MAX_SHARDS: u64 = 64;
-/// How many of the largest entries each shard holds at least. quick_cache
-/// gives each shard an equal part of the capacity and refuses what doesn't fit
-/// into [`HOT`] of one.
+/// How many of the largest entries each shard has room for. quick_cache gives each shard an equal
+/// part of the capacity, and rejects an item that doesn't fit into the [`HOT`] part of its shard.
 const LARGEST_PER_SHARD: u64 = 16;
-/// How much of a shard belongs to entries that were asked for again since they
-/// came; the rest is for new ones to show what they are worth. A new entry that
-/// is known as a ghost passes through the rest, where quick_cache would put it
-/// beside the others at once, so there must be little of it: with 0.97, as
-/// quick_cache has it for ghosts of its own, loops hit half a point less.
+/// The part of a shard for entries that were read again since they were stored. The rest is for new
+/// entries to prove their worth. A new entry that is known as a ghost passes through the rest,
+/// whereas quick_cache would make it hot at once, so the rest must be small: with 0.97, which
+/// quick_cache uses with ghosts of its own, loops hit half a point less.
 const HOT: f64 = 0.99;
 
-/// The smallest capacity a tier can have if its largest entry has this weight.
+/// The smallest capacity, in bytes, of a tier whose largest entry has this weight.
 pub(crate) fn smallest_capacity(largest_entry: u64) -> u64 {
     largest_entry * LARGEST_PER_SHARD
 }
 
 impl<B: BuildHasher + Clone> Tier<B> {
-    /// A tier of at least [`smallest_capacity`].
+    /// Creates a tier, whose capacity must be at least [`smallest_capacity`].
     pub(crate) fn new(
         id: TierId,
         spec: TierSpec,
@@ -92,16 +90,17 @@ impl<B: BuildHasher + Clone> Tier<B> {
         hashes: B,
         shared_bytes: SharedBytes,
     ) -> Self {
-        // Rounded down to a power of two: quick_cache rounds up, which would
-        // make the shards too small for the largest entry.
-        let most = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
-        let shards = 1 << most.ilog2();
+        // Rounded down to a power of two: quick_cache rounds up, which would make the shards too
+        // small for the largest entry.
+        let max_shards = (spec.capacity / smallest_capacity(largest_entry)).clamp(1, MAX_SHARDS);
+        let shards = 1 << max_shards.ilog2();
         let mut options = OptionsBuilder::new();
         options
             .shards(shards)
             .weight_capacity(spec.capacity)
             .hot_allocation(HOT)
-            // No ghosts but ours, and as many shards as asked for.
+            // quick_cache's own ghosts are off, and the number of shards isn't reduced for small
+            // caches.
             .ghost_allocation(0.0)
             .estimated_items_capacity(usize::MAX);
         #[expect(
@@ -115,28 +114,28 @@ impl<B: BuildHasher + Clone> Tier<B> {
             Tags::default(),
             id,
         );
-        let part = |shard| ShardState {
+        let state = |shard| ShardState {
             ghosts: Ghosts::default(),
             ballast: Ballast::NONE,
-            place: Entry::placeholder(labels.clone(), shard << (usize::BITS / 2)),
+            ballast_key: Entry::placeholder(labels.clone(), shard << (usize::BITS / 2)),
         };
         let shards = entries.num_shards();
         Self {
             id,
             spec,
             count: AtomicUsize::default(),
-            parts: (0..shards as u64)
-                .map(|shard| Mutex::new(part(shard)))
+            shard_states: (0..shards as u64)
+                .map(|shard| Mutex::new(state(shard)))
                 .collect(),
-            turn: AtomicUsize::default(),
+            next_ballast: AtomicUsize::default(),
             shared_bytes,
             hashes,
             entries,
         }
     }
 
-    /// Hands the entry of a name to `read`, which must be short and not come back
-    /// here: its shard is locked meanwhile.
+    /// Passes the entry of a name to `read`. `read` runs while the shard is locked, so it must be
+    /// short and must not call the tier.
     #[inline]
     pub(crate) fn read<R>(
         &self,
@@ -149,79 +148,79 @@ impl<B: BuildHasher + Clone> Tier<B> {
         reading.result()
     }
 
-    /// How many bytes its entries share.
+    /// The bytes of the labels of the tier's entries.
     #[cfg(test)]
     pub(crate) fn shared_bytes(&self) -> u64 {
         self.shared_bytes.of(self.id)
     }
 
-    /// Whether this very entry is still kept.
+    /// Whether the tier still holds exactly this entry.
     pub(crate) fn keeps(&self, entry: &Entry) -> bool {
         self.entries.peek(&SameEntry(entry)).is_some()
     }
 
-    /// Stores the entry, which the index holds already, in place of whatever has
-    /// its name, and returns what was evicted for it (what it replaced among it),
-    /// to be dropped by the caller outside of all locks.
+    /// Stores an entry in place of any entry with the same name. The index must hold the entry
+    /// already. Returns the entries that were evicted, including the replaced one, for the caller
+    /// to drop after releasing all locks.
     pub(crate) fn insert(&self, entry: Entry) -> Vec<Entry> {
         let (hash, version) = (self.hash(&entry), entry.version());
         let shard = self.shard(hash);
         let mut evicted = Evicted::default();
         let is_ghost = {
-            let mut part = self.parts[shard].lock();
-            self.set_aside(&mut part, &mut evicted);
-            part.ghosts.forget(hash)
+            let mut state = self.shard_states[shard].lock();
+            self.adjust_ballast(&mut state, &mut evicted);
+            state.ghosts.forget(hash)
         };
         self.count.fetch_add(1, Relaxed);
         self.entries
             .insert_with_lifecycle(StoredKey(entry), Ballast::NONE, &mut evicted);
         if is_ghost {
-            // As if it had been asked for already.
+            // As if the entry had been read already.
             self.entries.get(&ByVersion { hash, version });
         }
-        // So none is behind by more than what came with as many Puts as there
-        // are shards.
-        let next = self.turn.fetch_add(1, Relaxed) % self.parts.len();
+        // Each Put also adjusts the ballast of one other shard, so no ballast lags behind by more
+        // records than there are shards.
+        let next = self.next_ballast.fetch_add(1, Relaxed) % self.shard_states.len();
         if next != shard {
-            self.set_aside(&mut self.parts[next].lock(), &mut evicted);
+            self.adjust_ballast(&mut self.shard_states[next].lock(), &mut evicted);
         }
 
         let Evicted { cold, mut hot } = evicted;
         let count = self.count.fetch_sub(cold.len() + hot.len(), Relaxed);
-        for gone in &cold {
-            let gone = self.hash(gone);
-            // Its own is that of what it replaced.
+        for entry in &cold {
+            let gone = self.hash(entry);
+            // An evicted entry with the same hash is the one that was replaced.
             if gone != hash {
-                let most = count / self.parts.len();
-                let mut part = self.parts[self.shard(gone)].lock();
-                part.ghosts.remember(gone, most);
+                let per_shard = count / self.shard_states.len();
+                let mut state = self.shard_states[self.shard(gone)].lock();
+                state.ghosts.remember(gone, per_shard);
             }
         }
         hot.extend(cold);
         hot
     }
 
-    /// Sets aside a shard's part of the bytes that are shared. Under the part's
-    /// lock, so that the latest figure stays.
+    /// Adjusts a shard's ballast to its share of the labels' bytes. The caller holds the lock of
+    /// the shard's state, so the latest figure prevails.
     ///
-    /// It bounds the tier: after a Put, the entries of its shard and an equal part
-    /// of what was shared then take no more than the shard's part of the capacity.
-    /// What is shared grows by Puts alone, each by one record, and no shard waits
-    /// for more of them than there are shards. So entries and what they share
-    /// exceed the capacity by one record for each shard at the most, whoever of
-    /// those that share it goes.
-    fn set_aside(&self, part: &mut ShardState, evicted: &mut Evicted) {
+    /// This bounds the tier. After a Put, the entries of its shard and an equal share of the labels
+    /// take no more than the shard's share of the capacity. Only Puts add labels, each Put at most
+    /// one record, and no shard lags behind by more Puts than there are shards. So entries and
+    /// labels together exceed the capacity by at most one record per shard, regardless of which of
+    /// the entries that share a record is evicted.
+    fn adjust_ballast(&self, state: &mut ShardState, evicted: &mut Evicted) {
         let share = self
             .shared_bytes
             .of(self.id)
-            .div_ceil(self.parts.len() as u64);
-        let [now, then] = [Ballast::of(share), part.ballast].map(Ballast::kib);
-        // Not for each record that comes and goes.
-        if now > then || now + 1 < then {
-            part.ballast = Ballast::of(share);
-            let place = StoredKey(part.place.clone());
+            .div_ceil(self.shard_states.len() as u64);
+        let [new, old] = [Ballast::of(share), state.ballast].map(Ballast::kib);
+        // A small decrease is ignored, so that the ballast isn't replaced for each record that
+        // comes and goes.
+        if new > old || new + 1 < old {
+            state.ballast = Ballast::of(share);
+            let key = StoredKey(state.ballast_key.clone());
             self.entries
-                .insert_with_lifecycle(place, part.ballast, evicted);
+                .insert_with_lifecycle(key, state.ballast, evicted);
         }
     }
 
@@ -233,7 +232,7 @@ impl<B: BuildHasher + Clone> Tier<B> {
         self.hashes.hash_one(SameEntry(entry))
     }
 
-    /// Removes this very entry, if it is still kept.
+    /// Removes exactly this entry, if the tier still holds it.
     pub(crate) fn remove(&self, entry: &Entry) {
         if self
             .entries

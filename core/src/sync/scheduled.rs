@@ -1,5 +1,5 @@
-//! What a scheduler runs, in parking_lot's shape: no poisoning, since the first
-//! panic ends the schedule.
+//! The types that the scheduler controls, with the interface of parking_lot: no lock poisoning,
+//! because the first panic ends the schedule.
 
 use std::sync::PoisonError;
 
@@ -9,19 +9,19 @@ pub(crate) use shuttle::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
 };
 
-/// Few, so that a schedule isn't spent on stripes that hold nothing; two, so
-/// that there are names that meet and names that don't.
+/// Two stripes: few, so that a schedule isn't spent on empty stripes, yet names may share a stripe
+/// or not.
 pub(crate) const STRIPES: usize = 2;
 
-/// The same for namespaces.
+/// Two shards, for the same reason.
 pub(crate) const SHARDS: usize = 2;
 
-/// One for all: no schedule depends on where something is counted.
+/// One lane for all threads: no schedule depends on where an event is counted.
 pub(crate) fn lane() -> usize {
     0
 }
 
-/// The scheduler gives way where it likes.
+/// Does nothing: the scheduler chooses the next thread anyway.
 pub(crate) fn give_way<T>(_: &mut MutexGuard<'_, T>) {}
 
 #[derive(Default)]

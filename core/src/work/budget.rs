@@ -1,22 +1,22 @@
-//! How much one step of long work may do.
+//! How much work one step of long work may do.
 
-/// What is left of a step, in looks at an entry. A step is bounded by it in time,
-/// not to the look, and never so small that it comes no further.
+/// The remaining work units of a step; one unit is the inspection of one entry. The bound is
+/// approximate, and large enough that every step makes progress.
 pub(crate) struct Budget(usize);
 
-/// A step removes some 16 entries of up to 1 KiB, in 23 µs where they lie
-/// scattered over 100,000, or looks at some 256. Half as much made the median
-/// of the Gets beside it a sixth shorter, and the whole a quarter longer.
+/// A step removes about 16 entries of up to 1 KiB, in 23 µs when they are scattered over 100,000
+/// entries, or inspects about 256 entries. Half this size made the median of concurrent Gets a
+/// sixth shorter and the whole removal a quarter longer.
 pub(crate) const STEP: usize = 256;
-/// What removing an entry takes, beside its value.
+/// Units for removing an entry, without its value.
 const REMOVAL: usize = 15;
-/// How many bytes of a value are zeroed and given back in the time of a look.
-const BYTES_A_LOOK: u32 = 1024;
-/// What it takes to lock a stripe, or to find a place in a tree.
-pub(crate) const PLACE: usize = 4;
+/// How many bytes of a value can be zeroed and freed in one unit.
+const BYTES_PER_UNIT: u32 = 1024;
+/// Units for locking a stripe or for seeking in a tree.
+pub(crate) const SEEK: usize = 4;
 
 impl Budget {
-    pub(crate) fn of_a_step() -> Self {
+    pub(crate) fn for_step() -> Self {
         Self(STEP)
     }
 
@@ -24,25 +24,25 @@ impl Budget {
         self.0 == 0
     }
 
-    pub(crate) fn find_place(&mut self) {
-        self.spend(PLACE);
+    pub(crate) fn seek(&mut self) {
+        self.spend(SEEK);
     }
 
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn inspect(&mut self) {
         self.spend(1);
     }
 
-    /// To remove an entry of this weight that was looked at.
+    /// Spends the units for removing an entry of this weight, which was inspected already.
     pub(crate) fn remove(&mut self, weight: u32) {
-        self.spend(REMOVAL + (weight / BYTES_A_LOOK) as usize);
+        self.spend(REMOVAL + (weight / BYTES_PER_UNIT) as usize);
     }
 
-    /// To remove something that is about as much work as an entry.
+    /// Spends the units for removing anything that takes about as long as an entry.
     pub(crate) fn remove_other(&mut self) {
         self.spend(REMOVAL);
     }
 
-    fn spend(&mut self, looks: usize) {
-        self.0 = self.0.saturating_sub(looks);
+    fn spend(&mut self, units: usize) {
+        self.0 = self.0.saturating_sub(units);
     }
 }

@@ -1,13 +1,13 @@
-//! Where a search through all stripes stands between two of its steps.
+//! The progress of a scan through all stripes.
 
 use crate::store::entry::Entry;
 
-/// Where a search through all stripes goes on.
+/// The position at which the next step of a scan continues.
 #[derive(Default)]
 pub(crate) struct Scan {
-    /// The stripe that is searched next.
+    /// The index of the stripe to scan next.
     pub(crate) stripe: usize,
-    /// The entry of that stripe that was looked at last, if there may be more
-    /// behind it.
+    /// The entry of this stripe that was inspected last; `None` if the scan of the stripe hasn't
+    /// begun.
     pub(crate) last: Option<Entry>,
 }

@@ -1,4 +1,4 @@
-//! Both clocks, to calculate with.
+//! The two clocks as plain numbers.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use credcache_core::{BootTime, Now, WallTime};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
-/// In nanoseconds.
+/// Readings of both clocks, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clocks {
     pub(crate) wall: u64,

@@ -1,4 +1,4 @@
-//! What a step is made of, drawn at random.
+//! The random choices of a step.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) struct Draw {
     tokens: u128,
 }
 
-/// Most of what happens to one name happens to one of these.
+/// The number of hot keys: most operations on a name use one of these.
 const HOT: usize = 9;
 
 impl Draw {
@@ -27,7 +27,7 @@ impl Draw {
         Self { rng, roomy, tokens }
     }
 
-    /// True once in `times`.
+    /// True in one of `times` cases.
     pub(crate) fn once_in(&mut self, times: u32) -> bool {
         self.rng.u32(0..times) == 0
     }
@@ -64,13 +64,13 @@ impl Draw {
         value
     }
 
-    /// One that was never used.
+    /// A token that was never used.
     pub(crate) fn token(&mut self) -> Token {
         self.tokens += 1;
         Token::from_bytes(self.tokens.to_be_bytes())
     }
 
-    /// A lease to ask for.
+    /// A request for a lease.
     pub(crate) fn lease_request(&mut self) -> LeaseRequest {
         LeaseRequest {
             token: self.token(),
@@ -90,14 +90,14 @@ impl Draw {
         }
     }
 
-    /// A length of time above zero: from a nanosecond to beyond the longest
-    /// tier, all orders alike.
+    /// A positive length of time in nanoseconds: from one nanosecond to beyond the longest tier,
+    /// with all orders of magnitude equally likely.
     pub(crate) fn length(&mut self) -> u64 {
         let most = 1_u64 << self.rng.u32(1..44);
         self.rng.u64(1..=most)
     }
 
-    /// In a tight cache mostly one and the same, so that it fills.
+    /// In a tight cache mostly the same tier, so that it fills.
     pub(crate) fn tier(&mut self, tiers: usize) -> Option<usize> {
         match self.rng.u8(0..8) {
             0..2 => Some(self.rng.usize(0..tiers)),
@@ -106,7 +106,7 @@ impl Draw {
         }
     }
 
-    /// Now and then as short as it gets, mostly such that it outlives some steps.
+    /// Sometimes very short, but mostly long enough to outlive some steps.
     pub(crate) fn lifetime(&mut self) -> u64 {
         if self.once_in(8) {
             return self.length();
@@ -115,24 +115,24 @@ impl Draw {
         self.rng.u64(1..=most)
     }
 
-    /// One of these, if there is any.
+    /// One of these names, if there is any.
     pub(crate) fn one_of<'a>(
         &mut self,
         mut names: impl ExactSizeIterator<Item = &'a Name>,
     ) -> Option<Name> {
-        let place = self.place(names.len())?;
-        names.nth(place).copied()
+        let index = self.index(names.len())?;
+        names.nth(index).copied()
     }
 
-    /// How long a lease is asked to last, if that is said.
+    /// The requested lifetime of a lease, or none.
     pub(crate) fn lease_ttl(&mut self) -> Option<Duration> {
         let most = [10, 300][self.rng.usize(0..2)] * SECOND;
         let ttl = Duration::from_nanos(self.rng.u64(SECOND..=most));
         self.rng.bool().then_some(ttl)
     }
 
-    /// One of so many, if there is any.
-    pub(crate) fn place(&mut self, of: usize) -> Option<usize> {
+    /// An index below `of`, unless that is 0.
+    pub(crate) fn index(&mut self, of: usize) -> Option<usize> {
         (of > 0).then(|| self.rng.usize(0..of))
     }
 }

@@ -1,10 +1,10 @@
-//! What the cache counts, summed over its tiers.
+//! The counters of the cache, summed over its tiers.
 
 use credcache_core::{Cache, Count, Counts, TierCount};
 
 use crate::shape::TIERS;
 
-/// Gauges and counters that the steps compare.
+/// The gauges and counters that the steps compare.
 pub(crate) struct Figures {
     counts: Counts,
     pub(crate) entries: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Figures {
     pub(crate) expirations: u64,
 }
 
-/// What the reference counted for whole namespaces.
+/// The namespace counters that the reference expects.
 #[derive(Default)]
 pub(crate) struct Counted([u64; COUNTS.len()]);
 

@@ -1,17 +1,15 @@
-//! The core against a naive reference, step by step, from a seed.
+//! Compares the core with a naive reference, step by step, from a seed.
 //!
-//! Each episode drives a fresh cache and plain maps and lists with the same
-//! random Puts, Gets, leases, waiters, invalidations, watchers, reclaims and
-//! clocks (steps forwards and backwards, suspend), within limits of its own. In
-//! a roomy cache every answer must be the reference's. In a tight one the cache
-//! may have pushed entries out, no more of them than it counted, and where its
-//! memory of invalidations is short it may refuse too much; what it does answer
-//! must be the reference's all the same.
+//! Each episode drives a new cache and plain maps and lists with the same random Puts, Gets,
+//! leases, waiters, invalidations, watchers, reclaims and clocks (steps forwards and backwards,
+//! suspend), within limits of its own. In a roomy cache, every answer must be that of the
+//! reference. A tight cache may have evicted entries, but no more than it counted, and if its
+//! memory of invalidations is short, it may refuse too much. All its other answers must be those of
+//! the reference.
 //!
-//! `CREDCACHE_MODEL_STEPS` sets the number of steps, `CREDCACHE_MODEL_SEED` the
-//! first seed; a failure names the seed of its episode. Which names share a
-//! part of the cache differs from run to run, so a seed may have to be run more
-//! than once to fail again.
+//! `CREDCACHE_MODEL_STEPS` sets the number of steps, and `CREDCACHE_MODEL_SEED` the first seed. A
+//! failure reports the seed of its episode. Which names share a stripe differs from run to run, so
+//! a seed may have to be run several times to fail again.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The names that the steps draw from, by number.
+//! The names that the steps use, by number.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,7 @@ pub(crate) const NAMESPACES: [&str; 3] = ["a", "ab", "b.c"];
 pub(crate) const TAGS: [&str; 5] = ["tag0", "tag1", "tag2", "tag3", "tag4"];
 pub(crate) const KEYS: usize = 1_500;
 
-/// Short ones among them, so that prefixes and namespaces can be mistaken for
-/// keys: ("a", "b…") and ("ab", "…").
+/// Some are short, so that a mix-up of namespace and key is possible: ("a", "b…") and ("ab", "…").
 static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..KEYS)
         .map(|number| match number % 3 {
@@ -20,7 +19,7 @@ static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Which namespace and which key.
+/// A namespace and a key, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) namespace: usize,

@@ -1,9 +1,9 @@
-//! The naive reference: maps and lists that are scanned for everything.
+//! The naive reference: maps and lists that are scanned for every question.
 
 mod fences;
-mod flights;
 mod journals;
-mod past;
+mod leases;
+mod recent;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,9 +16,9 @@ use crate::{
     shape::{Shape, TIERS},
 };
 pub(crate) use fences::{Evidence, Fences, Judgement, Revocation};
-pub(crate) use flights::{Asked, Flights, Grant, Joined, Over};
 pub(crate) use journals::{Believed, Journals};
-pub(crate) use past::Known;
+pub(crate) use leases::{Asked, Grant, Joined, LeaseEnd, LeaseTable};
+pub(crate) use recent::Known;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -28,10 +28,11 @@ pub(crate) struct Held {
     pub(crate) tier: usize,
     pub(crate) wall_end: u64,
     pub(crate) boot_end: u64,
-    /// How long before the end it is due to be refreshed: at least and at most.
+    /// How long before its end the credential is due for refresh, in nanoseconds: the least and the
+    /// most.
     pub(crate) lead: (u64, u64),
-    /// An invalidation under way covers it, and hasn't reached it yet: a plain
-    /// Get may hit it, and whatever decides by it takes it for gone.
+    /// An invalidation in progress covers the credential but hasn't reached it. A plain Get may hit
+    /// it; a decision treats it as removed.
     pub(crate) covered: bool,
 }
 
@@ -39,13 +40,13 @@ pub(crate) struct Reference {
     pub(crate) held: BTreeMap<Name, Held>,
     pub(crate) revision: u64,
     pub(crate) fences: Fences,
-    pub(crate) flights: Flights,
+    pub(crate) leases: LeaseTable,
     pub(crate) journals: Journals,
     pub(crate) counted: Counted,
     /// By tier.
     pub(crate) hits: [u64; TIERS.len()],
-    /// Names whose last credential was removed by an invalidation, and how many
-    /// there had been before.
+    /// The names whose last credential was removed by an invalidation, with the number of
+    /// revocations before it.
     revoked: BTreeMap<Name, u64>,
     revoked_so_far: u64,
 }
@@ -58,17 +59,17 @@ pub(crate) enum Selection {
     All,
 }
 
-/// A miss says that the credential was revoked.
+/// Whether a miss reports that the credential was revoked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SaysRevoked {
     Yes,
-    /// So many were revoked since that it may be forgotten.
+    /// So many credentials were revoked since that the tombstone may be forgotten.
     Maybe,
     No,
 }
 
-/// For how many revocations at least each is remembered: those since may have
-/// fallen to one and the same of the parts that the names are divided into.
+/// How many revocations a tombstone certainly survives: all later revocations may belong to the
+/// same stripe.
 const REMEMBERED: u64 = 255;
 
 impl Selection {
@@ -81,7 +82,7 @@ impl Selection {
         }
     }
 
-    /// Whether both are one and the same target.
+    /// Whether both are the same target.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Key(one), Self::Key(other)) | (Self::Tag(one), Self::Tag(other)) => one == other,
@@ -109,7 +110,7 @@ impl Reference {
             held: BTreeMap::new(),
             revision: 0,
             fences: Fences::new(shape.revocations()),
-            flights: Flights::new(shape.limits, shape.past()),
+            leases: LeaseTable::new(shape.limits, shape.remembered()),
             journals: Journals::new(shape.journal()),
             counted: Counted::default(),
             hits: [0; TIERS.len()],
@@ -118,7 +119,7 @@ impl Reference {
         }
     }
 
-    /// What the names hold, leases and what was revoked left aside.
+    /// Looks up what a name holds, without regard to leases and tombstones.
     pub(crate) fn look(
         &self,
         name: Name,
@@ -156,14 +157,14 @@ impl Reference {
         self.held.insert(name, held)
     }
 
-    /// What matches is covered from now on.
+    /// Marks matching credentials as covered.
     pub(crate) fn cover(&mut self, namespace: usize, selection: &Selection) {
         for (name, held) in &mut self.held {
             held.covered |= name.namespace == namespace && selection.matches(name.key, &held.tags);
         }
     }
 
-    /// Removes what is covered; how many were live, and how many not.
+    /// Removes covered credentials. Returns how many were live and how many weren't.
     pub(crate) fn remove_covered(&mut self, clocks: Clocks) -> (u64, u64) {
         let (mut live, mut ended) = (0, 0);
         let before = self.revoked_so_far;
@@ -180,7 +181,7 @@ impl Reference {
         (live, ended)
     }
 
-    /// Removes a name's credential for the invalidation that covers it.
+    /// Removes a name's credential on behalf of the invalidation that covers it.
     pub(crate) fn remove_claimed(&mut self, name: Name, is_live: bool) {
         self.held.remove(&name);
         if is_live {
@@ -197,7 +198,7 @@ impl Reference {
         }
     }
 
-    /// Removes what has ended, and says how many that were.
+    /// Removes expired credentials, and returns their number.
     pub(crate) fn reclaim(&mut self, clocks: Clocks) -> u64 {
         let before = self.held.len();
         self.held.retain(|_, held| held.is_live(clocks));
@@ -215,7 +216,7 @@ impl Reference {
     }
 }
 
-/// The lifetime as it will be kept, in nanoseconds, and the tier.
+/// The lifetime as it will be stored, in nanoseconds, and the tier.
 pub(crate) fn route(
     lifetime: Lifetime,
     tier: Option<usize>,
@@ -236,9 +237,8 @@ pub(crate) fn route(
     Some((asked.min(nanos(TIERS[tier].1)), tier))
 }
 
-/// How long before its end a credential with this lifetime is due to be
-/// refreshed, at least and at most: how much it is jittered is not for the
-/// model to know.
+/// How long before its end a credential with this lifetime is due for refresh: the least and the
+/// most. The model doesn't know the jitter.
 pub(crate) fn lead(lifetime: u64, asked: Option<Duration>) -> (u64, u64) {
     const MINUTE: u64 = 60 * SECOND;
     if let Some(asked) = asked {

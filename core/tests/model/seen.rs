@@ -1,8 +1,8 @@
-//! How often each thing happened: a model that never gets there shows nothing.
+//! How often each event happened. A model in which an event never happens proves nothing about it.
 
 macro_rules! events {
     ($($event:ident),* $(,)?) => {
-        /// What can happen.
+        /// The events that can happen.
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum Event {
             $($event),*
@@ -15,25 +15,25 @@ macro_rules! events {
 }
 
 events! {
-    // Looking.
-    Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, Gated,
+    // Lookups.
+    Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, CoolingDown,
     ReadInPlace, ReadAgain, ClockStepped,
-    // Storing.
+    // Puts.
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
     RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,
     // Leases.
     Granted, GrantedOnHit, TooManyLeases, Filled, FilledLate, FilledAgain, Superseded,
-    Abandoned, AbandonRefused, Extended, ExtendedToTheEnd, LastsLonger, TakenUp,
+    Abandoned, AbandonRefused, Extended, ExtendedToTheEnd, LastsLonger, Revived,
     ExtensionRefused, ExtensionRevoked, ExtendedTooLate, LapsedForgotten, FillForgotten,
-    RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, GateOpened,
-    // Those who wait.
-    Waits, NoRoomToWait, Promoted, ToldAgain, Woken, CancelledBefore,
+    RanOut, RanOutByReclaim, LostToInvalidation, LostInPut, CoolDownEnded,
+    // Waiters.
+    Waits, NoRoomToWait, Promoted, NotifiedAgain, Woken, CancelledBefore,
     CancelledGranted, CancelledAgain,
-    // Watching.
-    WatchedFromNow, TooManyWatchers, Told, Gap, Drained, WatcherWoken, Resumed,
+    // Watchers.
+    WatchedFromNow, TooManyWatchers, Received, Gap, Drained, WatcherWoken, Resumed,
     ResumedWithGap, Elsewhere, JournalForgotten,
-    // The rest.
-    Invalidated, Claimed, VersionNotHeld, FenceForgotten, Reclaimed, PushedOut,
+    // Everything else.
+    Invalidated, Claimed, VersionNotHeld, FenceForgotten, Reclaimed, Evicted,
 }
 
 pub(crate) struct Seen(Vec<u64>);

@@ -1,5 +1,5 @@
-//! What an episode is bounded by: drawn anew for each, so that every limit is
-//! met by some and none by others.
+//! The limits of an episode, which are random, so that each limit is reached in some episodes and
+//! in others isn't.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,39 +8,37 @@ use fastrand::Rng;
 
 use crate::clocks::{SECOND, nanos};
 
-/// Of all episodes; some do without the longer ones.
+/// The tiers; some episodes omit the longer ones.
 pub(crate) const TIERS: [(&str, Duration); 3] = [
     ("10-seconds", Duration::from_secs(10)),
     ("5-minutes", Duration::from_secs(300)),
     ("2-hours", Duration::from_secs(7200)),
 ];
 pub(crate) const MAX_VALUE: usize = 256;
-/// How many parts the namespaces fall to, each with its share of the memory of
-/// invalidations and of the journal.
-const PARTS: u32 = 8;
-/// How many parts the names are divided into, each with its share of the memory
-/// of leases that are over.
-const NAME_PARTS: u32 = 64;
+/// The number of namespace shards, each with its share of the memory of invalidations and of the
+/// journal.
+const SHARDS: u32 = 8;
+/// The number of stripes, each with its share of the memory of ended leases.
+const STRIPES: u32 = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     /// Whether the cache has room for everything.
     pub(crate) roomy: bool,
-    /// Whether the wall clock steps by less than whole seconds. Reclaiming may
-    /// then be up to a second late, so it is left out.
+    /// Whether the wall clock steps by fractions of a second. Reclaiming may then be up to a second
+    /// late, so it is omitted.
     pub(crate) fine_steps: bool,
-    /// Once in how many times time passes to the edge of something: hours at
-    /// once.
+    /// Time leaps to the edge of an event, possibly by hours, in one of this many cases.
     pub(crate) leap: u32,
-    /// Once in how many times something is invalidated that could be: often, or
-    /// seldom enough for a tight cache to fill.
+    /// An invalidation is carried out in one of this many cases: often, or rarely enough for a
+    /// tight cache to fill.
     pub(crate) revoking: u32,
-    /// How many tiers there are.
+    /// The number of tiers.
     pub(crate) tiers: usize,
     pub(crate) limits: Limits,
 }
 
-/// Either such that it is met soon, or never.
+/// A limit that is reached soon, or never.
 fn few_or(rng: &mut Rng, most: u32) -> u32 {
     if rng.bool() { rng.u32(1..=most) } else { 1_000 }
 }
@@ -53,7 +51,7 @@ impl Shape {
             max_namespaces: 3,
             max_leases: match rng.u8(0..4) {
                 0..2 => rng.u32(1..=6),
-                2 => rng.u32(6..=3 * NAME_PARTS),
+                2 => rng.u32(6..=3 * STRIPES),
                 _ => Limits::DEFAULT.max_leases,
             },
             max_waiters: few_or(rng, 4),
@@ -61,14 +59,14 @@ impl Shape {
             max_watchers: few_or(rng, 4).min(8),
             lease_ttl: Duration::from_nanos(rng.u64(SECOND..=longest_lease)),
             max_revocations: match rng.u8(0..6) {
-                0..2 => rng.u32(8..3 * PARTS),
-                2..4 => rng.u32(3 * PARTS..=64),
+                0..2 => rng.u32(8..3 * SHARDS),
+                2..4 => rng.u32(3 * SHARDS..=64),
                 4 => rng.u32(64..=400),
                 _ => Limits::DEFAULT.max_revocations,
             },
             max_journal: match rng.u8(0..4) {
-                0 => rng.u64(0..1_000) * u64::from(PARTS),
-                1..3 => rng.u64(1_000..20_000) * u64::from(PARTS),
+                0 => rng.u64(0..1_000) * u64::from(SHARDS),
+                1..3 => rng.u64(1_000..20_000) * u64::from(SHARDS),
                 _ => Limits::DEFAULT.max_journal,
             },
         };
@@ -97,26 +95,25 @@ impl Shape {
         nanos(TIERS[self.tiers - 1].1)
     }
 
-    /// For how long an invalidation is remembered: as long as what was issued
-    /// before it can live, or a lease that was granted before it; and not less
-    /// than the shortest memory.
+    /// How long an invalidation is remembered: as long as credentials that were issued before it
+    /// can live, and at least for the minimum memory, which covers leases that were granted before
+    /// it.
     pub(crate) fn retention(&self) -> u64 {
         self.longest_tier().max(nanos(MIN_FENCE_MEMORY))
     }
 
-    /// How many invalidations the part of a namespace has room for.
+    /// How many invalidations a shard has room for.
     pub(crate) fn revocations(&self) -> usize {
-        (self.limits.max_revocations / PARTS).max(1) as usize
+        (self.limits.max_revocations / SHARDS).max(1) as usize
     }
 
-    /// How many leases that ran out a part of the names has room for, and how
-    /// many fills.
-    pub(crate) fn past(&self) -> usize {
-        (self.limits.max_leases / NAME_PARTS).max(1) as usize
+    /// How many lapsed leases, and how many fills, a stripe has room for.
+    pub(crate) fn remembered(&self) -> usize {
+        (self.limits.max_leases / STRIPES).max(1) as usize
     }
 
-    /// How many bytes of changes the part of a namespace has room for.
+    /// How many bytes of changes a shard has room for.
     pub(crate) fn journal(&self) -> u64 {
-        self.limits.max_journal / u64::from(PARTS)
+        self.limits.max_journal / u64::from(SHARDS)
     }
 }

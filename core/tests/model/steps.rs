@@ -1,4 +1,4 @@
-//! One episode: random steps, and what must hold after each.
+//! One episode: random steps, and the checks after each step.
 
 mod batch;
 mod get;
@@ -41,18 +41,18 @@ struct Episode<'a> {
     reference: Reference,
     clocks: Clocks,
     draw: Draw,
-    /// As they stood after the last step.
+    /// The figures after the last step.
     figures: Figures,
-    /// Pushed out by the cache, and found to be so.
-    noticed: u64,
-    /// Removed by others on behalf of the invalidation under way.
+    /// How many evictions the reference has taken into account.
+    accounted: u64,
+    /// How many credentials other operations removed on behalf of the invalidation in progress.
     claimed: u64,
-    /// Tokens of leases that are over, or soon will be.
+    /// Tokens of leases that have ended or will end soon.
     tokens: Vec<(Name, Token)>,
-    /// By what the reference calls them.
+    /// By the numbers that the reference assigned.
     parked: BTreeMap<u64, Parked<'a>>,
     watching: Vec<Watching>,
-    /// Watchers that went away.
+    /// Watchers that were dropped.
     left: Vec<Left>,
 }
 
@@ -60,14 +60,14 @@ struct Episode<'a> {
 #[derive(Default)]
 struct Woke(AtomicU64);
 
-/// Says where it was, should a step fail.
+/// Reports the current step if a check fails.
 struct Place<'a> {
     seed: u64,
     step: u64,
     shape: &'a Shape,
 }
 
-/// Drives a fresh cache for so many steps.
+/// Drives a new cache for this many steps.
 pub(crate) fn run(seed: u64, steps: u64, seen: &mut Seen) {
     let mut rng = Rng::with_seed(seed);
     let shape = &Shape::draw(&mut rng);
@@ -85,7 +85,7 @@ pub(crate) fn run(seed: u64, steps: u64, seen: &mut Seen) {
         clocks: Clocks::START,
         draw: Draw::new(rng, shape.roomy),
         figures: Figures::of(cache),
-        noticed: 0,
+        accounted: 0,
         claimed: 0,
         tokens: Vec::new(),
         parked: BTreeMap::new(),
@@ -128,22 +128,22 @@ impl Episode<'_> {
         self.check_watchers_are_woken();
     }
 
-    /// What holds while an invalidation is under way, too.
+    /// The checks that hold during an invalidation, too.
     fn check_figures(&mut self) {
         let figures = Figures::of(self.cache);
         let missing = self.reference.held.len() as u64 - figures.entries;
-        assert_eq!(missing, figures.evictions - self.noticed, "missing");
+        assert_eq!(missing, figures.evictions - self.accounted, "missing");
         assert_eq!(self.cache.revision(), self.reference.revision);
         assert_eq!(figures.hits, self.reference.hits, "hits by tier");
         self.reference.counted.assert_same(&figures);
         assert!(
             !self.shape.roomy || figures.evictions == 0,
-            "pushed out of a roomy cache"
+            "evicted from a roomy cache"
         );
         self.figures = figures;
     }
 
-    /// Nothing is left behind by those who go away.
+    /// Checks that dropped waiters and watchers leave nothing behind.
     fn end(mut self) {
         for id in self.parked.keys().copied().collect::<Vec<_>>() {
             self.cancel(id);
@@ -151,26 +151,24 @@ impl Episode<'_> {
         self.watching.clear();
         self.check();
         assert_eq!(self.figures.count(Count::Waiting), 0);
-        let pushed_out = self.figures.evictions;
-        self.seen.add_times(Event::PushedOut, pushed_out);
+        let evicted = self.figures.evictions;
+        self.seen.add_times(Event::Evicted, evicted);
     }
 
-    /// So many entries that the reference holds were pushed out.
-    fn notice(&mut self, pushed_out: u64) {
-        assert!(
-            !self.shape.roomy || pushed_out == 0,
-            "lost from a roomy cache"
-        );
-        self.noticed += pushed_out;
+    /// Takes evictions of entries that the reference held into account.
+    fn account_evictions(&mut self, evicted: u64) {
+        assert!(!self.shape.roomy || evicted == 0, "lost from a roomy cache");
+        self.accounted += evicted;
     }
 
-    /// The cache doesn't hold what the reference does.
-    fn notice_missing(&mut self, name: Name) {
+    /// The cache doesn't hold a credential that the reference holds, so the cache must have evicted
+    /// it.
+    fn account_missing(&mut self, name: Name) {
         self.reference.held.remove(&name).expect("it was held");
-        self.notice(1);
+        self.account_evictions(1);
     }
 
-    /// What a lease that is granted now is like.
+    /// The terms of a lease that is granted now.
     fn grant(&self) -> Grant {
         Grant {
             granted: self.reference.revision,
@@ -179,22 +177,21 @@ impl Episode<'_> {
         }
     }
 
-    /// A name, most often one with a lease or a gate.
+    /// A name, most often one with a lease or in a cool-down.
     fn leased_name(&mut self) -> Name {
-        let flights = &self.reference.flights;
-        match self.draw.one_of(flights.by_name.keys()) {
+        let leases = &self.reference.leases;
+        match self.draw.one_of(leases.by_name.keys()) {
             Some(name) if !self.draw.once_in(4) => name,
             _ => self.draw.name(),
         }
     }
 
-    /// A name, most often one with a lease, or of which one is remembered that is
-    /// over.
+    /// A name, most often one with a lease, or with a remembered lease or fill.
     fn held_name(&mut self) -> Name {
-        let flights = &self.reference.flights;
+        let leases = &self.reference.leases;
         let name = match self.draw.rng.u8(0..8) {
-            0..2 => self.draw.one_of(flights.lapsed.by_name.keys()),
-            2 => self.draw.one_of(flights.fills.by_name.keys()),
+            0..2 => self.draw.one_of(leases.lapsed.by_name.keys()),
+            2 => self.draw.one_of(leases.fills.by_name.keys()),
             _ => None,
         };
         name.unwrap_or_else(|| self.leased_name())

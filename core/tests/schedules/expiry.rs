@@ -1,4 +1,4 @@
-//! The end of a lifetime, and the memory taken back after it, against Put.
+//! Expiry and reclaiming against Put.
 
 use credcache_core::{Precondition, Target};
 

@@ -1,4 +1,4 @@
-//! Running a scenario, schedule after schedule.
+//! Runs a scenario under many schedules.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -19,35 +19,34 @@ use crate::stage::{Seen, Stage};
 /// One thread of a scenario.
 pub(crate) type Actor = Box<dyn Fn(&Stage) + Send + Sync>;
 
-/// Whatever it answers is on record.
+/// An actor's results are ignored here, because every call is recorded.
 pub(crate) fn actor<T>(acts: impl Fn(&Stage) -> T + Send + Sync + 'static) -> Actor {
     Box::new(move |stage| {
         acts(stage);
     })
 }
 
-/// Schedules of a scenario: with these of all scenarios, more than 100,000.
+/// Schedules per scenario. All scenarios together run more than 100,000 schedules.
 const SCHEDULES: usize = 6_000;
-/// How many are played a second time, to see that a schedule settles all: else
-/// none could be replayed.
+/// How many schedules are run twice, to check that a schedule determines everything. Otherwise no
+/// schedule could be replayed.
 const TWICE: usize = 50;
-/// How many places a schedule of the second kind may switch at against the
-/// order of its threads: most races need two or three.
+/// How many switches against the thread priorities a schedule of the second kind has. Most races
+/// need two or three.
 const DEPTH: usize = 3;
-/// Of each thread, in bytes.
+/// The stack size of each thread, in bytes.
 const STACK: usize = 256 * 1024;
 
-/// Plays the scenario: the stage is set, the actors act, the end is judged.
-/// Half of the schedules are random at every step; the other half run the
-/// threads by random priorities that change at a few steps, which finds other
-/// races.
+/// Runs the scenario: prepares the stage, runs the actors, and checks the result. Half of the
+/// schedules choose a random thread at every step. The other half run the threads by random
+/// priorities that change at a few steps, which finds other races.
 ///
-/// Fails too where no Get ever hit, or none ever missed: then nothing raced.
+/// Also fails if no Get ever hit or none ever missed, because then nothing raced.
 pub(crate) fn explore<const ACTORS: usize>(set: fn() -> Stage, actors: [Actor; ACTORS]) {
     explore_until(set, actors, |_| ());
 }
 
-/// The same, with something more to be judged in the end.
+/// Like [`explore`], with an additional check at the end.
 pub(crate) fn explore_until<const ACTORS: usize>(
     set: fn() -> Stage,
     actors: [Actor; ACTORS],

@@ -1,4 +1,4 @@
-//! Fills that were fetched before an Invalidate, and come while it runs.
+//! Fills that were fetched before an invalidation and arrive while it runs.
 
 use credcache_core::{Key, KeyPrefix, Tag, Target};
 
@@ -17,7 +17,7 @@ fn key(key: &'static str) -> Target<'static> {
     }
 }
 
-/// A lease is held, of a key whose credential is not worth much any more.
+/// Prepares a held lease of a key whose credential has little lifetime left.
 fn leased(stage: Stage) -> Stage {
     stage.after(|stage| {
         stage.put(KEY, MINUTE);
@@ -140,7 +140,7 @@ fn lease_beside_a_hit_never_outlives_the_invalidation_of_what_was_hit() {
                 stage.get(KEY);
             }),
             actor(|stage| {
-                // Of what is live, but not for long enough.
+                // For a credential that is live, but not long enough.
                 if let Some(lease) = stage.ask(KEY, 2 * HOUR, 2) {
                     stage.get(KEY);
                     stage.fill(KEY, HOUR, lease.token);

@@ -1,4 +1,4 @@
-//! Put against Invalidate against Get.
+//! Put against invalidation against Get.
 
 use credcache_core::{Key, KeyPrefix, Tag, Target};
 
@@ -13,7 +13,7 @@ fn key() -> Key<'static> {
     Key::parse(KEY.1).unwrap()
 }
 
-/// What is put before and while this runs, in another tier each time.
+/// Invalidates what is put before and during the invalidation, each time in another tier.
 fn race(target: Target<'static>) {
     explore(
         || Stage::roomy().after(|stage| stage.put(KEY, MINUTE)),

@@ -1,4 +1,4 @@
-//! Those who watch, while others change what they watch.
+//! Watchers, while other threads change what they watch.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 const KEY: At = ("ns", "key");
-/// What is put while the stage is set, and by the two who change things.
+/// The number of changes: Puts while the stage is prepared, and those of the two changing actors.
 const LAST: u64 = 5;
 
 fn key() -> Target<'static> {
@@ -41,15 +41,15 @@ fn changes() -> [Actor; 2] {
     ]
 }
 
-/// Keeps a copy of what it finds, and drops that when it is told to.
+/// A client that keeps a copy of the credential, and drops the copy when a change says so.
 fn near(from: WatchFrom) -> Actor {
     actor(move |stage| {
         let copy = Cell::new(None);
         let begins = || copy.set(stage.get(KEY));
-        stage.follow(KEY.0, from, LAST, begins, |told| {
-            let up_to = revision(told);
+        stage.follow(KEY.0, from, LAST, begins, |event| {
+            let up_to = revision(event);
             let is_older = copy.get().is_some_and(|copy| copy < up_to);
-            if is_older || matches!(told, WatchEvent::Gap(_)) {
+            if is_older || matches!(event, WatchEvent::Gap(_)) {
                 copy.set(None);
             }
             if copy.get().is_none() {
@@ -58,11 +58,11 @@ fn near(from: WatchFrom) -> Actor {
             let found = copy.get();
             assert!(
                 found.is_none_or(|found| found >= up_to),
-                "{found:?} found after {told:?}"
+                "{found:?} found after {event:?}"
             );
         });
         let found = stage.get(KEY);
-        assert_eq!(copy.get(), found, "copy and cache, after all was told");
+        assert_eq!(copy.get(), found, "copy and cache, after the last event");
     })
 }
 

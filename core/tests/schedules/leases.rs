@@ -1,4 +1,4 @@
-//! A lease at its end, and those who wait for it.
+//! Leases that end, and their waiters.
 
 use credcache_core::{Count, Target};
 
@@ -13,7 +13,7 @@ fn leased() -> Stage {
     Stage::roomy().after(|stage| stage.ask(KEY, 0, 1).unwrap())
 }
 
-/// Takes the lease, or waits for it, and fills the key.
+/// Takes the lease or waits for it, and fills the key.
 fn fetch(stage: &Stage, number: u8) {
     if let Some(lease) = stage.ask_and_wait(KEY, number) {
         stage.fill(KEY, HOUR, lease.token);
@@ -174,7 +174,7 @@ fn lease_is_either_extended_or_the_next_ones() {
     );
 }
 
-/// Its time is over, and nobody was granted the next.
+/// The lease ran out, and no other lease was granted.
 fn ran_out() -> Stage {
     leased().after(|stage| {
         stage.pass(LEASE);

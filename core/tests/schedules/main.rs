@@ -1,15 +1,13 @@
-//! The core under a scheduler that decides at every lock and every atomic who
-//! goes on, and tries out tens of thousands of such schedules a scenario.
+//! The core under a scheduler that chooses the next thread at every lock and atomic operation, and
+//! explores thousands of such schedules per scenario.
 //!
-//! A scenario is a stage and a few actors on it, each a thread. Every call is
-//! recorded, and when all have ended the history is judged (see the crate
-//! `credcache-history`), and so is what the cache holds then. So an actor only
-//! acts; it needs no assertions of its own.
+//! A scenario is a stage and a few actors, each of which is a thread. Every call is recorded. When
+//! all actors have ended, the history is checked (see the crate `credcache-history`), and so is the
+//! final content of the cache. So an actor only acts, and needs no assertions of its own.
 //!
-//! `CREDCACHE_SCHEDULES` sets the schedules of each scenario,
-//! `CREDCACHE_SCHEDULE` replays the one that a failure printed. Atomics run in
-//! one order for all threads, whatever ordering they name: what a weaker one
-//! allows isn't tried.
+//! `CREDCACHE_SCHEDULES` sets the number of schedules per scenario, and `CREDCACHE_SCHEDULE`
+//! replays the schedule that a failure printed. All threads see atomic operations in one order,
+//! whatever ordering they name; the effects of weaker orderings aren't explored.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Records of namespaces that are forgotten while others act in them.
+//! Namespace records that are forgotten while other threads use the namespace.
 
 use credcache_core::Target;
 

@@ -1,4 +1,4 @@
-//! Conditional Puts against each other and against Invalidate.
+//! Conditional Puts against each other and against invalidations.
 
 use credcache_core::{Key, KeyPrefix, Precondition, Tag, Target};
 
@@ -50,7 +50,7 @@ fn refresh_of_a_version_never_replaces_another() {
     );
 }
 
-/// One who replaces a version by the next, while that is invalidated.
+/// Replaces each version by the next, while an invalidation runs.
 fn chain(target: Target<'static>) {
     explore(
         || Stage::roomy().after(|stage| stage.put(KEY, MINUTE)),

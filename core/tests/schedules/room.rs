@@ -1,4 +1,4 @@
-//! A full tier that pushes out while others act on it.
+//! A full tier that evicts entries while other threads use them.
 
 use credcache_core::Target;
 

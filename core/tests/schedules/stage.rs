@@ -1,5 +1,4 @@
-//! What the actors act on: a cache, a clock that they move, and the record of
-//! all calls.
+//! The stage of a scenario: a cache, a clock that the actors advance, and the record of all calls.
 
 mod judgement;
 mod leases;
@@ -32,11 +31,11 @@ pub(crate) use self::{
 /// A namespace and a key in it.
 pub(crate) type At = (&'static str, &'static str);
 
-/// Lifetimes in seconds, each in a tier of its own.
+/// Lifetimes in seconds, each with a tier of its own.
 pub(crate) const MINUTE: u64 = 60;
 pub(crate) const HOUR: u64 = 3600;
 
-/// Every credential's.
+/// The tag of every credential.
 pub(crate) const TAG: &str = "tag";
 
 const LIMITS: Limits = Limits {
@@ -49,10 +48,10 @@ const LIMITS: Limits = Limits {
 pub(crate) struct Stage {
     pub(crate) cache: Arc<Cache>,
     room: Room,
-    /// What the next Puts carry besides the value: what makes them heavy.
+    /// Attribute text that the next Puts carry to make their entries heavy.
     ballast: String,
-    /// The scheduler doesn't run these: they are no part of the core, and
-    /// nothing is awaited under the lock.
+    /// These aren't under the scheduler's control: they don't belong to the core, and no thread
+    /// waits while it holds one of the locks.
     secs: AtomicU64,
     ticks: AtomicU64,
     record: Mutex<Vec<Operation>>,
@@ -61,12 +60,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A cache in which nothing is ever pushed out.
+    /// A cache that never evicts anything.
     pub(crate) fn roomy() -> Self {
         Self::new(Room::Ample, LIMITS)
     }
 
-    /// One that has a record of a single namespace at a time.
+    /// A cache with room for a single namespace record.
     pub(crate) fn with_one_namespace() -> Self {
         let limits = Limits {
             max_namespaces: 1,
@@ -75,15 +74,15 @@ impl Stage {
         Self::new(Room::Ample, limits)
     }
 
-    /// A cache whose tiers hold a few dozen credentials: as large as they come.
+    /// A cache whose tiers hold a few dozen credentials of the greatest size.
     pub(crate) fn tight() -> Self {
         let mut stage = Self::new(Room::Tight, LIMITS);
         stage.ballast = "x".repeat(250);
         stage
     }
 
-    /// One that remembers a single invalidation, and makes it coarser for each
-    /// that follows: so a miss needs no reason.
+    /// A cache that remembers a single invalidation and coarsens its fence with each further
+    /// invalidation. It may refuse more than necessary, so a miss needs no reason.
     pub(crate) fn forgetful() -> Self {
         let limits = Limits {
             max_revocations: 1,
@@ -92,7 +91,7 @@ impl Stage {
         Self::new(Room::Tight, limits)
     }
 
-    /// One that remembers changes for watchers in this many bytes.
+    /// A cache that remembers this many bytes of changes.
     pub(crate) fn with_journal_of(bytes: u64) -> Self {
         let limits = Limits {
             max_journal: bytes,
@@ -119,18 +118,18 @@ impl Stage {
         }
     }
 
-    /// The same stage, after this.
+    /// Acts on the stage, and returns it.
     pub(crate) fn after<T>(self, acts: impl FnOnce(&Self) -> T) -> Self {
         acts(&self);
         self
     }
 
-    /// Lets seconds pass.
+    /// Advances both clocks by some seconds.
     pub(crate) fn pass(&self, secs: u64) {
         self.secs.fetch_add(secs, Relaxed);
     }
 
-    /// Looks a credential up; the version of a hit.
+    /// Looks up a credential. Returns the version of a hit.
     pub(crate) fn get(&self, at: At) -> Option<u64> {
         self.look_up(named(at))
     }
@@ -186,12 +185,12 @@ impl Stage {
         })
     }
 
-    /// Takes back what has expired.
+    /// Reclaims expired entries.
     pub(crate) fn reclaim(&self) {
         self.cache.reclaim(self.now());
     }
 
-    /// Records a call, unless it tells nothing.
+    /// Records a call, if it is to be recorded.
     fn recorded<T>(&self, call: impl FnOnce() -> (T, Option<Call>)) -> T {
         let (invoked, wall_before) = (self.tick(), nanos(self.now().wall));
         let (answer, call) = call();
@@ -219,7 +218,7 @@ impl Stage {
     }
 }
 
-/// A version, as a condition.
+/// A version to use in a condition.
 pub(crate) fn version(number: u64) -> Revision {
     Revision::from_wire(number).unwrap()
 }

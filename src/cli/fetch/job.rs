@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
+        credential::StoreArgs,
         lifetime::{FetchedLifetime, wall_now},
         shown,
     },
@@ -24,9 +25,7 @@ use super::{
 pub(super) struct Order {
     pub(super) program: Program,
     pub(super) lifetime: FetchedLifetime,
-    pub(super) tags: Vec<String>,
-    pub(super) tier: Option<String>,
-    pub(super) refresh_before: Option<Duration>,
+    pub(super) store: StoreArgs,
     pub(super) retry_after: Duration,
 }
 
@@ -79,17 +78,7 @@ impl Job {
             };
             FetchError::retryable(error).retry_after(retry_after)
         })?;
-        let mut fetched = Fetched::new(value, lifetime);
-        for tag in &order.tags {
-            fetched = fetched.tag(tag);
-        }
-        if let Some(tier) = &order.tier {
-            fetched = fetched.tier(tier);
-        }
-        if let Some(refresh_before) = order.refresh_before {
-            fetched = fetched.refresh_before(refresh_before);
-        }
-        Ok(fetched)
+        Ok(order.store.apply(Fetched::new(value, lifetime)))
     }
 
     async fn bring(&self) -> Result<(Secret, Lifetime), ProgramError> {

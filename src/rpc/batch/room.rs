@@ -26,7 +26,7 @@ impl Room {
         Self::of(count, MISS)
     }
 
-    pub(super) fn of_outcomes(count: usize) -> Self {
+    pub(in crate::rpc) fn of_outcomes(count: usize) -> Self {
         Self::of(count, OUTCOME)
     }
 
@@ -39,7 +39,7 @@ impl Room {
 
     /// Takes what this result needs, or nothing if there isn't as much. Then its
     /// share is still there for another in its place.
-    pub(super) fn take_result(&mut self, result: &impl Message) -> bool {
+    pub(in crate::rpc) fn take_result(&mut self, result: &impl Message) -> bool {
         self.take(message::encoded_len(RESULTS, result))
     }
 

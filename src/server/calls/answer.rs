@@ -18,7 +18,7 @@ pin_project! {
     /// The body of a response.
     #[project = Project]
     pub(in crate::server) enum Answer {
-        Lean {
+        Fast {
             message: Option<Bytes>,
             is_over: bool,
         },
@@ -31,8 +31,8 @@ pin_project! {
 
 impl Answer {
     /// The response of a framed message.
-    pub(super) fn lean(message: Vec<u8>) -> Response<Self> {
-        let mut response = Response::new(Self::Lean {
+    pub(super) fn fast(message: Vec<u8>) -> Response<Self> {
+        let mut response = Response::new(Self::Fast {
             message: Some(message.into()),
             is_over: false,
         });
@@ -56,7 +56,7 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match self.project() {
-            Project::Lean { message, is_over } => Poll::Ready(match message.take() {
+            Project::Fast { message, is_over } => Poll::Ready(match message.take() {
                 Some(message) => Some(Ok(Frame::data(message))),
                 None if *is_over => None,
                 None => {
@@ -72,7 +72,7 @@ impl http_body::Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Lean { is_over, .. } => *is_over,
+            Self::Fast { is_over, .. } => *is_over,
             Self::Generated { body } => body.is_end_stream(),
         }
     }
@@ -81,7 +81,7 @@ impl http_body::Body for Answer {
     /// that no client asks for.
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Lean { .. } => SizeHint::default(),
+            Self::Fast { .. } => SizeHint::default(),
             Self::Generated { body } => body.size_hint(),
         }
     }

@@ -1,8 +1,8 @@
-//! Whether what a holder was told fits what had become of its lease by then.
+//! Checks that what a lease's holder was answered agrees with the state of the lease.
 //!
-//! A lease is the key's current one from its grant until it is filled or given
-//! back, the key is put without it, it is lost to an invalidation, or the key's
-//! lease is granted to somebody else. Its time may be over before that.
+//! A lease is the key's current lease from its grant until it is filled or abandoned, the key is
+//! put without it, an invalidation ends it, or another lease of the key is granted. It may have run
+//! out before that.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,10 @@ use crate::{
     violation::{Rule, Violation},
 };
 
-/// What takes a key's lease from whoever holds it, by invocation.
+/// The operations that end the leases of each key for other holders, by invocation.
 type Endings<'a> = HashMap<&'a Name, Vec<&'a Operation>>;
 
-/// Looks for a lease that was filled, extended or given back after it had
-/// certainly been lost.
+/// Looks for a lease that was filled, extended or abandoned after it had certainly been lost.
 pub(crate) fn check_current<'a>(
     history: &'a [Operation],
     leases: &Leases<'a>,
@@ -42,8 +41,8 @@ pub(crate) fn check_current<'a>(
     check_extensions(history, leases)
 }
 
-/// Extensions alone: a fill that an invalidation or an earlier use stands
-/// against breaks a rule of its own.
+/// Checks extensions only: a fill despite an invalidation or an earlier use breaks a rule of its
+/// own.
 fn check_extensions<'a>(
     history: &'a [Operation],
     leases: &Leases<'a>,
@@ -67,8 +66,8 @@ fn check_extensions<'a>(
     Ok(())
 }
 
-/// Whether no lease of the key outlives it. What names a version that the key
-/// didn't hold revokes nothing.
+/// Whether the invalidation certainly ends every lease of the key. With a version that the key
+/// doesn't hold, it invalidates nothing.
 fn revokes(invalidate: &Invalidate, name: &Name) -> bool {
     match &invalidate.target {
         Target::KeyVersion(..) if invalidate.removed == 0 => false,
@@ -76,7 +75,7 @@ fn revokes(invalidate: &Invalidate, name: &Name) -> bool {
     }
 }
 
-/// Grants of other leases, and Puts without any.
+/// Grants of other leases, and Puts without a lease.
 fn endings(history: &[Operation]) -> Endings<'_> {
     let mut endings = Endings::new();
     for operation in history {
@@ -93,7 +92,8 @@ fn endings(history: &[Operation]) -> Endings<'_> {
     endings
 }
 
-/// Of two Puts the revisions tell, of others the clock.
+/// Whether one operation certainly comes first: for two Puts according to their revisions,
+/// otherwise according to the clock.
 fn comes_before(ending: &Operation, operation: &Operation) -> bool {
     match (ending.call.revision(), operation.call.revision()) {
         (Some(ending), Some(operation)) => ending < operation,

@@ -1,5 +1,4 @@
-//! What a Put says of when its credential was fetched, beside what was
-//! invalidated since.
+//! Checks the evidence of Puts against earlier invalidations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +8,11 @@ use crate::{
     violation::{Rule, Violation},
 };
 
-/// How far ahead of the server's clock an `issued_before` counts, in
-/// nanoseconds.
+/// How far ahead of the server's clock an `issued_before` is respected, in nanoseconds.
 const LONGEST_AHEAD: u64 = 300 * 1_000_000_000;
 
-/// Looks for a Put that was stored though a fence stood in its way: an
-/// invalidation of a lower revision that its evidence doesn't clear.
+/// Looks for a Put that was stored despite a fence: an invalidation with a lower revision that the
+/// Put's evidence doesn't clear.
 pub(crate) fn check_evidence(
     history: &[Operation],
     puts: &BTreeMap<u64, &Operation>,
@@ -37,7 +35,7 @@ pub(crate) fn check_evidence(
             if invalidate.revision > stored.version {
                 continue;
             }
-            // A lease may be granted at any time until it is answered; but what
+            // The lease may have been granted at any time before its answer. But a credential that
             // is hit then or later isn't invalidated yet.
             let by_lease = granted.filter(|granted| {
                 let hit = hits.oldest_from(granted).and_then(|hit| puts.get(&hit));
@@ -59,8 +57,8 @@ pub(crate) fn check_evidence(
     Ok(())
 }
 
-/// The hits of each key: when they were invoked, in that order, and the oldest
-/// version that was hit from then on.
+/// The hits of each key in the order of their invocation, each with the oldest version that was hit
+/// from then on.
 struct Hits<'a>(HashMap<&'a Name, Vec<(u64, u64)>>);
 
 impl<'a> Hits<'a> {
@@ -85,8 +83,7 @@ impl<'a> Hits<'a> {
         Self(hits)
     }
 
-    /// The oldest version that a Get hit, or another that began once it was
-    /// answered.
+    /// The oldest version that was hit by this Get, or by another Get that began after its answer.
     fn oldest_from(&self, operation: &Operation) -> Option<u64> {
         let Call::Get(get) = &operation.call else {
             return None;
@@ -100,7 +97,7 @@ impl<'a> Hits<'a> {
     }
 }
 
-/// Whether this is what the invalidation took from its key.
+/// Whether this invalidation removed the credential of this Put.
 fn is_taken_by(put: &Operation, invalidate: &Invalidate) -> bool {
     put.call.stored().is_some_and(|(put, stored)| {
         stored.version < invalidate.revision
@@ -109,8 +106,8 @@ fn is_taken_by(put: &Operation, invalidate: &Invalidate) -> bool {
     })
 }
 
-/// Up to when what was issued is refused: at the least, for the server read its
-/// clock after the call was sent.
+/// The latest time of issue that is certainly refused. The server read its clock after the call was
+/// sent.
 fn reach(operation: &Operation, invalidate: &Invalidate) -> u64 {
     let sent = operation.span.wall_before;
     invalidate
@@ -119,8 +116,8 @@ fn reach(operation: &Operation, invalidate: &Invalidate) -> u64 {
         .min(sent + LONGEST_AHEAD)
 }
 
-/// Whether what the Put brings may be what was revoked. What names a version
-/// that the key didn't hold revokes nothing.
+/// Whether the invalidation applies to the Put's credential. With a version that the key didn't
+/// hold, it invalidates nothing.
 fn fences_off(invalidate: &Invalidate, put: &Put) -> bool {
     match &invalidate.target {
         Target::KeyVersion(key, _) => *key == put.name.key && invalidate.removed > 0,

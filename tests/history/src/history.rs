@@ -1,4 +1,4 @@
-//! The judgement of a whole history.
+//! The check of a complete history.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,23 +13,22 @@ use crate::{
     violation::{Rule, Violation},
 };
 
-/// Whether the cache had room for all that was put.
+/// Whether the cache had room for everything that was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// Nothing was pushed out, and no more invalidated than was asked: a miss
-    /// needs a reason.
+    /// Nothing was evicted, and no more was refused or removed than requested, so each miss needs a
+    /// reason.
     Ample,
-    /// Some may have gone for want of room: a miss needs none.
+    /// Entries may have been evicted, so a miss needs no reason.
     Tight,
 }
 
-/// Looks for a broken rule. The history must hold every write of the server
-/// from its start on; of the Gets it may leave some out, but none that was
-/// answered with a lease that was used. It must be over before the longest tier
-/// would be: that long an invalidation is remembered.
+/// Looks for a broken rule. The history must contain every write from the start of the server. It
+/// may omit Gets, except those that were answered with a lease that was used. It must be shorter
+/// than the longest tier's `max_ttl`, because an invalidation is remembered for that long.
 ///
 /// # Errors
-/// The first broken rule that was found.
+/// The first broken rule that is found.
 pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
     let history = fills_once(history)?;
     let history = history.as_slice();
@@ -74,7 +73,7 @@ pub fn check(history: &[Operation], room: Room) -> Result<(), Box<Violation>> {
     Ok(())
 }
 
-/// The Puts by version, if every write has a revision of its own.
+/// The Puts by version, provided that every write has a different revision.
 fn puts_by_version(history: &[Operation]) -> Result<BTreeMap<u64, &Operation>, Box<Violation>> {
     let mut writes = BTreeMap::new();
     for operation in history {
@@ -88,7 +87,7 @@ fn puts_by_version(history: &[Operation]) -> Result<BTreeMap<u64, &Operation>, B
     Ok(writes)
 }
 
-/// Whether all writes stand in the order of their revisions.
+/// Checks that all writes are in the order of their revisions.
 fn check_sequence(history: &[Operation]) -> Result<(), Box<Violation>> {
     let marks: Vec<_> = history.iter().filter_map(in_sequence).collect();
     if let Err(Misfit::Order(first, second)) = sweep(&marks, &BTreeMap::new()) {
@@ -97,7 +96,7 @@ fn check_sequence(history: &[Operation]) -> Result<(), Box<Violation>> {
     Ok(())
 }
 
-/// Where an operation stands in the server's one sequence.
+/// The position of an operation in the server's sequence of changes.
 fn in_sequence(operation: &Operation) -> Option<Mark<'_>> {
     let position = match &operation.call {
         Call::Get(get) => sweep::seen(get.hit.as_ref()?.version),
@@ -109,7 +108,7 @@ fn in_sequence(operation: &Operation) -> Option<Mark<'_>> {
     })
 }
 
-/// Whether a hit is of its Put, all but its place.
+/// Checks a hit against its Put, except for its position.
 fn own_answer(put: &Operation, get: &Operation) -> Result<(), Box<Violation>> {
     let (Some((asked, stored)), Call::Get(got)) = (put.call.stored(), &get.call) else {
         return Ok(());

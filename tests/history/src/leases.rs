@@ -1,4 +1,4 @@
-//! Who held which lease, as far as it is certain.
+//! Who held which lease, as far as that is certain.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use crate::{
     violation::{Rule, Violation},
 };
 
-/// The leases of a history, each granted once and used up once at the most.
+/// The leases of a history. Each is granted once and used at most once.
 #[derive(Default)]
 pub(crate) struct Leases<'a> {
     granted: HashMap<Token, &'a Operation>,
     by_name: HashMap<&'a Name, Vec<(&'a Operation, Granted)>>,
-    /// When each was first used up, or tried to be.
+    /// When each lease was first used, or when its use was first tried.
     used: HashMap<Token, u64>,
     used_up: HashMap<Token, &'a Operation>,
     extended: HashMap<Token, Vec<(&'a Operation, u64)>>,
@@ -66,15 +66,14 @@ impl<'a> Leases<'a> {
         self.granted.get(&token).copied()
     }
 
-    /// What used a lease up.
+    /// The operation that used the lease.
     pub(crate) fn used_up(&self, token: Token) -> Option<&'a Operation> {
         self.used_up.get(&token).copied()
     }
 
-    /// Looks for a lease that was granted while another of its key was
-    /// certainly held: from its answer, or that to an extension of it, until it
-    /// was used, its time was over, or a Put without it or an invalidation may
-    /// have ended it.
+    /// Looks for a lease that was granted while another lease of the same key was certainly held. A
+    /// lease is certainly held from its answer, or from the answer to its extension, until it is
+    /// used, it runs out, or a Put without it or an invalidation may have ended it.
     pub(crate) fn check_holders(
         &self,
         history: &[Operation],
@@ -124,7 +123,7 @@ impl<'a> Leases<'a> {
     }
 }
 
-/// The lease that a call used or tried to, and whether it did.
+/// The lease that a call used or tried to use, and whether it succeeded.
 pub(crate) fn use_of(operation: &Operation) -> Option<(Token, &Name, bool)> {
     match &operation.call {
         Call::Put(put) => Some((put.lease?, &put.name, put.outcome.is_ok())),
@@ -145,7 +144,7 @@ fn invalidation(operation: &Operation) -> Option<(&Operation, &Invalidate)> {
     }
 }
 
-/// Whether it is a Put of the key without a lease, which ends the one there is.
+/// Whether the operation is a Put of the key without a lease, which ends the key's lease.
 fn supersedes(operation: &Operation, name: &Name) -> bool {
     match &operation.call {
         Call::Put(put) => put.lease.is_none() && put.outcome.is_ok() && put.name == *name,
@@ -153,8 +152,8 @@ fn supersedes(operation: &Operation, name: &Name) -> bool {
     }
 }
 
-/// Whether it ends a lease of the key before that is used. One by tag doesn't:
-/// the tags come with the Put.
+/// Whether the invalidation ends an unused lease of the key. An invalidation by tag doesn't,
+/// because the tags become known with the Put.
 pub(crate) fn ends(invalidate: &Invalidate, name: &Name) -> bool {
     invalidate.namespace == name.namespace
         && match &invalidate.target {

@@ -1,43 +1,40 @@
-//! Judges histories of concurrent calls: whether some one order of them, true
-//! to the clock, explains every answer.
+//! Checks histories of concurrent calls: whether an order of the operations exists that is
+//! consistent with the clock and explains every answer.
 //!
-//! What one key may answer is that of a register: a Get hits the version that
-//! was put last, unless that was invalidated since, and it may always miss. In
-//! general it takes exponential time to tell whether a history has such an
-//! order (is linearizable); here every Put and Invalidate answers its revision,
-//! a number of one sequence, and so the writes stand in a known order. Let the
-//! position *p* of a write be its revision, and that of a hit of version *v* be
-//! *v* and a half: behind the Put of *v*, before whatever was written next. Then
+//! A key behaves like a register: a Get hits the version that was put last, unless that version was
+//! invalidated since, and a Get may always miss. In general, deciding whether a history has such an
+//! order (is linearizable) takes exponential time. Here, every Put and every invalidation returns
+//! its revision, a number from one sequence, so the order of the writes is known. Let the position
+//! *p* of a write be its revision, and the position of a hit of version *v* be *v* and a half:
+//! after the Put of *v*, and before the next write. Then
 //!
-//! > the history of a key is linearizable if and only if *p(a) ≤ p(b)* for any
-//! > two operations of which *a* was answered before *b* was invoked.
+//! > the history of a key is linearizable if and only if *p(a) ≤ p(b)* for any two operations of
+//! > which *a* was answered before *b* was invoked.
 //!
-//! *If:* put the operations in order of *p*, and of invocation where hits of
-//! one version share it (writes never do). That is true to the clock: where *a*
-//! was answered before *b* was invoked, either *p(a) < p(b)*, or both are hits
-//! of one version, and *a* was invoked first. And it explains the answers: no
-//! write stands between a hit and the Put of its version. *Only if:* in any
-//! such order the writes stand by revision, and a hit stands behind the Put of
-//! its version and before the next write; that is the order of *p*, and it is
-//! true to the clock.
+//! *If:* arrange the operations in the order of *p*, and hits of the same version, which share a
+//! position, in the order of their invocation. (Two writes never share a position.) This order is
+//! consistent with the clock: if *a* was answered before *b* was invoked, then either *p(a) <
+//! p(b)*, or both are hits of one version and *a* was invoked first. The order also explains the
+//! answers: there is no write between a hit and the Put of its version. *Only if:* in any such
+//! order, the writes are in the order of their revisions, and a hit comes after the Put of its
+//! version and before the next write. That is the order of *p*, and it is consistent with the
+//! clock.
 //!
-//! So one sweep along the clock decides it, in *O(n log n)*: the highest
-//! position among the operations answered so far is the least for the next.
-//! Linearizability is local, so keys are judged one by one; an Invalidate of
-//! many keys is a write to each that it matches. Whether it matches by tag or
-//! version depends on what the key held at its revision, which is known: what
-//! was put last before. Where it takes nothing it isn't a write to the key; what
-//! it still owes is a revision above all that was written before, of any key,
-//! which one more sweep looks at.
+//! So a single sweep along the clock decides the question in *O(n log n)*: the highest position
+//! among the operations answered so far is a lower bound for the next operation. Linearizability is
+//! local, so keys are checked one by one. An invalidation of many keys is a write to each key that
+//! it matches. Whether it matches by tag or version depends on what the key held at its revision,
+//! which is known: the last earlier write. If an invalidation removes nothing from a key, it isn't
+//! a write to the key. It must still have a revision above everything that was written before, to
+//! any key, and a second sweep checks that.
 //!
-//! Conditional Puts read as well as write. See the rules of [`Rule`] for what is
-//! asked of them, and for what is asked of an answer besides its place.
+//! Conditional Puts read as well as write. [`Rule`] lists what is required of them, and what is
+//! required of an answer besides its position.
 //!
-//! Leases and times of issue are judged by the same sequence: whether a fence
-//! stood before a Put is a question of their two revisions. So is whether a Put
-//! without the lease stood before a fill. A fill that was repeated was stored
-//! once, and was answered the same each time. Refusals aren't judged: one too
-//! many is always allowed.
+//! Leases and times of issue are checked with the same sequence: whether a fence came before a Put
+//! is a question of their two revisions, and so is whether a Put without the lease came before a
+//! fill. A repeated fill is stored once, and receives the same answer each time. Refusals aren't
+//! checked, because an unnecessary refusal is always allowed.
 
 mod current;
 mod evidence;

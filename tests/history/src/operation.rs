@@ -1,6 +1,6 @@
-//! What is recorded of a call.
+//! The recorded calls.
 
-/// Whose credential: a key of a namespace.
+/// The name of a credential: a key in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// The namespace.
@@ -12,154 +12,152 @@ pub struct Name {
 /// When a call was invoked and answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Read before the call was sent, on a clock that all callers share and
-    /// that never goes back; in any unit.
+    /// Read before the call was sent, on a clock that all callers share and that never goes back;
+    /// in any unit.
     pub invoked: u64,
-    /// The same clock, read after the answer had come.
+    /// The same clock, read after the answer was received.
     pub answered: u64,
-    /// The server's wall clock, read before the call was sent: nanoseconds
-    /// since the epoch.
+    /// The server's wall clock, read before the call was sent, in nanoseconds since the epoch.
     pub wall_before: u64,
-    /// The server's wall clock, read after the answer had come.
+    /// The server's wall clock, read after the answer was received.
     pub wall_after: u64,
 }
 
 /// A call that was answered.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// When.
+    /// When the call was invoked and answered.
     pub span: Span,
-    /// What was asked, and what was answered.
+    /// The request and the answer.
     pub call: Call,
 }
 
-/// What was asked, and what was answered.
+/// The request and the answer of a call.
 #[derive(Clone, Debug)]
 pub enum Call {
     /// A Get.
     Get(Get),
     /// A Put.
     Put(Put),
-    /// An Invalidate.
+    /// An invalidation.
     Invalidate(Invalidate),
-    /// A lease extended.
+    /// An extension of a lease.
     Extend(Extend),
-    /// A lease given back.
+    /// An abandoned lease.
     Abandon(Abandon),
 }
 
 /// A Get and its answer.
 #[derive(Clone, Debug)]
 pub struct Get {
-    /// What was looked up.
+    /// The name that was looked up.
     pub name: Name,
-    /// How much lifetime was to be left, in nanoseconds.
+    /// The least remaining lifetime that was requested, in nanoseconds.
     pub min_ttl: u64,
-    /// What was found; `None` for a miss.
+    /// The credential; `None` for a miss.
     pub hit: Option<Hit>,
-    /// The lease that was answered.
+    /// The lease that was granted.
     pub lease: Option<Granted>,
 }
 
-/// What tells a lease from all others.
+/// The token that identifies a lease.
 pub type Token = [u8; 16];
 
-/// A lease, as answered.
+/// A lease as it was granted.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted {
     /// Its token.
     pub token: Token,
-    /// How long it lasts, in nanoseconds.
+    /// How long the lease lasts, in nanoseconds.
     pub ttl: u64,
 }
 
 /// The credential of a hit.
 #[derive(Clone, Debug)]
 pub struct Hit {
-    /// The revision of its Put, as answered.
+    /// The version: the revision of its Put.
     pub version: u64,
     /// The value.
     pub value: Vec<u8>,
-    /// When it ends, as answered: nanoseconds since the epoch.
+    /// When it expires, in nanoseconds since the epoch.
     pub expires_at: u64,
 }
 
-/// A Put and its answer. No two Puts of a history may have the same value, but
-/// for a fill that is repeated: that must.
+/// A Put and its answer. No two Puts of a history may have the same value, except for repeated
+/// fills, which must have the same value.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// Where to.
+    /// The name that was put.
     pub name: Name,
     /// The value.
     pub value: Vec<u8>,
     /// The tags.
     pub tags: Vec<String>,
-    /// The lease that it was fetched under.
+    /// The lease under which the value was fetched.
     pub lease: Option<Token>,
-    /// When it was issued: nanoseconds since the epoch.
+    /// When the value was issued, in nanoseconds since the epoch.
     pub issued_at: Option<u64>,
-    /// The condition.
+    /// The precondition.
     pub precondition: Option<Precondition>,
-    /// What was stored, or why nothing was.
+    /// What was stored, or why the Put was refused.
     pub outcome: Result<Stored, Refusal>,
 }
 
-/// The condition of a Put.
+/// The precondition of a Put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing live.
+    /// The key holds nothing live.
     Absent,
-    /// This live version.
+    /// The key holds this live version.
     Version(u64),
 }
 
-/// What a Put stored.
+/// The result of a Put that was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its revision.
+    /// The revision of the Put.
     pub version: u64,
-    /// When it ends: nanoseconds since the epoch.
+    /// When the credential expires, in nanoseconds since the epoch.
     pub expires_at: u64,
 }
 
-/// Why a Put stored nothing.
+/// Why a Put was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// [`Precondition::Absent`], and the key was live.
+    /// With [`Precondition::Absent`]: the key was live.
     Exists,
-    /// [`Precondition::Version`], and the key didn't hold that version.
+    /// With [`Precondition::Version`]: the key didn't hold that version.
     VersionDiffers,
-    /// Its lease wasn't the key's current one.
+    /// The lease wasn't the key's current lease.
     LeaseLost,
-    /// It may have been revoked since its lease was granted, or since it was
-    /// issued.
+    /// The credential may have been revoked since its lease was granted, or since it was issued.
     Revoked,
 }
 
-/// An Invalidate and its answer.
+/// An invalidation and its answer.
 #[derive(Clone, Debug)]
 pub struct Invalidate {
-    /// In which namespace.
+    /// The namespace.
     pub namespace: String,
-    /// What.
+    /// The target within the namespace.
     pub target: Target,
-    /// What was issued at or before is refused: nanoseconds since the epoch.
-    /// `None` for the instant of the call.
+    /// Credentials issued at or before this time are refused, in nanoseconds since the epoch.
+    /// `None` stands for the instant of the call.
     pub issued_before: Option<u64>,
-    /// How many credentials were removed, as answered.
+    /// How many credentials were removed.
     pub removed: u64,
-    /// Its revision.
+    /// The revision of the invalidation.
     pub revision: u64,
 }
 
-/// What was invalidated.
+/// The target of an invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One key.
     Key(String),
     /// One key, if it holds this version.
     KeyVersion(String, u64),
-    /// Every key that starts so.
+    /// Every key with this prefix.
     Prefix(String),
     /// Every key that holds a credential with this tag.
     Tag(String),
@@ -170,27 +168,28 @@ pub enum Target {
 /// An ExtendLease and its answer.
 #[derive(Clone, Debug)]
 pub struct Extend {
-    /// Whose lease.
+    /// The key of the lease.
     pub name: Name,
-    /// Which.
+    /// The lease.
     pub lease: Token,
-    /// How long it lasts from then, in nanoseconds; `None` if it was lost.
+    /// The remaining time of the lease after the call, in nanoseconds; `None` if the lease was
+    /// lost.
     pub left: Option<u64>,
 }
 
 /// An AbandonLease and its answer.
 #[derive(Clone, Debug)]
 pub struct Abandon {
-    /// Whose lease.
+    /// The key of the lease.
     pub name: Name,
-    /// Which.
+    /// The lease.
     pub lease: Token,
-    /// Whether it was the current one.
+    /// Whether the lease was the key's current lease.
     pub accepted: bool,
 }
 
 impl Operation {
-    /// The version that a Put stored.
+    /// The version that the Put stored; `None` for other operations.
     #[must_use]
     pub fn stored(&self) -> Option<u64> {
         self.call.stored().map(|(_, stored)| stored.version)
@@ -198,7 +197,7 @@ impl Operation {
 }
 
 impl Call {
-    /// The place of a write in the one sequence; `None` if nothing was written.
+    /// The position of a write in the server's sequence of changes; `None` if nothing was written.
     pub(crate) fn revision(&self) -> Option<u64> {
         match self {
             Self::Get(_) | Self::Extend(_) | Self::Abandon(_) => None,
@@ -207,7 +206,7 @@ impl Call {
         }
     }
 
-    /// What a Put stored.
+    /// The Put and its result, if a credential was stored.
     pub(crate) fn stored(&self) -> Option<(&Put, Stored)> {
         match self {
             Self::Put(put) => put.outcome.ok().map(|stored| (put, stored)),
@@ -217,8 +216,8 @@ impl Call {
 }
 
 impl Target {
-    /// Whether it reaches this key while that holds what `put` stored as
-    /// `version`.
+    /// Whether the invalidation covers the key while the key holds the credential that `put` stored
+    /// as `version`.
     pub(crate) fn matches(&self, put: &Put, version: u64) -> bool {
         match self {
             Self::Key(key) => *key == put.name.key,

@@ -7,8 +7,8 @@ use crate::{
     violation::{Rule, Violation},
 };
 
-/// The history with one operation for all the Puts of one fill: it was stored
-/// after the first of them was sent and before any of them was answered.
+/// Returns the history with one operation for all repetitions of a fill. The fill was stored after
+/// the first repetition was sent, and before any of them was answered.
 pub(crate) fn fills_once(history: &[Operation]) -> Result<Vec<Operation>, Box<Violation>> {
     let mut merged: Vec<Operation> = Vec::with_capacity(history.len());
     let mut fills: HashMap<Token, usize> = HashMap::new();

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use crate::operation::Operation;
 
-/// An operation and where it stands.
+/// An operation and its position.
 #[derive(Clone, Copy)]
 pub(crate) struct Mark<'a> {
     pub(crate) operation: &'a Operation,
     pub(crate) position: Position,
 }
 
-/// Where an operation stands among a key's writes.
+/// The position of an operation among the writes of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// Here: see [`write()`] and [`hit`].
+    /// This position: see [`write()`] and [`hit`].
     At(u64),
-    /// Here, and only what begins later is held against it.
+    /// This position, which is a lower bound for later operations only.
     Seen(u64),
-    /// Where some credential was live, and it isn't known which.
+    /// A position at which some credential was live; which one is unknown.
     SomeLive,
 }
 
@@ -32,24 +32,22 @@ pub(crate) fn hit(version: u64) -> Position {
     Position::At(2 * version + 1)
 }
 
-/// The same, among the writes of all keys: hits of other keys may well come
-/// later and stand before it.
+/// The position of a hit of this version among the writes of all keys. Hits of other keys may come
+/// later and still have a lower position.
 pub(crate) fn seen(version: u64) -> Position {
     Position::Seen(2 * version + 1)
 }
 
-/// What doesn't fit.
+/// A violation of the order.
 pub(crate) enum Misfit<'a> {
-    /// The second was invoked after the first was answered, and stands before
-    /// it.
+    /// The second operation was invoked after the first was answered, but has a lower position.
     Order(&'a Operation, &'a Operation),
-    /// Nothing was live that this could have met.
+    /// No live credential existed that this operation could have met.
     NothingLive(&'a Operation),
 }
 
-/// Looks for what stands before something that was answered before it began.
-/// `live` are the Puts that an operation of unknown position may have met, by
-/// version.
+/// Looks for an operation with a position below that of an operation that was answered before it
+/// began. `live` are the Puts that an operation of unknown position may have met, by version.
 pub(crate) fn sweep<'a>(
     marks: &[Mark<'a>],
     live: &BTreeMap<u64, &'a Operation>,
@@ -60,8 +58,8 @@ pub(crate) fn sweep<'a>(
     by_answer.sort_by_key(|nth| marks[*nth].operation.span.answered);
     let mut by_answer = by_answer.into_iter().peekable();
 
-    // What is answered before anything else was also invoked before it, so its
-    // position is settled by the time it is asked for.
+    // An operation that was answered before another began was also invoked before it, so its
+    // position is settled when it is needed.
     let mut settled = vec![0; marks.len()];
     let mut highest: Option<(u64, &Operation)> = None;
     for nth in by_invocation {
@@ -77,7 +75,7 @@ pub(crate) fn sweep<'a>(
         let least = highest.map_or(0, |(position, _)| position);
         settled[nth] = match mark.position {
             Position::At(position) | Position::Seen(position) => position,
-            // The lowest that will do: it leaves the most room to what follows.
+            // The lowest possible position, because it leaves the most room for later operations.
             Position::SomeLive => live
                 .range(least / 2..)
                 .map(|(version, put)| (2 * version + 1, put))

@@ -1,5 +1,5 @@
-//! Histories made by hand, good and bad; and the sweep beside a search through
-//! every order.
+//! Histories written by hand, valid and invalid, and the sweep compared with a search through all
+//! orders.
 
 mod every_order;
 mod leases;
@@ -7,7 +7,7 @@ mod preconditions;
 
 use crate::*;
 
-/// Later than anything here ends or begins, but for what is about lifetimes.
+/// Later than the beginning and the end of any operation here, except in tests of lifetimes.
 const END: u64 = 1_000_000;
 
 fn name(namespace: &str, key: &str) -> Name {
@@ -17,7 +17,7 @@ fn name(namespace: &str, key: &str) -> Name {
     }
 }
 
-/// From `at.0` to `at.1` on the one clock; the wall clock shows the same.
+/// An operation that lasts from `at.0` to `at.1`, on the shared clock and on the wall clock.
 fn operation(at: (u64, u64), call: Call) -> Operation {
     let span = Span {
         invoked: at.0,
@@ -110,29 +110,29 @@ fn what_a_register_could_answer_is_right() {
     let histories = [
         vec![],
         vec![miss((0, 1))],
-        // A hit while the Put runs, and a miss behind it.
+        // A hit during the Put, and a miss after it.
         vec![put((0, 9), 1), hit((1, 2), 1), miss((3, 4))],
-        // Either of two concurrent Puts, in the order of their revisions.
+        // Hits of two concurrent Puts, in the order of their revisions.
         vec![
             put((0, 9), 2),
             put((0, 9), 1),
             hit((1, 2), 1),
             hit((3, 4), 2),
         ],
-        // The old one, while the new one or an Invalidate runs.
+        // A hit of the old version during a Put or an invalidation.
         vec![put((0, 1), 1), put((2, 9), 2), hit((3, 4), 1)],
         vec![
             put((0, 1), 1),
             invalidate((2, 9), Target::All, 2),
             hit((3, 4), 1),
         ],
-        // Put while an Invalidate of a lower revision runs: stays.
+        // A Put during an invalidation with a lower revision stays.
         vec![
             invalidate((0, 9), Target::All, 1),
             put((1, 2), 2),
             hit((10, 11), 2),
         ],
-        // A Get that began before the Invalidate had answered.
+        // A Get that began before the invalidation was answered.
         vec![
             put((0, 1), 1),
             invalidate((2, 5), Target::All, 2),

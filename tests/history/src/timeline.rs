@@ -12,11 +12,11 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Timeline<'a> {
     marks: Vec<Mark<'a>>,
-    /// What was stored, by version.
+    /// The Puts by version.
     puts: BTreeMap<u64, &'a Operation>,
-    /// What took away what was stored, by revision.
+    /// The invalidations that removed something, by revision.
     invalidated: BTreeMap<u64, &'a Operation>,
-    /// And how much lifetime they asked for.
+    /// The misses and the least lifetime that they requested.
     misses: Vec<(&'a Operation, u64)>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Timeline<'a> {
     pub(crate) fn put(&mut self, operation: &'a Operation, put: &'a Put) {
         match (put.outcome, put.precondition) {
             (Ok(stored), precondition) => {
-                // What it took the place of, it has met.
+                // A Put that replaces a version has met that version.
                 if let Some(Precondition::Version(version)) = precondition {
                     self.read(operation, version);
                 }
@@ -40,13 +40,13 @@ impl<'a> Timeline<'a> {
                 self.mark(operation, sweep::write(stored.version));
             }
             (Err(Refusal::Exists), _) => self.mark(operation, Position::SomeLive),
-            // As good as a miss.
+            // The refusal says as little as a miss.
             (Err(Refusal::VersionDiffers | Refusal::LeaseLost | Refusal::Revoked), _) => {}
         }
     }
 
-    /// All Puts must be there by now. What the key didn't hold, this didn't take
-    /// away: then it stands nowhere among the key's writes.
+    /// Adds an invalidation. All Puts must have been added before. If the key held nothing that the
+    /// invalidation covers, the invalidation has no position among the key's writes.
     pub(crate) fn invalidate(&mut self, operation: &'a Operation, invalidate: &Invalidate) {
         let held = self.last_put_before(invalidate.revision);
         if let Some((version, _, put, _)) = held
@@ -109,8 +109,8 @@ impl<'a> Timeline<'a> {
         .map_err(Box::new)
     }
 
-    /// An Invalidate of a key that held something live removed it, unless an
-    /// earlier one did.
+    /// Checks that an invalidation of a key that held a live credential removed it, unless an
+    /// earlier invalidation did.
     fn check_removals(&self) -> Result<(), Box<Violation>> {
         for (revision, operation) in &self.invalidated {
             if let Call::Invalidate(invalidate) = &operation.call
@@ -126,15 +126,16 @@ impl<'a> Timeline<'a> {
         Ok(())
     }
 
-    /// A miss is judged where every write that was invoked before it was
-    /// answered had been answered before it was invoked.
+    /// Checks each miss for which every write that was invoked before the miss was answered had
+    /// itself been answered before the miss was invoked.
     fn check_misses(&self) -> Result<(), Box<Violation>> {
         let writes = || self.puts.values().chain(self.invalidated.values());
         let mut invoked: Vec<u64> = writes().map(|write| write.span.invoked).collect();
         invoked.sort_unstable();
         let mut answered: Vec<&Operation> = writes().copied().collect();
         answered.sort_by_key(|write| write.span.answered);
-        // The latest in the sequence of the first, of the first two, and so on.
+        // The latest write in the sequence among the first answered, the first two answered, and so
+        // on.
         let latest = answered
             .iter()
             .scan(None, |latest: &mut Option<&'a Operation>, write| {

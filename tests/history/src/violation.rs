@@ -1,4 +1,4 @@
-//! What an answer can be wrong by.
+//! The rules that a history can break.
 
 use std::fmt;
 
@@ -8,90 +8,89 @@ use crate::operation::Operation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
     /// Revisions count every Put and Invalidate once.
-    #[error("two writes have one revision")]
+    #[error("two writes have the same revision")]
     OneRevisionEach,
-    /// A write that begins after another one's answer, or after a hit that
-    /// shows it, has a higher revision.
+    /// A write has a higher revision than any write that was answered before it began, or that was
+    /// visible in a hit before it began.
     #[error("a later write has a lower revision")]
     RevisionsInOrder,
-    /// There is one order of a key's operations that explains every answer.
-    #[error("what began after this was answered tells of an earlier state")]
+    /// One order of a key's operations explains every answer.
+    #[error(
+        "an operation shows an earlier state than an operation that was answered before it began"
+    )]
     Order,
-    /// A hit's version was put.
-    #[error("a hit of what nobody put")]
+    /// The version of a hit was put.
+    #[error("a hit of a version that wasn't put")]
     Put,
-    /// A hit is of what was put under its own name.
-    #[error("a hit of what was put under another name")]
+    /// The version of a hit was put under the same name.
+    #[error("a hit of a version that was put under another name")]
     Name,
-    /// A hit's value is the one that was put as its version.
-    #[error("a hit with another value than was put as its version")]
+    /// The value of a hit is the value that was put as this version.
+    #[error("a hit whose value isn't the one that was put as its version")]
     Value,
-    /// A hit's Put was invoked before the hit was answered.
-    #[error("a hit of what was put later")]
+    /// The Put of a hit was invoked before the hit was answered.
+    #[error("a hit of a version that was put later")]
     Past,
-    /// No Get that begins at or after a credential's end hits it.
-    #[error("a hit of what had expired")]
+    /// No Get that begins when a credential has expired, or later, hits the credential.
+    #[error("a hit of an expired credential")]
     Lifetime,
-    /// A hit never ends later than its Put said.
-    #[error("a hit that ends later than its Put said")]
+    /// The expiry of a hit is never later than that of its Put.
+    #[error("a hit with a later expiry than its Put")]
     LifetimeKept,
-    /// A Put in place of a version stands behind nothing but that version's
-    /// Put, no Invalidate among it, and that version could have been hit while it
-    /// ran.
-    #[error("a Put in place of a version that wasn't the latest, or was invalidated")]
+    /// A Put that replaces a version comes directly after the Put of that version, without an
+    /// invalidation in between, and that version could have been hit during the Put.
+    #[error("a Put that replaced a version that wasn't the latest, or was invalidated")]
     Replaces,
-    /// A Put that was refused because its key was live: something could have
-    /// been hit while it ran.
-    #[error("a Put refused by a live credential that can't have been")]
+    /// If a Put was refused because its key was live, a credential could have been hit during the
+    /// Put.
+    #[error("a Put refused because of a live credential that can't have existed")]
     RefusedByLive,
-    /// A Put that was stored because its key wasn't live: nothing was that no
-    /// Invalidate, end of life or want of room could have taken away.
-    #[error("a Put stored as the first beside a live credential")]
+    /// If a Put was stored because its key wasn't live, the last credential may have been
+    /// invalidated, expired or evicted.
+    #[error("a Put stored as the first although a credential was live")]
     StoredByAbsence,
-    /// Where there is [ample room](crate::Room::Ample): an Invalidate of a key
-    /// removes what was put last before, unless that had ended or was invalidated.
-    #[error("an Invalidate that didn't remove what was live")]
+    /// With [ample room](crate::Room::Ample): an invalidation of a key removes the last credential
+    /// that was put before, unless it had expired or had been invalidated.
+    #[error("an invalidation that didn't remove a live credential")]
     Removed,
-    /// Where there is [ample room](crate::Room::Ample): what was put last before
-    /// a Get began is found if nothing took it away and nothing was written
-    /// meanwhile.
-    #[error("a miss of what nothing took away")]
+    /// With [ample room](crate::Room::Ample): a Get finds the last credential that was put before
+    /// it began, unless something removed it or something was written during the Get.
+    #[error("a miss of a credential that nothing removed")]
     Kept,
-    /// What uses up a lease was answered one.
-    #[error("use of a lease that nobody was granted")]
+    /// A lease that is used was granted before.
+    #[error("use of a lease that wasn't granted")]
     Granted,
-    /// Every lease is another one.
-    #[error("one lease granted twice")]
+    /// No lease is granted twice.
+    #[error("a lease granted twice")]
     GrantedOnce,
-    /// A lease is filled or given back, and that once: a fill that is repeated is
-    /// answered the same.
-    #[error("one lease used twice")]
+    /// A lease is filled or abandoned only once. A repeated fill receives the same answer.
+    #[error("a lease used twice")]
     UsedOnce,
-    /// A lease is filled, extended or given back only while it is its key's
-    /// current one: not after the key was put without it or somebody else was
-    /// granted one, and extended neither after an invalidation nor a use.
-    #[error("a lease used after it had been lost")]
+    /// A lease is filled, extended or abandoned only while it is the key's current lease: not after
+    /// the key was put without it or another lease was granted. It isn't extended after an
+    /// invalidation or a use either.
+    #[error("a lease used after it was lost")]
     Current,
     /// A key has one lease at a time.
-    #[error("a lease granted while another one was held")]
+    #[error("a lease granted while another lease of the key was held")]
     OneHolder,
-    /// A fill is stored only if nothing that matches was invalidated since its
-    /// lease was granted. A lease is granted before whatever invalidates the
-    /// credential that was answered with it, or that was hit later.
+    /// A fill is stored only if nothing that covers it was invalidated since its lease was granted.
+    /// A lease was granted before every invalidation that covers the credential that was returned
+    /// with the lease or was hit later.
     #[error("a fill stored under a lease that was granted before an invalidation")]
     Fenced,
-    /// A Put is stored only if nothing that matches was invalidated up to when
-    /// it was issued, or later.
-    #[error("a Put stored of what was issued before an invalidation")]
+    /// A Put is stored only if no invalidation that covers it has an `issued_before` at or after
+    /// its time of issue.
+    #[error("a Put stored although its credential was issued before an invalidation")]
     Issued,
 }
 
-/// The rule that was broken, and by which operations.
+/// A broken rule, and the operations that break it.
 #[derive(Debug)]
 pub struct Violation {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
-    /// The operations that don't fit together; the latest last.
+    /// The operations that contradict each other, the latest last.
     pub operations: Vec<Operation>,
 }
 

@@ -1,5 +1,4 @@
-//! What a holder does with its lease besides filling it: it goes on with it, or
-//! gives it back.
+//! Operations on a lease besides its fill: the holder extends or abandons it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,40 +15,40 @@ use crate::{
     store::namespaces::NamespaceRecord,
 };
 
-/// The longest cool-down that a holder can ask for.
+/// The longest cool-down that the holder of a lease can request.
 pub const MAX_COOL_DOWN: Duration = Duration::from_secs(300);
 
 /// Why a lease wasn't extended.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ExtendError {
-    /// It isn't the key's current one any more.
+    /// The lease is no longer the key's current lease.
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
-    /// Something that matches the key was invalidated since: the fill would be
-    /// refused.
-    #[error("revoked since the lease was granted")]
+    /// The key was invalidated after the lease was granted, so its fill would be refused.
+    #[error("the key was invalidated since the lease was granted")]
     Revoked,
 }
 
-/// A lease as its holder names it.
+/// A lease as its holder states it.
 struct Holding<'a> {
     hash: u64,
     name: Name<'a>,
     token: Token,
-    /// The record of its namespace, if there is one.
+    /// The record of the key's namespace, if there is one.
     namespace: Option<Arc<NamespaceRecord>>,
 }
 
 impl Cache {
-    /// Lets a lease last for `ttl` from now, or for the cache's own `lease_ttl`,
-    /// and answers with how long it lasts: less where [`MAX_LEASE`] from its
-    /// grant is nearer, more where it would have lasted longer anyway. A lease
-    /// that ran out goes on, unless somebody waits for it.
+    /// Extends a lease to `ttl` from now; `None` stands for
+    /// [`Limits::lease_ttl`](crate::Limits::lease_ttl). Returns the remaining time of the lease. It
+    /// is shorter than `ttl` if [`MAX_LEASE`] from the grant comes first, and longer if the lease
+    /// had more time left anyway. A lapsed lease can be extended as long as no other caller waits
+    /// for it.
     ///
     /// # Errors
-    /// The lease is lost. It ends by that if it was the key's current one.
+    /// [`ExtendError`] if the lease is lost. If it was still the key's current lease, it has ended.
     ///
-    /// [`MAX_LEASE`]: crate::cache::MAX_LEASE
+    /// [`MAX_LEASE`]: crate::MAX_LEASE
     pub fn extend_lease(
         &self,
         name: Name<'_>,
@@ -80,12 +79,12 @@ impl Cache {
             return (Err(LeaseLost.into()), Wakers::default());
         };
         if self.change_log.refuses_lease(name, granted) {
-            let wakers = self.give_up_lease(leases, hash, name, now);
+            let wakers = self.revoke_lease(leases, hash, name, now);
             return (Err(ExtendError::Revoked), wakers);
         }
-        // If it has run out, it is the turn of whoever waits.
+        // If the lease has run out, the next waiter gets a new lease.
         let wakers = self.settle(leases, hash, name, now);
-        let left = if self.take_up(leases, holding, now) {
+        let left = if self.revive(leases, holding, now) {
             leases.extend(hash, name, token, ttl, now.boot)
         } else {
             None
@@ -93,13 +92,13 @@ impl Cache {
         (left.ok_or(LeaseLost.into()), wakers)
     }
 
-    /// Gives a lease back without filling it. For `retry_after`, jittered by up
-    /// to 10 % and no longer than [`MAX_COOL_DOWN`], none is granted for the
-    /// key, and whoever waits is answered; if that is zero, the next who waits
-    /// gets it.
+    /// Ends a lease without filling it. For the time `retry_after`, which is lengthened by a jitter
+    /// of up to 10 % and limited to [`MAX_COOL_DOWN`], the key is in a cool-down: no lease is
+    /// granted, and the waiting Gets are answered. If `retry_after` is zero, the next waiter gets
+    /// the lease.
     ///
     /// # Errors
-    /// The lease isn't the current one; nothing is done.
+    /// [`LeaseLost`] if the lease isn't the key's current lease. Nothing has changed then.
     pub fn abandon_lease(
         &self,
         name: Name<'_>,
@@ -112,25 +111,24 @@ impl Cache {
         let mut stripe = self.stripe(hash).lock();
         let leases = &mut stripe.leases;
         let is_current = leases.granted(hash, name, token, now.boot).is_some();
-        if !is_current || !self.take_up(leases, holding, now) {
+        if !is_current || !self.revive(leases, holding, now) {
             return Err(LeaseLost);
         }
-        let over = if retry_after.is_zero() {
+        let next = if retry_after.is_zero() {
             LeaseEnd::PassOn(self.grant(now))
         } else {
-            // Short of the longest by what the jitter may add.
-            let least = retry_after.min(MAX_COOL_DOWN * 10 / 11);
-            let spread =
-                least / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
-            LeaseEnd::CoolDown(now.boot.after(least + spread))
+            // Limited to the maximum less the jitter's share.
+            let base = retry_after.min(MAX_COOL_DOWN * 10 / 11);
+            let spread = base / 10 * u32::from(jitter(hash, now.boot.nanos())) / u32::from(u8::MAX);
+            LeaseEnd::CoolDown(now.boot.after(base + spread))
         };
-        let wakers = leases.end(hash, name, Count::LeasesAbandoned, over);
+        let wakers = leases.end(hash, name, Count::LeasesAbandoned, next);
         drop(stripe);
         wakers.wake();
         Ok(())
     }
 
-    /// Found before the stripe is locked: the registry comes first.
+    /// Looks up the namespace before the stripe is locked, because the registry's lock comes first.
     fn holding<'a>(&self, name: Name<'a>, token: Token) -> Holding<'a> {
         Holding {
             hash: self.hash(name),
@@ -140,22 +138,22 @@ impl Cache {
         }
     }
 
-    /// Takes a lease up again if it ran out, as long as there is room for it;
-    /// whether there is.
-    fn take_up(&self, leases: &mut LeaseTable, holding: Holding<'_>, now: Now) -> bool {
+    /// Puts a lapsed lease back into the table if there is room. Returns whether the lease is in
+    /// the table.
+    fn revive(&self, leases: &mut LeaseTable, holding: Holding<'_>, now: Now) -> bool {
         let Holding {
             hash,
             name,
             token,
             namespace,
         } = holding;
-        if !leases.ran_out(hash, name, token, now.boot) {
+        if !leases.is_lapsed(hash, name, token, now.boot) {
             return true;
         }
         let (Some(namespace), Some(permit)) = (namespace, self.lease_permits.try_acquire()) else {
             return false;
         };
-        leases.take_up(hash, namespace, name, token, permit);
+        leases.revive(hash, namespace, name, token, permit);
         true
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for somebody else's fetch.
+//! The future that waits for another caller's fetch.
 
 use std::{
     fmt,
@@ -13,12 +13,12 @@ use crate::{
     leases::waiter::{Waiter, Woken},
 };
 
-/// Waits until the key is filled, or its lease is free and this is the first in
-/// the queue, or there is nobody to wait for. There is no time-out in it.
+/// Waits until the key is filled, until the lease is passed on to this waiter, or until no caller
+/// is fetching any more. It has no timeout of its own.
 ///
 /// # Cancel safety
-/// Dropping it leaves nothing behind: a lease it was granted and didn't answer
-/// with goes to the next.
+/// Dropping the future removes the waiter. A lease that it was granted but hasn't returned goes to
+/// the next waiter.
 #[must_use = "futures do nothing unless polled"]
 pub struct Waiting<'a> {
     cache: &'a Cache,
@@ -30,9 +30,12 @@ impl<'a> Waiting<'a> {
         Self { cache, waiter }
     }
 
-    /// Waits until it is told, and answers with what, without taking it: a lease
-    /// is no more its own than before.
-    pub async fn until_told(&self) -> Woken {
+    /// Waits for the notification and returns it without taking it. If it is a lease, dropping
+    /// `self` still passes the lease on.
+    ///
+    /// # Cancel safety
+    /// Dropping this future changes nothing.
+    pub async fn notified(&self) -> Woken {
         poll_fn(|cx| match self.waiter.peek(cx.waker()) {
             Some(woken) => Poll::Ready(woken),
             None => Poll::Pending,
@@ -40,9 +43,9 @@ impl<'a> Waiting<'a> {
         .await
     }
 
-    /// What it was told by now, for one who can't wait any longer.
+    /// Takes the notification if there is one, for a caller that can't wait any longer.
     #[must_use]
-    pub fn told(&self) -> Option<Woken> {
+    pub fn try_take(&self) -> Option<Woken> {
         self.waiter.take(None)
     }
 }

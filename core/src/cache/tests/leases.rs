@@ -1,4 +1,4 @@
-//! Who gets a lease, who waits for it, and what becomes of both.
+//! Which caller gets a lease, who waits for it, and how both end.
 
 mod holding;
 
@@ -38,7 +38,7 @@ fn token(number: u8) -> Token {
     Token::from_bytes([number; 16])
 }
 
-/// Asks for the lease of "a"/"key".
+/// Requests the lease of "a"/"key".
 fn ask(cache: &Cache, number: u8, wait: bool, now: Now) -> Result<LeaseAnswer<'_>, LeaseError> {
     let ask = LeaseQuery {
         min_ttl: Duration::ZERO,
@@ -124,7 +124,7 @@ fn lease_is_over_at_the_very_instant() {
     assert!(!granted(&cache, 2, after(TTL - nanosecond)));
     assert!(granted(&cache, 2, after(TTL)));
     assert_eq!(fill(&cache, 1, after(TTL)), Err(LeaseLost.into()));
-    fill(&cache, 2, after(TTL * 2 - nanosecond)).expect("not over yet");
+    fill(&cache, 2, after(TTL * 2 - nanosecond)).expect("not ended yet");
     assert_eq!(count(&cache, Count::LeasesExpired), 1);
 }
 
@@ -160,14 +160,14 @@ fn dead_holder_is_followed_by_exactly_one_in_the_order_they_came() {
         .map(|number| waiting(&cache, number, Now::default()))
         .collect();
     cache.reclaim(after(TTL));
-    let told: Vec<_> = waiters.iter_mut().map(polled).collect();
+    let notices: Vec<_> = waiters.iter_mut().map(polled).collect();
     let lease = Lease {
         token: token(2),
         ttl: TTL,
     };
-    assert_eq!(told[0], Poll::Ready(Woken::Granted(lease)));
-    assert!(told[1..].iter().all(Poll::is_pending));
-    // Nor does one who comes now get ahead of them.
+    assert_eq!(notices[0], Poll::Ready(Woken::Granted(lease)));
+    assert!(notices[1..].iter().all(Poll::is_pending));
+    // A caller that comes now doesn't overtake the waiters either.
     cache.reclaim(after(TTL * 2 - SECOND));
     assert!(!granted(&cache, 9, after(TTL * 2)));
     assert!(matches!(
@@ -196,7 +196,7 @@ fn one_who_only_waits_is_never_given_the_lease() {
         polled(&mut fetcher),
         Poll::Ready(Woken::Granted(_))
     ));
-    // With nobody left to fetch there is nothing to wait for.
+    // When no caller is left to fetch, there is nothing to wait for.
     cache.reclaim(after(TTL * 2));
     assert_eq!(polled(&mut reader), Poll::Ready(Woken::Again));
     assert!(matches!(
@@ -219,7 +219,7 @@ fn cancelled_waiters_leave_nothing_behind() {
     let mut second = waiting(&cache, 3, Now::default());
     drop(waiting(&cache, 4, Now::default()));
     assert_eq!(count(&cache, Count::Waiting), 2);
-    // The lease was granted to one who went away before it knew.
+    // The lease was granted to a waiter that was dropped before it learned of it.
     cache.reclaim(after(TTL));
     drop(first);
     assert!(polled(&mut second).is_pending());
@@ -247,7 +247,7 @@ fn abandoned_lease_goes_to_the_next() {
     assert!(matches!(polled(&mut next), Poll::Ready(Woken::Granted(_))));
     assert_eq!(abandon(1, Duration::ZERO), Err(LeaseLost), "given back");
     abandon(2, Duration::ZERO).expect("its own");
-    assert!(granted(&cache, 3, Now::default()), "nobody had it");
+    assert!(granted(&cache, 3, Now::default()), "no caller had it");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn gate_keeps_everybody_off_until_its_time() {
     assert_eq!(gated.reason, MissReason::NotFound);
     let retry_after = gated.retry_after.expect("a time");
     assert!(SECOND * 20 <= retry_after && retry_after <= SECOND * 22);
-    // Nobody waits for a gate.
+    // No Get waits during a cool-down.
     assert!(matches!(
         ask(&cache, 2, true, Now::default()),
         Ok(LeaseAnswer::Ready(Lookup::Miss(_), None))

@@ -1,4 +1,4 @@
-//! What is remembered of leases that are over: how much, and for how long.
+//! How many ended leases are remembered, and for how long.
 
 use super::*;
 use crate::{
@@ -17,14 +17,14 @@ fn token(number: u8) -> Token {
     Token::from_bytes([number; 16])
 }
 
-/// Remembers a number as that of a key's lease.
+/// Remembers a number as the token of the key's lease, and as the value.
 fn remember(past: &mut Recent<u8>, key: &str, number: u8, until: u64) {
     let name = ("a".into(), key.into());
     past.remember(7, name, token(number), number, at(until));
 }
 
 fn of(past: &Recent<u8>, key: &str, number: u8, now: u64) -> Option<u8> {
-    past.of(7, name("a", key), token(number), at(now)).copied()
+    past.get(7, name("a", key), token(number), at(now)).copied()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn last_of_a_key_takes_the_place_of_the_one_before() {
         assert_eq!(of(&past, "other", 1, 9), Some(1));
     }
     assert_eq!(of(&past, "key", 18, 0), None);
-    assert_eq!(of(&past, "key", 19, 30), None, "its time is over");
+    assert_eq!(of(&past, "key", 19, 30), None, "it has run out");
     assert_eq!(past.forget(7, name("a", "key")), Some(19));
     assert_eq!(past.forget(7, name("a", "key")), None);
 }
@@ -66,7 +66,7 @@ fn past_is_forgotten_in_time_and_leaves_nothing() {
     }
     let mut steps = 0;
     while !past.is_empty() {
-        let mut budget = Budget::of_a_step();
+        let mut budget = Budget::for_step();
         past.forget_due(at(100), &mut budget);
         steps += 1;
     }
@@ -74,6 +74,6 @@ fn past_is_forgotten_in_time_and_leaves_nothing() {
     for number in 0..64 {
         remember(&mut past, &number.to_string(), number, 200);
     }
-    past.forget_due(at(199), &mut Budget::of_a_step());
+    past.forget_due(at(199), &mut Budget::for_step());
     assert_eq!(of(&past, "0", 0, 199), Some(0));
 }

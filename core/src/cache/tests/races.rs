@@ -1,7 +1,6 @@
-//! Threads that decide by a credential while it is invalidated. What the
-//! scheduler of `tests/schedules` tries out in small is run here at full speed,
-//! beside nothing and beside many other entries. `CREDCACHE_RACES` sets the
-//! number of rounds.
+//! Threads that decide by a credential while it is invalidated. `tests/schedules` explores the same
+//! scenarios on a small scale with a scheduler; here they run at full speed, alone and among many
+//! other entries. `CREDCACHE_RACES` sets the number of rounds.
 
 use std::{
     sync::{
@@ -29,7 +28,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const ROUNDS: u32 = 200;
-/// Of these each is a sweep of some milliseconds.
+/// Fewer rounds, because each is a sweep of some milliseconds.
 const ROUNDS_BESIDE_MANY: u32 = 10;
 const MANY: usize = 10_000;
 
@@ -52,7 +51,7 @@ fn every_target() -> [Target<'static>; 4] {
     ]
 }
 
-/// One that is always due to be refreshed.
+/// Stores a credential that is always due for refresh.
 fn put_due(cache: &Cache) -> Revision {
     let put = Put {
         refresh_before: Some(SECOND * 60),
@@ -61,8 +60,8 @@ fn put_due(cache: &Cache) -> Revision {
     cache.put(put, Now::default()).expect("room").version
 }
 
-/// Runs `decide` beside the invalidation, again and again until it says that it
-/// is over or the invalidation was answered; and hands on what it last said.
+/// Calls `decide` repeatedly during the invalidation until it returns a result. Panics if it
+/// returned none by the time the invalidation had returned.
 fn beside<T: Send>(
     cache: &Cache,
     target: Target<'static>,
@@ -139,7 +138,7 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
     let number = std::cell::Cell::new(0_u32);
     race(|cache, target| {
         put_due(cache);
-        // At some moment of the invalidation.
+        // At a random moment of the invalidation.
         let mut looks = rng.borrow_mut().u32(0..200);
         number.set(number.get() + 1);
         let ask = LeaseQuery {
@@ -160,7 +159,7 @@ fn no_lease_that_came_with_a_hit_is_filled_after_its_invalidation() {
             }
         });
         let (is_hit, lease) = asked;
-        // A miss may come with a lease from just before.
+        // A miss may come with a lease that was granted just before.
         let filled = cache.put(fill(lease.expect("it is free")), Now::default());
         assert!(filled.is_err() || !is_hit, "{target:?}: {filled:?}");
     });

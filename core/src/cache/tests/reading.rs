@@ -1,4 +1,4 @@
-//! Several Gets at once, judged after they were read.
+//! Batches, which are judged after they were read.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::{
     model::time::{BootTime, Lifetime, Now, WallTime},
 };
 
-/// So long after the start, on both clocks.
+/// The reading of both clocks this long after the start.
 fn at(elapsed: Duration) -> Now {
     Now {
         wall: WallTime::from_unix(Duration::from_secs(1_000) + elapsed),
@@ -28,14 +28,14 @@ fn start() -> Now {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What each key was seen to hold, in order, and whether all of it may be told.
+/// What a batch read for each key, in order, and the verdict.
 struct Read {
     seen: Vec<Result<Vec<u8>, MissReason>>,
     left: Vec<Duration>,
     judged: Verdict,
 }
 
-/// Takes everything.
+/// A reader that collects all results.
 struct Collect(Vec<Result<Vec<u8>, MissReason>>);
 
 impl Reader for Collect {
@@ -53,7 +53,7 @@ impl Reader for Collect {
     }
 }
 
-/// Reads at `earlier`, if that is given, and judges at `now`.
+/// Reads with `earlier`, if it is set, and judges at `now`.
 fn read(cache: &Cache, keys: &[&str], min_ttl: Duration, earlier: Option<Now>, now: Now) -> Read {
     let mut left = Vec::new();
     let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
@@ -97,14 +97,14 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
     assert_eq!(counted.of_tier(tier, TierCount::Hits), 2);
     assert_eq!(counted.of(Count::NotFound), before.of(Count::NotFound) + 1);
 
-    // It was there when it was read.
+    // The credential was live when it was read.
     let over = read(&cache, &keys, Duration::ZERO, None, at(5 * SECOND));
     assert_eq!(over.judged, Verdict::Expired);
     let too_short = read(&cache, &keys, 2 * SECOND, None, at(4 * SECOND));
     assert_eq!(too_short.judged, Verdict::Expired);
     assert!(
         cache.counts(None) == counted,
-        "what isn't told isn't counted"
+        "a batch that isn't valid isn't counted"
     );
 
     let again = at(5 * SECOND);

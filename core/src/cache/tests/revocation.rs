@@ -1,5 +1,5 @@
-//! What an invalidation holds off: fills that began before it, and credentials
-//! issued before it; and for how long it is remembered.
+//! What an invalidation refuses: fills that began before it, and credentials issued before it; and
+//! how long it is remembered.
 
 use super::*;
 
@@ -90,7 +90,7 @@ fn fill_that_began_before_an_invalidation_is_refused() {
             matches!(refused, Err(PutError::Revoked)),
             "{target:?}: {refused:?}"
         );
-        // It is free at once, and what is fetched from now on is good.
+        // The lease is free at once, and what is fetched from now on is accepted.
         lease(&cache, "key/1", 2, at(2));
         fill(&cache, "key/1", 2, at(3)).expect("granted after");
     }
@@ -146,7 +146,7 @@ fn credential_issued_at_or_before_is_refused() {
             assert_eq!(refused, Err(PutError::Revoked), "{target:?}");
         }
         issued(&cache, "key/1", at(6), at(6)).expect("issued after");
-        // It vouches for itself.
+        // A Put without evidence isn't checked against fences.
         cache.put(of("a", "key/1"), at(6)).expect("nothing stated");
     }
 }
@@ -161,7 +161,7 @@ fn issued_before_counts_instead_of_the_instant() {
         Err(PutError::Revoked)
     );
     issued(&cache, "key/1", at(4), at(11)).expect("issued after");
-    // A later one with an earlier date takes nothing back.
+    // A later invalidation with an earlier `issued_before` doesn't weaken the fence.
     invalidate(&cache, all, Some(at(1)), at(12));
     assert_eq!(
         issued(&cache, "key/1", at(3), at(13)),
@@ -185,7 +185,7 @@ fn revocation_that_is_forgotten_by_age_leaves_its_time_of_issue() {
         };
         refused("key/1", last);
         issued(&cache, "key/2", at(10 + ahead), last).expect("another key");
-        // From then on nothing else of it is known, so it stands for every key.
+        // From then on only the time of issue is known, so it applies to every key.
         for end in [at(10 + ahead + memory), at(10 + ahead + 9 * memory)] {
             cache.reclaim(end);
             refused("key/1", end);
@@ -250,7 +250,7 @@ fn version_that_is_not_held_revokes_nothing() {
 #[test]
 fn full_memory_revokes_too_much_and_never_too_little() {
     let limits = Limits {
-        // One in each part.
+        // One fence per shard.
         max_revocations: 8,
         ..LIMITS
     };
@@ -271,10 +271,10 @@ fn full_memory_revokes_too_much_and_never_too_little() {
     assert_eq!(
         issued(&cache, "never revoked", at(10), at(20)),
         Err(PutError::Revoked),
-        "it can't be told apart any more"
+        "it can no longer be distinguished"
     );
     issued(&cache, "key/0", at(15), at(20)).expect("issued after all of them");
-    // The coarsest of all leaves its time of issue as well.
+    // The fence around all namespaces leaves its time of issue as well.
     let end = at(20 + MIN_FENCE_MEMORY.as_secs());
     cache.reclaim(end);
     assert_eq!(issued(&cache, "key/0", at(14), end), Err(PutError::Revoked));

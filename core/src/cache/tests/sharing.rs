@@ -1,4 +1,4 @@
-//! What entries share counts once, whoever of them goes.
+//! Labels are counted once, whichever of their entries is removed.
 
 use super::*;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Of the tags that no other entry has.
+/// The length of tags that no other entry has.
 const LONG: usize = MAX_TAG;
 
 fn with_shards(shards: u64) -> Cache {
@@ -62,7 +62,7 @@ fn entries(cache: &Cache) -> u64 {
     cache.counts(None).of_tier(one, TierCount::Entries)
 }
 
-/// Tags that are all as long as they may be, and that only this number has.
+/// Tags of the maximum length, which only this number has.
 fn long_tags(number: u64) -> Vec<String> {
     (0..MAX_TAGS as u64)
         .map(|nth| format!("{:0LONG$}", number * 100 + nth))
@@ -91,7 +91,7 @@ fn tag_that_all_entries_share_takes_no_room_from_them() {
     }
 }
 
-/// Entries whose tags are long share them with others, and go before these.
+/// Entries with long tags share labels with others, and are removed before those.
 #[test]
 fn record_counts_for_as_long_as_any_entry_has_it() {
     for shards in [1, 8] {
@@ -106,11 +106,11 @@ fn record_counts_for_as_long_as_any_entry_has_it() {
         let mut most = 0;
         for number in 0..600 {
             let tags = long_tags(number);
-            // In one stripe two at least have the same record, of many stripes.
+            // Of many stripes, in one at least two entries share their labels.
             for nth in 0..STRIPES * 2 {
                 put_tagged(&cache, &format!("key-{number}-{nth}"), &tags);
             }
-            // Every other one is replaced by one that has no part in it.
+            // Every second entry is replaced by one with other labels.
             for nth in (0..STRIPES * 2).step_by(2) {
                 put_tagged(&cache, &format!("key-{number}-{nth}"), &[]);
             }
@@ -130,8 +130,8 @@ fn capacity_holds_whatever_is_put_and_taken_out() {
         let shards = 1 << (seed % 3);
         let cache = with_shards(shards);
         let capacity = cache.tiers[0].spec.capacity;
-        // Exact in one shard; others may be behind by the records of as many
-        // Puts as there are shards.
+        // Exact with one shard. With more, each shard may lag behind by the labels of as many Puts
+        // as there are shards.
         let behind = (shards - 1) * labels::largest_weight(MAX_TAGS, MAX_TAG);
         for step in 0..6_000 {
             let key = format!("key-{}", random.u64(..3_000));

@@ -1,4 +1,4 @@
-//! Removals in steps: none does much, and together they do what one would.
+//! Removals in steps: each step is bounded, and together they do what a single step would do.
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +23,12 @@ use crate::{
     },
 };
 
-/// In each stripe more than a step removes, and than a block holds: a lone block
-/// is always looked through.
+/// Each stripe holds more entries than a step removes, and more than a leaf holds, because a single
+/// leaf is always searched completely.
 const KEYS: usize = 12_000;
-/// What a step removes at the most of credentials this small, whichever way.
+/// The most credentials of this size that a step removes, for any kind of removal.
 const MOST: u64 = 17;
-/// What it looks at.
+/// The most entries that a step inspects.
 const LOOKS: u64 = 256;
 
 fn key(nth: usize) -> String {
@@ -106,8 +106,8 @@ fn sweep_takes_what_was_there_whatever_comes_and_goes_between_its_steps() {
             if let Some(done) = sweep.step() {
                 break done;
             }
-            // In the place of one that was there, beside them, and of what the
-            // sweep went by already.
+            // In place of an existing entry, beside the existing entries, and among those that the
+            // sweep has passed already.
             for nth in [rng.usize(0..KEYS), KEYS + rng.usize(0..KEYS)] {
                 let put = put_for(&cache, &key(nth), 60);
                 newer.insert(key(nth), put);
@@ -121,13 +121,13 @@ fn sweep_takes_what_was_there_whatever_comes_and_goes_between_its_steps() {
             gone += cache.invalidate(invalidation(one), Now::default()).removed;
         };
         assert!(newer.len() > 100, "{} in between", newer.len());
-        assert!(gone > 10, "{gone} gone in between");
+        assert!(gone > 10, "{gone} removed in between");
         for nth in 0..2 * KEYS {
             let key = key(nth);
             assert_eq!(found(&cache, &key), newer.get(&key).copied(), "{key}");
         }
         assert_eq!(held(&cache), newer.len() as u64);
-        assert_eq!(done.removed, KEYS as u64, "whoever removed it");
+        assert_eq!(done.removed, KEYS as u64, "removed by either");
         assert_eq!(sweep.step(), Some(done), "it stays done");
     }
 }
@@ -173,17 +173,17 @@ fn sweep_is_published_with_its_last_step() {
             .clone()
             .watch(namespace("a"), WatchFrom::Now)
             .expect("room for a watcher");
-        let mut told = || {
+        let mut is_received = || {
             let mut context = Context::from_waker(Waker::noop());
             watcher.poll_next(&mut context).is_ready()
         };
         let mut sweep = cache.begin_invalidation(invalidation(target), Now::default());
         while sweep.step().is_none() {
-            assert!(!told(), "a part of it is there");
+            assert!(!is_received(), "before the effect is complete");
         }
-        assert!(told(), "though it isn't dropped yet");
+        assert!(is_received(), "before the sweep is dropped");
         drop(sweep);
-        assert!(!told(), "once");
+        assert!(!is_received(), "once");
     }
 }
 
@@ -199,7 +199,7 @@ fn sweep_that_is_dropped_runs_to_its_end() {
         for _ in 0..steps {
             assert_eq!(sweep.step(), None);
         }
-        // Which are left by now depends on their hashes.
+        // Which entries are left at this point depends on their hashes.
         let left = (0..KEYS).map(key).find(|key| found(&cache, key).is_some());
         let left = left.expect("a key that is left");
         let later = put_for(&cache, &left, 60);
@@ -228,7 +228,7 @@ fn step_of_reclaiming_takes_little_and_together_they_take_all() {
         if let Some(reclaimed) = step {
             break reclaimed;
         }
-        // What takes the place of an expired one stays.
+        // A credential that replaced an expired one stays.
         put_for(&cache, &key(renewed), 60);
         renewed += 1;
         left = held(&cache);
@@ -241,7 +241,7 @@ fn step_of_reclaiming_takes_little_and_together_they_take_all() {
     }
 }
 
-/// Blocks whose earliest credential was replaced are looked through in vain.
+/// Leaves whose earliest credential was replaced are searched in vain.
 #[test]
 fn step_of_reclaiming_looks_at_little_and_comes_further() {
     let cache = filled(10);

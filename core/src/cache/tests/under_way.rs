@@ -1,5 +1,5 @@
-//! An invalidation that has its revision has happened for whatever decides by
-//! what a key holds, though nothing of it is removed yet.
+//! An invalidation that has its revision has happened for every decision by the content of a key,
+//! even if nothing was removed yet.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn all() -> [Target<'static>; 3] {
     ]
 }
 
-/// Has its revision, and hasn't reached any stripe.
+/// Begins an invalidation, which has its revision but hasn't reached any stripe.
 fn begin<'a>(cache: &'a Cache, namespace: &'a str, target: Target<'a>) -> Sweep<'a> {
     let invalidate = Invalidate {
         namespace: super::namespace(namespace),
@@ -62,7 +62,7 @@ fn found(cache: &Cache) -> Option<Revision> {
     found.hit().map(|hit| hit.version())
 }
 
-/// One that is always due to be refreshed.
+/// Stores a credential that is always due for refresh.
 fn due(cache: &Cache) -> Revision {
     let put = Put {
         refresh_before: Some(SECOND * 60),
@@ -92,7 +92,7 @@ fn version_that_is_invalidated_is_never_replaced() {
         assert_eq!(found(&cache), Some(version), "it is only reached later");
         let replaced = put(&cache, "a", "key", Some(Precondition::Version(version)));
         assert_eq!(replaced, Err(PutError::VersionDiffers), "{target:?}");
-        assert_eq!(found(&cache), None, "it was told to be gone");
+        assert_eq!(found(&cache), None, "its removal was received");
         assert_eq!(finish(sweep), 1, "{target:?}");
         assert_eq!(cache.counts(None).of(Count::Invalidated), 1);
     }
@@ -194,7 +194,7 @@ fn version_is_invalidated_by_whichever_came_first() {
         let version = due(&cache);
         let sweep = begin(&cache, "a", target);
         let second = begin(&cache, "a", version_of(version));
-        assert_eq!(finish(second), 0, "{target:?}: it was gone by then");
+        assert_eq!(finish(second), 0, "{target:?}: it was removed by then");
         assert_eq!(found(&cache), None, "and no later Get finds it");
         assert_eq!(finish(sweep), 1);
         assert_eq!(cache.counts(None).of(Count::Invalidated), 1);
@@ -240,7 +240,7 @@ fn what_is_not_covered_stays_as_it_is() {
         let sweep = begin(&cache, namespace, target);
         let after = put(&cache, "a", "key", Some(Precondition::Version(version)));
         let after = after.expect("nothing covers it").version;
-        // Nor is what is put after, by one that does.
+        // A Put after the second invalidation isn't covered either.
         let sweep = [sweep, begin(&cache, "a", Target::All)];
         put(&cache, "a", "key", None).expect("room");
         let last = due(&cache);

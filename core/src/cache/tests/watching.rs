@@ -1,5 +1,4 @@
-//! What a watcher is told: everything, in order, once its effect is there; or
-//! that there is a gap.
+//! What a watcher receives: every change, in order, once its effect is complete; or a gap.
 
 use std::{
     sync::Arc,
@@ -27,7 +26,7 @@ fn watch(cache: &Arc<Cache>, from: WatchFrom) -> Watcher {
 
 fn next(watcher: &mut Watcher) -> Option<WatchEvent> {
     match watcher.poll_next(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(told) => Some(told),
+        Poll::Ready(event) => Some(event),
         Poll::Pending => None,
     }
 }
@@ -95,14 +94,14 @@ fn watch_goes_on_where_it_was() {
     let revisions: Vec<u64> = (0..5).map(|_| put_key(&cache, "k")).collect();
     drop(first);
     let mut resumed = watch(&cache, WatchFrom::After(revisions[2]));
-    let told: Vec<_> = all(&mut resumed)
+    let events: Vec<_> = all(&mut resumed)
         .into_iter()
-        .map(|told| match told {
+        .map(|event| match event {
             WatchEvent::Change(revision, _) => revision,
             WatchEvent::Gap(_) => panic!("nothing was forgotten"),
         })
         .collect();
-    assert_eq!(told, revisions[3..]);
+    assert_eq!(events, revisions[3..]);
 }
 
 #[test]
@@ -110,7 +109,7 @@ fn what_is_not_remembered_is_told_as_a_gap() {
     let cache = Arc::new(cache());
     let before = put_key(&cache, "k");
     let after = put_key(&cache, "k");
-    // Nobody watched yet, so nothing was written down.
+    // There was no watcher yet, so no change was recorded.
     for from in [
         WatchFrom::After(before),
         WatchFrom::Elsewhere,
@@ -125,7 +124,7 @@ fn what_is_not_remembered_is_told_as_a_gap() {
 #[test]
 fn slow_watcher_is_told_of_a_gap_and_then_of_what_follows() {
     let cache = Arc::new(with_limits(Limits {
-        // Ten events and a bit in each part.
+        // Room for about ten events in each shard.
         max_journal: 8 * 700,
         ..LIMITS
     }));
@@ -151,12 +150,12 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
             .change_log
             .commit_invalidation(namespace("a"), OwnedTarget::All, revocation);
     assert_eq!(next(&mut watcher), None);
-    assert!(watcher.is_current(), "nothing that is done is untold");
+    assert!(watcher.is_current(), "every complete change was received");
     let later = put_key(&cache, "k");
     assert_eq!(next(&mut watcher), None, "the sweep isn't done");
-    assert!(!watcher.is_current(), "what is done waits for the sweep");
+    assert!(!watcher.is_current(), "complete changes wait for the sweep");
     assert_eq!(watcher.position(), entered.revision().number() - 1);
-    // One who begins now doesn't miss it either.
+    // A watcher that begins now doesn't miss the change either.
     let mut second = watch(&cache, WatchFrom::Now);
     let expected = [
         WatchEvent::Change(
@@ -186,8 +185,8 @@ fn journal_is_kept_for_a_while_and_then_forgotten() {
     assert_eq!(all(&mut watch(&cache, WatchFrom::After(seen))).len(), 1);
     cache.reclaim(at(100));
     cache.reclaim(at(160));
-    let told = all(&mut watch(&cache, WatchFrom::After(seen)));
-    assert!(matches!(told[..], [WatchEvent::Gap(_)]), "{told:?}");
+    let events = all(&mut watch(&cache, WatchFrom::After(seen)));
+    assert!(matches!(events[..], [WatchEvent::Gap(_)]), "{events:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What a holder may do with its lease, and until when.
+//! The operations of a lease's holder, and how long they are possible.
 //!
-//! A lease is the key's current one from when it is granted until it is ended
-//! or somebody else is granted the key's lease. So it outlives its time: while
-//! nobody else is asked to fetch, the holder's fetch is the one to wait for.
+//! A lease is current from its grant until it is ended or another lease of the key is granted. So
+//! it may stay current after it has run out: as long as no other caller was asked to fetch, the
+//! holder's fetch is the best one to wait for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
 };
 
 impl LeaseTable {
-    /// Whether any lease is remembered that ran out.
+    /// Whether any lapsed lease is remembered.
     pub(crate) fn has_lapsed(&self) -> bool {
         !self.lapsed.is_empty()
     }
 
-    /// The latest revision when the lease with this token was granted, if it is
-    /// the key's current one.
+    /// The latest revision when the lease with this token was granted, if that lease is the key's
+    /// current lease.
     pub(crate) fn granted(
         &self,
         hash: u64,
@@ -38,12 +38,12 @@ impl LeaseTable {
                 granted,
             }) if *own == token => granted,
             Some(SlotState::Leased { .. } | SlotState::CoolDown) => return None,
-            None => self.lapsed.of(hash, name, token, now)?,
+            None => self.lapsed.get(hash, name, token, now)?,
         };
         (now < granted.end()).then_some(granted.revision)
     }
 
-    /// The key's current lease is filled.
+    /// Ends the key's current lease, which was filled.
     pub(crate) fn fill(&mut self, hash: u64, name: Name<'_>, tally: &Tally) -> Wakers {
         if self.lapsed.forget(hash, name).is_some() {
             tally.add(Count::LeasesFilled);
@@ -51,8 +51,8 @@ impl LeaseTable {
         self.end(hash, name, Count::LeasesFilled, LeaseEnd::Filled)
     }
 
-    /// The key was put without its lease, which ends by that: what its holder
-    /// fetches is older. A cool-down goes on.
+    /// Ends the key's lease because the key was put without it: the credential that its holder is
+    /// fetching is older. A cool-down continues.
     pub(crate) fn supersede(&mut self, hash: u64, name: Name<'_>) -> Wakers {
         match self.find(hash, name).map(|slot| &slot.state) {
             Some(SlotState::CoolDown) => Wakers::default(),
@@ -62,9 +62,8 @@ impl LeaseTable {
         }
     }
 
-    /// Lets a lease that hasn't run out last for `ttl` from now, within its
-    /// longest time, and answers with how long it does. Its end is never moved
-    /// to an earlier time.
+    /// Extends a lease in the table to `ttl` from now, but at most to the end of its maximum time.
+    /// Never shortens the lease. Returns the remaining time.
     pub(crate) fn extend(
         &mut self,
         hash: u64,
@@ -84,16 +83,15 @@ impl LeaseTable {
         if own != token || granted.end() <= now {
             return None;
         }
-        self.by_due.remove(&slot.entry());
+        self.by_due.remove(&slot.due_key());
         slot.due = now.after(ttl).min(granted.end()).max(slot.due);
-        self.by_due.insert(slot.entry());
+        self.by_due.insert(slot.due_key());
         slot.namespace.tally.add(Count::LeasesExtended);
         Some(now.until(slot.due))
     }
 
-    /// Takes a lease up again that ran out and is current still. It is over,
-    /// until it is extended.
-    pub(crate) fn take_up(
+    /// Puts a lapsed lease back into the table. It is due at once unless the caller extends it.
+    pub(crate) fn revive(
         &mut self,
         hash: u64,
         namespace: Arc<NamespaceRecord>,
@@ -107,8 +105,8 @@ impl LeaseTable {
         }
     }
 
-    /// Whether this lease ran out, with nobody to take the next.
-    pub(crate) fn ran_out(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> bool {
-        self.lapsed.of(hash, name, token, now).is_some()
+    /// Whether the lease with this token is lapsed.
+    pub(crate) fn is_lapsed(&self, hash: u64, name: Name<'_>, token: Token, now: BootTime) -> bool {
+        self.lapsed.get(hash, name, token, now).is_some()
     }
 }

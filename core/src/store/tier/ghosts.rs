@@ -1,60 +1,63 @@
-//! Which entries were evicted lately without having been asked for: one that
-//! comes back soon is asked for more often than there was time to see.
+//! Ghosts: the hashes of recently evicted entries that were never read. An entry that returns soon
+//! is wanted more often than its first stay could show.
 //!
-//! quick_cache can remember them itself, as many as half of the entries that it
-//! is told to expect. But a tier can't know what its entries will weigh. Among
-//! entries of a sixth of the expected weight so few were remembered that a loop
-//! never hit; among those of three times the weight so many that whatever came
-//! back seemed to be popular. So they are remembered here, as many as the tier's
-//! entries make right, in a sixth of the memory.
+//! quick_cache can remember ghosts itself, half as many as the entries that it is told to expect.
+//! But a tier can't know what its entries will weigh. When entries had a sixth of the expected
+//! weight, so few ghosts were remembered that a loop never hit. When they had three times the
+//! weight, there were so many ghosts that every returning entry seemed popular. So ghosts are
+//! remembered here, in proportion to the tier's actual number of entries and in a sixth of the
+//! memory.
 
 use hashbrown::HashTable;
 
-/// Hashes of names, in part: one that is taken for another costs nothing but a
-/// choice. What is new goes into the latest generation; when that is full, the
-/// earlier one is forgotten as a whole.
+/// A set of partial hashes of names; a collision only influences what is evicted. New ghosts go
+/// into the latest generation. When that is full, the earlier generation is dropped as a whole.
 #[derive(Default)]
 pub(super) struct Ghosts {
     latest: HashTable<u32>,
     earlier: HashTable<u32>,
 }
 
-/// How many a generation holds, in eighths of the entries that there are: 3/8
-/// to 6/8 of them are remembered in all, some 8 bytes each.
+/// The size of a generation, in eighths of the number of entries. So 3/8 to 6/8 as many ghosts as
+/// entries are remembered in total, at some 8 bytes each.
 const EIGHTHS: usize = 3;
 
 impl Ghosts {
-    /// Remembers one that was evicted; `entries` is how many there are now.
+    /// Remembers an evicted entry; `entries` is the current number of entries.
     pub(super) fn remember(&mut self, hash: u64, entries: usize) {
         if self.latest.len() >= entries * EIGHTHS / 8 {
             self.earlier = std::mem::take(&mut self.latest);
         }
-        let ghost = part_of(hash);
+        let ghost = fingerprint(hash);
         self.latest
-            .entry(spread(ghost), |one| *one == ghost, |one| spread(*one))
+            .entry(
+                bucket_hash(ghost),
+                |other| *other == ghost,
+                |other| bucket_hash(*other),
+            )
             .insert(ghost);
     }
 
-    /// Whether it is remembered; it isn't any more.
+    /// Removes a ghost; returns whether it was remembered.
     pub(super) fn forget(&mut self, hash: u64) -> bool {
-        let ghost = part_of(hash);
+        let ghost = fingerprint(hash);
         [&mut self.latest, &mut self.earlier]
             .into_iter()
             .any(|generation| {
-                let found = generation.find_entry(spread(ghost), |one| *one == ghost);
+                let found = generation.find_entry(bucket_hash(ghost), |other| *other == ghost);
                 found.map(|found| found.remove()).is_ok()
             })
     }
 }
 
-/// The half that the choice of a shard doesn't use.
+/// The half of the hash that the choice of a shard doesn't use.
 #[expect(clippy::cast_possible_truncation, reason = "it is to be half of it")]
-fn part_of(hash: u64) -> u32 {
+fn fingerprint(hash: u64) -> u32 {
     hash as u32
 }
 
-/// The table goes by bits of both ends.
-fn spread(ghost: u32) -> u64 {
+/// Copies the bits to both ends, because the hash table uses both.
+fn bucket_hash(ghost: u32) -> u64 {
     u64::from(ghost) << 32 | u64::from(ghost)
 }
 

@@ -1,4 +1,4 @@
-//! What quick_cache knows entries by, and how they are looked for.
+//! The keys that quick_cache stores, and the keys that entries are looked up by.
 
 use std::{
     cell::Cell,
@@ -13,7 +13,7 @@ use crate::{
     sync::HashState,
 };
 
-/// An entry as its own key: the name isn't kept twice.
+/// An entry as its own key, so that the name isn't stored twice.
 pub(super) struct StoredKey(pub(super) Entry);
 
 impl Hash for StoredKey {
@@ -33,14 +33,14 @@ impl PartialEq for StoredKey {
 
 impl Eq for StoredKey {}
 
-/// A name that is looked up, with its hash computed once for all tiers.
+/// A lookup by name that reads the entry in place. Its hash is computed once for all tiers.
 pub(super) struct InPlaceRead<'a, R, F> {
     hash: u64,
-    /// Not copied: it was written just now, and in other words than a copy would
-    /// read, which the processor waits for.
+    /// Borrowed, because a copy would stall: the name was written just now in units of other sizes
+    /// than a copy reads.
     name: &'a LookupKey<'a>,
-    /// Done while the shard's lock is held: quick_cache hands out values only, so
-    /// what is to be seen of an entry is seen when it is compared.
+    /// Called while the shard is locked. quick_cache returns values only, so the entry, which is a
+    /// key, is read when it is compared.
     read: Cell<Option<&'a mut F>>,
     result: Cell<Option<R>>,
 }
@@ -55,7 +55,7 @@ impl<'a, R, F> InPlaceRead<'a, R, F> {
         }
     }
 
-    /// What `read` made of the entry, if it was found.
+    /// The result of `read`, if the entry was found.
     pub(super) fn result(self) -> Option<R> {
         self.result.into_inner()
     }
@@ -70,15 +70,15 @@ impl<R, F> Hash for InPlaceRead<'_, R, F> {
 impl<R, F: FnMut(&Entry) -> R> Equivalent<StoredKey> for InPlaceRead<'_, R, F> {
     #[inline]
     fn equivalent(&self, stored: &StoredKey) -> bool {
-        let is_it = stored.0.is_named(self.name);
-        if is_it && let Some(read) = self.read.take() {
+        let matches = stored.0.is_named(self.name);
+        if matches && let Some(read) = self.read.take() {
             self.result.set(Some(read(&stored.0)));
         }
-        is_it
+        matches
     }
 }
 
-/// One very entry, and no other of its name.
+/// Matches exactly one entry, and no other entry with the same name.
 pub(super) struct SameEntry<'a>(pub(super) &'a Entry);
 
 impl Hash for SameEntry<'_> {
@@ -93,7 +93,7 @@ impl Equivalent<StoredKey> for SameEntry<'_> {
     }
 }
 
-/// The same, by its version, once its handle was given away.
+/// Like [`SameEntry`], for a caller that no longer has a handle to the entry.
 pub(super) struct ByVersion {
     pub(super) hash: u64,
     pub(super) version: Revision,
@@ -111,7 +111,7 @@ impl Equivalent<StoredKey> for ByVersion {
     }
 }
 
-/// A place by its hash alone, where nothing is.
+/// Selects a shard by hash, and matches nothing.
 pub(super) struct ByHash(pub(super) u64);
 
 impl Hash for ByHash {
@@ -126,8 +126,8 @@ impl Equivalent<StoredKey> for ByHash {
     }
 }
 
-/// Hashes names, and passes through the one `u64` of a name that was hashed
-/// already.
+/// Hashes names. A single `u64` is the hash of a name that was hashed before, and passes through
+/// unchanged.
 #[derive(Clone)]
 pub(crate) struct NameHashes<S = HashState>(pub(crate) S);
 

@@ -1,9 +1,8 @@
-//! What a tier evicts, beside a raw quick_cache that was told how many entries
-//! there would be.
+//! What a tier evicts, compared with a plain quick_cache that was told the right number of entries.
 //!
-//! Both are asked for the same keys in the same order, and given what they
-//! don't hold. Both have as many shards, which a tier's largest entry decides,
-//! and neither hashes by anything that changes from run to run.
+//! Both receive the same requests in the same order, and store what they don't hold. Both have the
+//! same number of shards, which the tier's largest entry determines. Their hashes don't change from
+//! run to run.
 
 use std::{hash::Hasher, time::Duration};
 
@@ -27,24 +26,23 @@ use crate::{
     },
 };
 
-/// As many points of the hit ratio, in hundredths, as a tier may lose.
+/// How many hundredths of a point of the hit ratio a tier may lose.
 const MAY_LOSE: f64 = 0.5;
-/// How many of the smallest capacity there can be.
+/// Capacities, as multiples of the smallest capacity.
 const SIZES: [u64; 3] = [1, 2, 4];
-/// How many bytes a value has, for entries of 156 B, 1 KiB and 3 KiB.
+/// Value sizes in bytes, which result in entries of 156 B, 1 KiB and 3 KiB.
 const VALUES: [usize; 3] = [32, 896, 3072];
 
 #[derive(Clone, Copy, Debug)]
 enum Workload {
-    /// Of the exponent in tenths.
+    /// The exponent, in tenths.
     Zipf(u32),
-    /// Beside a Zipf distribution, at times as many keys as there is room for,
-    /// each asked for once.
+    /// A Zipf distribution, and from time to time a scan of as many keys as fit, each requested
+    /// once.
     Scans,
-    /// Every other key is the next of a loop that is longer than there is room
-    /// for.
+    /// Every second request is for the next key of a loop that is longer than the capacity.
     Loop,
-    /// The popular ones change.
+    /// The popular keys change over time.
     Shifts,
 }
 
@@ -99,7 +97,7 @@ fn what_is_set_aside_is_never_evicted() {
     let half = stock.tier.spec.capacity / 2;
     stock.tier.shared_bytes.add(stock.tier.id, half);
     for key in 0..number(stock.room() * 5) {
-        // So that all of the shard is gone round, and not only what is new.
+        // Twice, so that the requests go around the whole shard instead of the new entries alone.
         for _ in 0..2 {
             stock.ask_for(key);
         }
@@ -108,7 +106,7 @@ fn what_is_set_aside_is_never_evicted() {
     }
 }
 
-/// More seeds take longer and find no more, as a rule.
+/// More seeds take longer and usually find nothing more.
 #[expect(
     clippy::disallowed_methods,
     reason = "a setting of the test, not of the program"
@@ -142,7 +140,7 @@ fn raw(room: usize, shards: usize) -> Raw {
     raw
 }
 
-/// A tier, and what goes into it.
+/// A tier and the entries to store in it.
 struct Stock {
     tier: Tier<NameHashes<FixedState>>,
     namespace: Arc<NamespaceRecord>,
@@ -178,7 +176,7 @@ impl Stock {
         usize::try_from(self.tier.spec.capacity / u64::from(self.weight)).expect("few")
     }
 
-    /// Whether it was there; it is now.
+    /// Whether the tier held the key. It does afterwards.
     fn ask_for(&mut self, key: u32) -> bool {
         let text = format!("{key:08}");
         let key = Key::parse(&text).expect("a key");
@@ -215,11 +213,10 @@ impl Stock {
     }
 }
 
-/// Ten times as many keys as there is room for.
+/// Ten times as many keys as fit.
 struct Universe {
     room: usize,
-    /// For each exponent, up to which fraction of all requests go to the keys up
-    /// to this one.
+    /// For each exponent: the fraction of all requests that go to the keys up to each index.
     zipf: Vec<(u32, Vec<f64>)>,
 }
 
@@ -262,7 +259,7 @@ fn number(number: usize) -> u32 {
 fn keys(workload: Workload, universe: &Universe, seed: u64) -> Vec<u32> {
     let mut random = fastrand::Rng::with_seed(seed);
     let room = universe.room;
-    // Beyond those of the distribution.
+    // Keys beyond those of the distribution.
     let others = number(room * 10);
     (0..room * 10)
         .map(|at| match workload {

@@ -1,18 +1,18 @@
-//! What counts in a tier, and what may be evicted.
+//! The weights of a tier's items, and what may be evicted.
 
 use quick_cache::{Lifecycle, Weighter};
 
 use crate::store::{entry::Entry, tier::keys::StoredKey};
 
-/// How many KiB are set aside; 0 beside an entry. In bytes: what is aligned to
-/// more than 2 would take 8 bytes of each entry.
+/// The KiB that a ballast reserves; 0 for an entry. Stored as bytes, because a field with an
+/// alignment above 2 would take 8 bytes of each entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ballast([u8; 4]);
 
 impl Ballast {
     pub(super) const NONE: Self = Self([0; 4]);
 
-    /// Of these bytes. Never none, which would make an entry of it.
+    /// A ballast of this many bytes, rounded up. It is at least 1 KiB, because 0 denotes an entry.
     pub(super) fn of(bytes: u64) -> Self {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         Self(kib.max(1).to_le_bytes())
@@ -36,14 +36,14 @@ impl Weighter<StoredKey, Ballast> for ByWeight {
     }
 }
 
-/// Collects what leaves the cache, so that it is dropped, and its memory
-/// zeroed, after the shard's lock is released.
+/// Collects evicted entries, so that they are dropped, and their memory is zeroed, after the shard
+/// is unlocked.
 #[derive(Clone)]
 pub(super) struct Evictions;
 
 #[derive(Default)]
 pub(super) struct Evicted {
-    /// New, and not asked for since they came.
+    /// New entries that were never read.
     pub(super) cold: Vec<Entry>,
     pub(super) hot: Vec<Entry>,
 }

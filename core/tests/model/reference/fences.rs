@@ -1,5 +1,4 @@
-//! Every invalidation there ever was, and what must, may and must not be
-//! refused for it.
+//! Every past invalidation, and what must, may and must not be refused because of it.
 
 use super::Selection;
 use crate::names::{NAMESPACES, Name};
@@ -9,13 +8,13 @@ pub(crate) struct Revocation {
     pub(crate) namespace: usize,
     pub(crate) selection: Selection,
     pub(crate) revision: u64,
-    /// By the wall clock.
+    /// By the wall clock, in nanoseconds.
     pub(crate) issued_before: u64,
-    /// Until when it must be remembered, by the boot-time clock.
+    /// How long the invalidation must be remembered, by the boot-time clock in nanoseconds.
     pub(crate) until: u64,
 }
 
-/// What a Put states of when its credential was fetched.
+/// The evidence of a Put that its credential was fetched after a revocation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) granted: Option<u64>,
@@ -23,31 +22,31 @@ pub(crate) struct Evidence {
 }
 
 pub(crate) enum Judgement {
-    /// It was revoked, and that must be known.
+    /// The credential was revoked, and the cache must know.
     Refused,
-    /// It wasn't, but it was issued before an invalidation that was forgotten by
-    /// age, and nothing else is known of that.
+    /// The credential wasn't revoked, but was issued before an invalidation that was forgotten
+    /// because of its age, so it must be refused.
     RefusedByAge,
-    /// It wasn't, and that must be known.
+    /// The credential wasn't revoked, and the cache must know.
     Accepted,
-    /// It wasn't, or needn't be known any more; but where memory was short, that
-    /// may not be known.
+    /// The credential wasn't revoked, or the revocation may be forgotten; but with a full memory,
+    /// the cache may refuse it.
     Either,
 }
 
 pub(crate) struct Fences {
-    /// All that ever were.
+    /// All invalidations.
     pub(crate) ever: Vec<Revocation>,
-    /// One for each target. A later one of the same target makes an earlier one
-    /// last.
+    /// One per target. A later invalidation of the same target extends the memory of the earlier
+    /// one.
     by_target: Vec<Revocation>,
-    /// For each namespace, the most that may be refused since memory was short.
+    /// For each namespace, the most that may be refused since the memory was full.
     coarse: [Option<Coarse>; NAMESPACES.len()],
     was_full: bool,
-    /// How many a part has room for. Which namespaces share one isn't known.
+    /// The capacity of a shard. The model doesn't know which namespaces share a shard.
     capacity: usize,
-    /// The latest `issued_before` of those that were forgotten by age: of each
-    /// namespace, and of all, for which namespaces share a part isn't known.
+    /// The latest `issued_before` of forgotten invalidations: for each namespace, and for all
+    /// namespaces, because the model doesn't know which namespaces share a shard.
     aged: [Option<u64>; NAMESPACES.len()],
     aged_anywhere: Option<u64>,
 }
@@ -111,15 +110,14 @@ impl Fences {
             }
             None => self.by_target.push(new),
         }
-        // Which namespaces share a part isn't known: all may. A coarse one of
-        // each may be there as well.
+        // All namespaces may share a shard, which may also hold a coarse fence for each of them.
         let coarse = if self.was_full { NAMESPACES.len() } else { 0 };
         if self.by_target.len() + coarse > self.capacity {
             self.coarsen();
         }
     }
 
-    /// Forgets what is too old, and says how many that were.
+    /// Forgets invalidations that are too old, and returns their number.
     pub(crate) fn forget(&mut self, boot: u64) -> u64 {
         let before = self.by_target.len();
         let (old, kept): (Vec<_>, _) = std::mem::take(&mut self.by_target)
@@ -139,8 +137,8 @@ impl Fences {
         (before - self.by_target.len()) as u64
     }
 
-    /// Any may have become a coarse one of its namespace; and where there is no
-    /// room for one of each, of all of them.
+    /// Any fence may have become a coarse fence of its namespace, or of all namespaces if there is
+    /// no room for one per namespace.
     fn coarsen(&mut self) {
         self.was_full = true;
         for one in &self.by_target {

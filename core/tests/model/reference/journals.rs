@@ -1,5 +1,5 @@
-//! Every change there ever was, what of it may be forgotten and what must be,
-//! and what one who knew all of it would believe.
+//! Every past change, which of them may be forgotten and which must be, and what a client that
+//! knows all changes believes.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use crate::{
     names::{self, NAMESPACES, Name},
 };
 
-/// For how long a journal is kept without a watcher.
+/// How long a journal is kept without a watcher.
 const UNWATCHED: u64 = 60 * SECOND;
-/// What an event takes besides its text.
+/// Bytes that an event takes in addition to its text.
 const EVENT_OVERHEAD: u64 = 64;
 
 pub(crate) struct Journals {
-    /// Of each namespace.
+    /// One per namespace.
     all: [Journal; NAMESPACES.len()],
     capacity: u64,
 }
 
 #[derive(Default)]
 struct Journal {
-    /// All that ever were.
+    /// All changes.
     ever: Vec<(u64, Change)>,
-    /// What the keys hold as far as anybody could know: the last Put, unless it
-    /// was invalidated since.
+    /// What the keys hold according to the changes: the last Put of each key, unless it was
+    /// invalidated since.
     believed: BTreeMap<usize, Believed>,
     kept: Option<Kept>,
 }
@@ -41,12 +41,12 @@ pub(crate) struct Believed {
 struct Kept {
     watchers: usize,
     until: Option<u64>,
-    /// If no other namespace shares the room, and if all do.
+    /// The events if no other namespace shares the memory, and if all do.
     most: Tail,
     least: Tail,
 }
 
-/// The last changes, in revisions and bytes.
+/// The latest changes, as revisions and bytes.
 struct Tail {
     begins_after: u64,
     events: std::collections::VecDeque<(u64, u64)>,
@@ -86,8 +86,7 @@ impl Journals {
         ever.get(ever.partition_point(|(revision, _)| *revision <= after))
     }
 
-    /// Whether one at this position may be told of a gap, and whether it must
-    /// be.
+    /// Whether a watcher at this position may receive a gap, and whether it must.
     pub(crate) fn gap(&self, namespace: usize, position: u64) -> (bool, bool) {
         let kept = self.all[namespace].kept.as_ref().expect("watched");
         let may = position < kept.least.begins_after;
@@ -116,7 +115,7 @@ impl Journals {
         kept.expect("watched").watchers -= 1;
     }
 
-    /// Forgets journals that nobody came back for, and says how many.
+    /// Forgets journals that no watcher returned to, and returns their number.
     pub(crate) fn forget(&mut self, boot: u64) -> u64 {
         let mut forgotten = 0;
         for journal in &mut self.all {

@@ -1,5 +1,4 @@
-//! Revoking credentials, at once or with other steps between the beginning and
-//! the end.
+//! Invalidations, at once or with other steps between beginning and end.
 
 use credcache_core::{
     Count, Invalidate, Invalidated, Key, KeyPrefix, MAX_CLOCK_AHEAD, Revision, Sweep, Tag, Target,
@@ -35,7 +34,7 @@ impl<'a> Episode<'a> {
         self.finish(sweep, begun);
     }
 
-    /// From now on what matches is covered.
+    /// Begins an invalidation. From now on, matching credentials are covered.
     fn begin(
         &mut self,
         namespace: usize,
@@ -56,7 +55,7 @@ impl<'a> Episode<'a> {
         sweep
     }
 
-    /// Anything that decides by what a key holds, or looks it up.
+    /// A random operation that looks up a key or decides by its content.
     fn step_while_invalidating(&mut self) {
         match self.draw.rng.u8(0..32) {
             0..8 => self.put(),
@@ -76,7 +75,7 @@ impl<'a> Episode<'a> {
         }
     }
 
-    /// Does all that is left of it.
+    /// Completes the invalidation.
     fn finish(&mut self, mut sweep: Sweep<'_>, begun: Clocks) {
         let answer = (0..MOST_STEPS).find_map(|_| sweep.step());
         let Some(answer) = answer else {
@@ -86,17 +85,17 @@ impl<'a> Episode<'a> {
         };
         let (removed, ended) = self.removed();
         assert_eq!(answer.removed, self.claimed + removed, "removed");
-        // It goes by the clocks as they were when it began.
+        // A sweep judges entries by the clocks as of its beginning.
         let (live, over) = self.reference.remove_covered(begun);
         assert!(removed <= live && ended <= over, "removed too much");
-        self.notice(live - removed + over - ended);
+        self.account_evictions(live - removed + over - ended);
         let counted = &mut self.reference.counted;
         counted.add_times(Count::Invalidated, removed);
         self.seen.add_times(Event::Invalidated, removed);
     }
 
-    /// Whatever decided by the name took what it held for gone, if that was
-    /// covered. Returns whether it was.
+    /// If the name's credential was covered, the last operation must have removed it. Returns
+    /// whether it was covered.
     pub(super) fn claim(&mut self, name: Name) -> bool {
         let held = self.reference.held.get(&name);
         let Some(held) = held.filter(|held| held.covered) else {
@@ -105,7 +104,7 @@ impl<'a> Episode<'a> {
         let is_live = held.is_live(self.clocks);
         match self.removed() {
             (0, 0) => {
-                self.notice_missing(name);
+                self.account_missing(name);
                 return false;
             }
             (removed, ended) => assert_eq!((removed, ended), (is_live.into(), (!is_live).into())),
@@ -115,15 +114,15 @@ impl<'a> Episode<'a> {
             self.reference.counted.add(Count::Invalidated);
             self.claimed += 1;
         }
-        // It left before whatever else the step does.
+        // The credential was removed before anything else that the step did.
         self.figures.entries -= 1;
         self.figures.expirations += u64::from(!is_live);
         self.seen.add(Event::Claimed);
         true
     }
 
-    /// How many live credentials and how many others the cache removed in this
-    /// step, not evicted.
+    /// How many live credentials and how many expired ones the cache removed in this step, other
+    /// than by eviction.
     fn removed(&self) -> (u64, u64) {
         let figures = Figures::of(self.cache);
         let removed =
@@ -146,7 +145,7 @@ impl<'a> Episode<'a> {
         let is_another = |held: &Held| if_version.is_some_and(|version| held.version != version);
         let holds_another = self.reference.held.get(&name).is_some_and(is_another);
         if !holds_another && self.claim(name) {
-            assert_eq!(answer.removed, 0, "the one before removed it");
+            assert_eq!(answer.removed, 0, "the earlier invalidation removed it");
             if if_version.is_some() {
                 return;
             }
@@ -173,7 +172,7 @@ impl<'a> Episode<'a> {
         };
         let is_live = held.is_live(self.clocks);
         if (answer.removed, ended) == (0, 0) {
-            self.notice_missing(name);
+            self.account_missing(name);
         } else {
             let one = (u64::from(is_live), u64::from(!is_live));
             assert_eq!((answer.removed, ended), one, "removed too much");
@@ -181,8 +180,8 @@ impl<'a> Episode<'a> {
         }
     }
 
-    /// What the caller states: nothing, or any time up to some minutes more than
-    /// counts.
+    /// The `issued_before` of a request: none, or any time up to some minutes beyond the tolerated
+    /// maximum.
     fn issued_before(&mut self) -> Option<u64> {
         let now = self.clocks.wall;
         match self.draw.rng.u8(0..8) {
@@ -192,19 +191,19 @@ impl<'a> Episode<'a> {
         }
     }
 
-    /// Whether the cache, which removed that many, held the version.
+    /// Whether the cache held the version, given how many credentials it removed.
     fn holds_version(&mut self, name: Name, version: u64, removed: u64) -> bool {
         let held = self.reference.held.get(&name);
         if held.is_none_or(|held| held.version != version) {
             return false;
         }
         if removed == 0 {
-            self.notice_missing(name);
+            self.account_missing(name);
         }
         removed > 0
     }
 
-    /// The invalidation has its revision.
+    /// Records an invalidation that has its revision.
     fn revoked(&mut self, namespace: usize, selection: Selection, issued_before: Option<u64>) {
         let revision = self.reference.revision;
         self.reference

@@ -1,4 +1,4 @@
-//! Asking for leases.
+//! Queries for leases.
 
 mod holding;
 
@@ -10,11 +10,11 @@ use super::{Episode, waiting::Parked};
 use crate::{
     figures::Figures,
     names::Name,
-    reference::{Asked, Evidence, Joined, Judgement, Over, Reference},
+    reference::{Asked, Evidence, Joined, Judgement, LeaseEnd, Reference},
     seen::Event,
 };
 
-/// How many tokens of leases that may be over are kept to try.
+/// How many tokens of leases that may have ended are kept for later use.
 const TOKENS: usize = 64;
 
 impl Episode<'_> {
@@ -42,7 +42,7 @@ impl Episode<'_> {
             Ok(LeaseAnswer::Ready(Lookup::Hit(hit), _)) => Some(self.check_hit(name, min_ttl, hit)),
             _ => {
                 if self.reference.look(name, min_ttl, self.clocks).is_ok() {
-                    self.notice_missing(name);
+                    self.account_missing(name);
                 }
                 None
             }
@@ -61,12 +61,12 @@ impl Episode<'_> {
         self.check_answer(name, min_ttl, ask, answer, joined);
     }
 
-    /// Ends what is over of the name's lease or gate.
+    /// Ends the name's lease or cool-down if it is due.
     fn settle(&mut self, name: Name) {
         let boot = self.clocks.boot;
-        let Some((current, due)) = self.reference.flights.lease(name) else {
-            if self.reference.flights.open_gate(name, boot) {
-                self.seen.add(Event::GateOpened);
+        let Some((current, due)) = self.reference.leases.lease(name) else {
+            if self.reference.leases.end_cool_down(name, boot) {
+                self.seen.add(Event::CoolDownEnded);
             }
             return;
         };
@@ -79,15 +79,15 @@ impl Episode<'_> {
         } else {
             return;
         };
-        let over = Over::Next(self.grant());
+        let over = LeaseEnd::PassOn(self.grant());
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
-        flights.end(name, why, over, counted);
+        leases.end(name, why, over, counted);
     }
 
-    /// Whether no Put under a lease granted then would be accepted. Where that
-    /// isn't certain, the cache says.
+    /// Whether every Put under a lease granted at this revision would be refused. If the model
+    /// isn't certain, the cache's answer decides.
     fn is_lost(&self, name: Name, granted: u64) -> bool {
         let evidence = Evidence {
             granted: Some(granted),
@@ -106,9 +106,9 @@ impl Episode<'_> {
     fn join(&mut self, name: Name, asked: Asked) -> Joined {
         let grant = self.grant();
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
-        flights.join(name, asked, self.clocks.boot, grant, counted)
+        leases.join(name, asked, self.clocks.boot, grant, counted)
     }
 }
 
@@ -138,7 +138,7 @@ impl<'a> Episode<'a> {
                 return;
             }
         };
-        if let Joined::Leads = joined {
+        if let Joined::Granted = joined {
             let lease = lease.expect("the lease is free");
             let request = ask.lease.expect("it was asked for");
             assert_eq!(lease, self.grant().lease(request));
@@ -151,24 +151,24 @@ impl<'a> Episode<'a> {
             Lookup::Hit(hit) => {
                 self.count_hit(hit.tier().index());
                 assert!(!matches!(joined, Joined::Waits(_)));
-                if let Joined::Leads = joined {
+                if let Joined::Granted = joined {
                     self.seen.add(Event::GrantedOnHit);
                 }
             }
             Lookup::Miss(miss) => {
                 self.reference.count_miss(miss.reason);
                 match joined {
-                    Joined::Behind { left } => {
+                    Joined::Busy { left } => {
                         if ask.wait {
                             self.seen.add(Event::NoRoomToWait);
                         }
                         return self.check_pending(miss, left);
                     }
-                    Joined::Gated { left } => {
+                    Joined::CoolDown { left } => {
                         assert_eq!(miss.retry_after, Some(Duration::from_nanos(left)));
-                        self.seen.add(Event::Gated);
+                        self.seen.add(Event::CoolingDown);
                     }
-                    Joined::Leads | Joined::Nothing => assert_eq!(miss.retry_after, None),
+                    Joined::Granted | Joined::Nothing => assert_eq!(miss.retry_after, None),
                     Joined::Waits(_) => panic!("it was to wait"),
                     Joined::TooManyLeases => panic!("there was no room"),
                 }
@@ -182,8 +182,8 @@ impl<'a> Episode<'a> {
 impl Episode<'_> {
     pub(super) fn keep_token(&mut self, name: Name, token: Token) {
         if self.tokens.len() == TOKENS {
-            let place = self.draw.rng.usize(0..TOKENS);
-            self.tokens.remove(place);
+            let index = self.draw.rng.usize(0..TOKENS);
+            self.tokens.remove(index);
         }
         self.tokens.push((name, token));
     }

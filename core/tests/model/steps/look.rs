@@ -1,4 +1,4 @@
-//! What every way of looking a credential up has in common.
+//! The parts that all lookups have in common.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Episode<'_> {
-    /// Most often little or nothing; else any length, or what is left, or just
-    /// more than that.
+    /// Most often little or nothing. Otherwise any length, the remaining lifetime, or slightly
+    /// more.
     pub(super) fn min_ttl(&mut self, name: Name) -> u64 {
         let held = self.reference.held.get(&name);
         match (self.draw.rng.u8(0..8), held) {
@@ -24,8 +24,8 @@ impl Episode<'_> {
         }
     }
 
-    /// The hit must be what the reference holds, to the letter; answers whether
-    /// it is due to be refreshed.
+    /// Checks that a hit is exactly what the reference holds. Returns whether it is due for
+    /// refresh.
     pub(super) fn check_hit(&mut self, name: Name, min_ttl: u64, hit: &Hit) -> bool {
         let expected = self.reference.look(name, min_ttl, self.clocks);
         assert!(expected.is_ok(), "wrong hit: {expected:?}");
@@ -56,18 +56,18 @@ impl Episode<'_> {
         self.reference.hits[tier] += 1;
     }
 
-    /// Why there is nothing, where no lease comes before that.
+    /// Checks the reason of a miss that no lease explains.
     pub(super) fn check_reason(&mut self, name: Name, min_ttl: u64, reason: MissReason) {
         let expected = self.reference.look(name, min_ttl, self.clocks).err();
         let finds_nothing = matches!(reason, MissReason::NotFound | MissReason::Revoked);
         if finds_nothing && expected != Some(MissReason::NotFound) {
-            assert_eq!(reason, MissReason::NotFound, "of what is held");
-            self.notice_missing(name);
+            assert_eq!(reason, MissReason::NotFound, "but it is held");
+            self.account_missing(name);
         } else if finds_nothing {
             let says = self.reference.says_revoked(name);
             match reason {
                 MissReason::Revoked => assert!(says != SaysRevoked::No, "nothing was revoked"),
-                // In a tight cache it may have been pushed out before.
+                // In a tight cache, the credential may have been evicted before the invalidation.
                 _ => assert!(
                     says != SaysRevoked::Yes || !self.shape.roomy,
                     "it was revoked"
@@ -81,11 +81,11 @@ impl Episode<'_> {
             MissReason::Expired => Event::Expired,
             MissReason::Revoked => Event::Revoked,
             MissReason::TtlTooShort => Event::TooShort,
-            MissReason::Pending => unreachable!("it is somebody's lease"),
+            MissReason::Pending => unreachable!("another caller has the lease"),
         });
     }
 
-    /// Somebody else fetches, for this long at most.
+    /// Checks a miss while another caller fetches, whose lease lasts for `left` nanoseconds.
     pub(super) fn check_pending(&mut self, miss: Miss, left: u64) {
         assert_eq!(miss.reason, MissReason::Pending);
         let retry_after = nanos(miss.retry_after.expect("a time"));

@@ -1,4 +1,4 @@
-//! Storing a credential, with evidence that it wasn't revoked and without.
+//! Puts, with and without evidence against a revocation.
 
 mod stated;
 
@@ -9,22 +9,22 @@ use crate::{
     clocks::{SECOND, nanos, wall},
     figures::Figures,
     names::TAGS,
-    reference::{Evidence, Held, Judgement, Known, Over, Reference, lead, route},
+    reference::{Evidence, Held, Judgement, Known, LeaseEnd, Reference, lead, route},
     seen::Event,
     shape::{MAX_VALUE, TIERS},
 };
 use stated::Stated;
 
-/// For how long the answer to a fill is remembered.
+/// How long the answer to a fill is remembered, in nanoseconds.
 const FILL_REMEMBERED: u64 = 60 * SECOND;
 
-/// What is to be answered.
+/// The expected answer.
 enum Expected {
     Refused(PutError),
     ByFences(Judgement),
-    /// It was stored already; or, where that may be forgotten, this.
+    /// The same answer as before or, if that may be forgotten, this refusal.
     Again(Stored, Option<PutError>),
-    /// The lease may be forgotten; if it isn't, this.
+    /// The lease may be forgotten. If it isn't, this judgement applies.
     Perhaps(Judgement),
 }
 
@@ -55,7 +55,7 @@ impl Episode<'_> {
         let name = stated.name;
         let revision = self.reference.revision;
         match answer {
-            // Answered as before, or refused, without a look at what is held.
+            // A repeated answer, and a refusal that doesn't depend on the current entry.
             Ok(stored) if stored.version.number() <= revision => {}
             Err(PutError::NoLifetime) => {}
             _ => drop(self.claim(name)),
@@ -65,7 +65,7 @@ impl Episode<'_> {
         if !expected.allows(answer) && held.is_some() {
             expected = self.expected(&stated, None);
             if answer.is_err() {
-                self.notice_missing(name);
+                self.account_missing(name);
             }
         }
         assert!(expected.allows(answer), "{answer:?}");
@@ -81,10 +81,10 @@ impl Episode<'_> {
         if route(stated.lifetime, stated.tier, self.shape.tiers, clocks).is_none() {
             return Expected::Refused(PutError::NoLifetime);
         }
-        let flights = &self.reference.flights;
+        let leases = &self.reference.leases;
         let filled = stated
             .lease
-            .and_then(|token| flights.fills.of(stated.name, token, clocks.boot));
+            .and_then(|token| leases.fills.get(stated.name, token, clocks.boot));
         let checked = Reference::check(held, stated.precondition, clocks);
         match filled {
             Some(Known::Yes(stored)) => return Expected::Again(stored, None),
@@ -99,13 +99,13 @@ impl Episode<'_> {
         }
         let lease = stated
             .lease
-            .map(|token| flights.current(stated.name, token, clocks.boot));
+            .map(|token| leases.current(stated.name, token, clocks.boot));
         if let Some(None) = lease {
             return Expected::Refused(LeaseLost.into());
         }
         let lease = lease.flatten();
         let evidence = Evidence {
-            granted: lease.map(|known| known.what().granted),
+            granted: lease.map(|known| known.value().granted),
             issued_at: stated.issued_at,
         };
         let fences = &self.reference.fences;
@@ -122,9 +122,9 @@ impl Episode<'_> {
             .expect("it was stored");
         let had = u64::from(self.reference.held.contains_key(&name));
         let figures = Figures::of(self.cache);
-        let pushed_out = figures.evictions - self.figures.evictions;
-        let replaced = self.figures.entries + 1 - pushed_out - figures.entries;
-        self.notice(had - replaced);
+        let evicted = figures.evictions - self.figures.evictions;
+        let replaced = self.figures.entries + 1 - evicted - figures.entries;
+        self.account_evictions(had - replaced);
 
         self.reference.revision += 1;
         let held = Held {
@@ -149,19 +149,19 @@ impl Episode<'_> {
                 .add_times(Event::MovedTier, u64::from(old.tier != tier));
         }
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
         counted.add(Count::Puts);
         if let Some(token) = stated.lease {
             let until = self.clocks.boot + FILL_REMEMBERED;
-            flights.fills.remember(name, token, stored, until);
-            if flights.lapsed.forget(name) {
+            leases.fills.remember(name, token, stored, until);
+            if leases.lapsed.forget(name) {
                 counted.add(Count::LeasesFilled);
                 self.seen.add(Event::FilledLate);
             }
-            flights.end(name, Count::LeasesFilled, Over::Filled, counted);
+            leases.end(name, Count::LeasesFilled, LeaseEnd::Filled, counted);
             self.seen.add(Event::Filled);
-        } else if flights.supersede(name, counted) {
+        } else if leases.supersede(name, counted) {
             self.seen.add(Event::Superseded);
         }
     }
@@ -169,23 +169,23 @@ impl Episode<'_> {
     fn refused(&mut self, stated: &Stated, refusal: PutError, expected: &Expected) {
         let grant = self.grant();
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
         if refusal != PutError::NoLifetime {
             counted.add(Count::PutsRefused);
         }
         if refusal == PutError::Revoked && stated.lease.is_some() {
-            let over = Over::Next(grant);
-            flights.end(stated.name, Count::LeasesRevoked, over, counted);
+            let over = LeaseEnd::PassOn(grant);
+            leases.end(stated.name, Count::LeasesRevoked, over, counted);
             self.seen.add(Event::LostInPut);
         }
         match expected {
             Expected::Again(..) => {
-                flights.fills.forget(stated.name);
+                leases.fills.forget(stated.name);
                 self.seen.add(Event::FillForgotten);
             }
             Expected::Perhaps(_) if refusal == LeaseLost.into() => {
-                flights.lapsed.forget(stated.name);
+                leases.lapsed.forget(stated.name);
                 self.seen.add(Event::LapsedForgotten);
             }
             _ => {}

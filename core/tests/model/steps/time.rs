@@ -1,4 +1,4 @@
-//! Time passing, and what is over being taken back.
+//! The passing of time, and reclaiming.
 
 use super::{Episode, invalidate::MOST_STEPS};
 use crate::{clocks::SECOND, reference::Reference, seen::Event};
@@ -10,20 +10,20 @@ impl Episode<'_> {
         let reclaimed = reclaimed.expect("reclaiming comes to an end");
         let ended = self.reference.reclaim(self.clocks);
         assert!(reclaimed <= ended, "reclaimed a live credential");
-        self.notice(ended - reclaimed);
+        self.account_evictions(ended - reclaimed);
         self.seen.add_times(Event::Reclaimed, reclaimed);
 
         let grant = self.grant();
         let boot = self.clocks.boot;
         let Reference {
             fences,
-            flights,
+            leases,
             journals,
             counted,
             ..
         } = &mut self.reference;
         let before = counted.count(credcache_core::Count::LeasesExpired);
-        flights.end_due(boot, grant, counted);
+        leases.end_due(boot, grant, counted);
         let after = counted.count(credcache_core::Count::LeasesExpired);
         self.seen.add_times(Event::RanOutByReclaim, after - before);
         self.seen
@@ -32,8 +32,7 @@ impl Episode<'_> {
             .add_times(Event::JournalForgotten, journals.forget(boot));
     }
 
-    /// Lets time pass in one of the ways it does, often to the very edge of
-    /// something.
+    /// Lets time pass in a random way, often to the exact edge of an event.
     pub(super) fn pass_time(&mut self) {
         let length = self.draw.length();
         let step = if self.shape.fine_steps {
@@ -68,30 +67,30 @@ impl Episode<'_> {
         self.pass(length / 4096);
     }
 
-    /// When a lease or a gate is over, or what is remembered of one that was.
+    /// When a lease or a cool-down is due, or when the memory of one ends.
     fn edge_of_a_lease(&mut self) -> Option<u64> {
         let name = self.held_name();
-        let flights = &self.reference.flights;
-        let flight = flights.by_name.get(&name);
+        let leases = &self.reference.leases;
+        let slot = leases.by_name.get(&name);
         let edges = [
-            flight.map(|flight| flight.due),
-            flight.and_then(|flight| Some(flight.lease?.end)),
-            flights.lapsed.by_name.get(&name).map(|one| one.until),
-            flights.fills.by_name.get(&name).map(|one| one.until),
+            slot.map(|slot| slot.due),
+            slot.and_then(|slot| Some(slot.lease?.end)),
+            leases.lapsed.by_name.get(&name).map(|one| one.until),
+            leases.fills.by_name.get(&name).map(|one| one.until),
         ];
         let mut edges: Vec<_> = edges.into_iter().flatten().collect();
-        let place = self.draw.place(edges.len())?;
-        Some(edges.swap_remove(place))
+        let index = self.draw.index(edges.len())?;
+        Some(edges.swap_remove(index))
     }
 
-    /// To the end of the time for which a revocation is remembered; and there
-    /// with a credential that is revoked by it.
+    /// Passes to the end of an invalidation's memory, and then puts a credential that the
+    /// invalidation covers.
     fn outlive_a_revocation(&mut self) {
         let ever = &self.reference.fences.ever;
-        let Some(place) = self.draw.place(ever.len()) else {
+        let Some(index) = self.draw.index(ever.len()) else {
             return;
         };
-        let revocation = ever[place].clone();
+        let revocation = ever[index].clone();
         self.pass_to(Some(revocation.until));
         if self.draw.rng.bool() && !self.shape.fine_steps {
             self.reclaim();
@@ -104,7 +103,7 @@ impl Episode<'_> {
         self.pass_to_edge(boot.and_then(|boot| boot.checked_sub(self.clocks.boot)));
     }
 
-    /// To the instant, or to just before.
+    /// Passes to the instant, or to one nanosecond before it.
     fn pass_to_edge(&mut self, left: Option<u64>) {
         if let Some(left) = left {
             let before = self.draw.rng.u64(0..2);

@@ -1,5 +1,4 @@
-//! Those who wait for somebody else's fetch: told once, and in their turn; or
-//! gone, and nothing left of them.
+//! Waiters: each is notified once and in turn, and a dropped waiter leaves nothing behind.
 
 use std::{
     pin::Pin,
@@ -16,7 +15,7 @@ pub(super) struct Parked<'a> {
     waiting: Waiting<'a>,
     woke: Arc<Woke>,
     waker: Waker,
-    /// Whether it was polled before it was told anything.
+    /// Whether it was polled before it was notified.
     polled: bool,
 }
 
@@ -35,68 +34,68 @@ impl<'a> Parked<'a> {
 
 impl Episode<'_> {
     pub(super) fn meet_waiter(&mut self) {
-        let Some(place) = self.draw.place(self.parked.len()) else {
+        let Some(index) = self.draw.index(self.parked.len()) else {
             return;
         };
-        let id = *self.parked.keys().nth(place).expect("there are more");
+        let id = *self.parked.keys().nth(index).expect("there are more");
         match self.draw.rng.u8(0..4) {
             0..2 => self.poll(id),
-            2 => self.see_told(id),
+            2 => self.take_notice(id),
             _ => self.cancel(id),
         }
     }
 
     fn poll(&mut self, id: u64) {
         let parked = self.parked.get_mut(&id).expect("it is parked");
-        let waits = self.reference.flights.waiters[&id].told.is_none();
+        let waits = self.reference.leases.waiters[&id].notice.is_none();
         let context = &mut Context::from_waker(&parked.waker);
-        let told = match Future::poll(Pin::new(&mut parked.waiting), context) {
+        let notice = match Future::poll(Pin::new(&mut parked.waiting), context) {
             Poll::Ready(woken) => Some(woken),
             Poll::Pending => {
                 parked.polled |= waits;
                 None
             }
         };
-        self.check_told(id, told);
+        self.check_notice(id, notice);
     }
 
-    /// As one does who can't wait any longer.
-    fn see_told(&mut self, id: u64) {
-        let told = self.parked[&id].waiting.told();
-        self.check_told(id, told);
+    /// Takes the notification without waiting.
+    fn take_notice(&mut self, id: u64) {
+        let notice = self.parked[&id].waiting.try_take();
+        self.check_notice(id, notice);
     }
 
-    fn check_told(&mut self, id: u64, told: Option<Woken>) {
-        let waiter = self.reference.flights.waiters.get_mut(&id);
+    fn check_notice(&mut self, id: u64, notice: Option<Woken>) {
+        let waiter = self.reference.leases.waiters.get_mut(&id);
         let waiter = waiter.expect("it is parked");
-        let expected = waiter.told.filter(|_| !waiter.taken);
-        assert_eq!(told, expected);
+        let expected = waiter.notice.filter(|_| !waiter.taken);
+        assert_eq!(notice, expected);
         let name = waiter.name;
-        waiter.taken |= told.is_some();
+        waiter.taken |= notice.is_some();
         self.check_woken(id);
-        match told {
+        match notice {
             Some(Woken::Granted(lease)) => {
                 self.seen.add(Event::Promoted);
                 self.keep_token(name, lease.token);
             }
-            Some(Woken::Again) => self.seen.add(Event::ToldAgain),
+            Some(Woken::Again) => self.seen.add(Event::NotifiedAgain),
             None => {}
         }
-        // Some stay a while longer.
-        if told.is_some() && !self.draw.once_in(4) {
+        // Some waiters are kept a while longer.
+        if notice.is_some() && !self.draw.once_in(4) {
             self.cancel(id);
         }
     }
 
-    /// Goes away, told or not.
+    /// Drops a waiter, whether or not it was notified.
     pub(super) fn cancel(&mut self, id: u64) {
         self.check_woken(id);
         drop(self.parked.remove(&id));
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
-        let waiter = flights.leave(id, counted);
-        match waiter.told {
+        let waiter = leases.leave(id, counted);
+        match waiter.notice {
             _ if waiter.taken => {}
             None => self.seen.add(Event::CancelledBefore),
             Some(Woken::Granted(_)) => self.seen.add(Event::CancelledGranted),
@@ -104,11 +103,11 @@ impl Episode<'_> {
         }
     }
 
-    /// Its task is woken once, when it is told.
+    /// Checks that the task was woken once, when it was notified.
     fn check_woken(&mut self, id: u64) {
         let parked = &self.parked[&id];
-        let told = self.reference.flights.waiters[&id].told;
-        let is_woken = parked.polled && told.is_some();
+        let notice = self.reference.leases.waiters[&id].notice;
+        let is_woken = parked.polled && notice.is_some();
         assert_eq!(parked.woke.times(), u64::from(is_woken), "woken");
         if is_woken {
             self.seen.add(Event::Woken);

@@ -1,5 +1,5 @@
-//! Watchers, each with what a cache near its caller would believe: whatever it
-//! isn't told to forget must still be so.
+//! Watchers, each with the beliefs of a near cache: an entry that the watcher wasn't told to drop
+//! must still be current.
 
 use std::{
     collections::BTreeMap,
@@ -21,19 +21,19 @@ type Shadow = BTreeMap<usize, Believed>;
 pub(super) struct Watching {
     watcher: Watcher,
     namespace: usize,
-    /// Up to where it was told everything; `None` before a gap.
+    /// The revision up to which it received everything; `None` before a gap.
     position: Option<u64>,
     shadow: Shadow,
-    /// Whether the shadow is all that anybody could believe, not just a part.
+    /// Whether the shadow is complete.
     is_whole: bool,
     woke: Arc<Woke>,
     waker: Waker,
-    /// How often it was woken before it was last told that there is nothing.
+    /// How often the task was woken before the watcher last had nothing to read.
     waits_since: Option<u64>,
     resumed: bool,
 }
 
-/// What one who went away will come back with.
+/// The state that a dropped watcher resumes with.
 pub(super) struct Left {
     namespace: usize,
     position: Option<u64>,
@@ -41,32 +41,32 @@ pub(super) struct Left {
     is_whole: bool,
 }
 
-/// How many of those who left are remembered.
+/// How many dropped watchers are remembered.
 const LEFT: usize = 8;
 
 impl Episode<'_> {
     pub(super) fn meet_watcher(&mut self) {
-        let place = self.draw.place(self.watching.len());
-        match (self.draw.rng.u8(0..10), place) {
+        let index = self.draw.index(self.watching.len());
+        match (self.draw.rng.u8(0..10), index) {
             (0..2, _) | (_, None) => self.watch(),
-            (2, Some(place)) => self.leave(place),
-            (3..7, Some(place)) => {
+            (2, Some(index)) => self.leave(index),
+            (3..7, Some(index)) => {
                 for _ in 0..self.draw.rng.u8(1..5) {
-                    if !self.read(place) {
+                    if !self.read(index) {
                         break;
                     }
                 }
             }
-            (_, Some(place)) => while self.read(place) {},
+            (_, Some(index)) => while self.read(index) {},
         }
     }
 
     fn watch(&mut self) {
         let latest = self.reference.revision;
-        let back = self.draw.place(self.left.len());
+        let back = self.draw.index(self.left.len());
         let (from, left) = match (self.draw.rng.u8(0..8), back) {
-            (0..4, Some(place)) => {
-                let left = self.left.swap_remove(place);
+            (0..4, Some(index)) => {
+                let left = self.left.swap_remove(index);
                 match left.position {
                     Some(position) => (WatchFrom::After(position), left),
                     None => (WatchFrom::Elsewhere, left),
@@ -78,7 +78,7 @@ impl Episode<'_> {
                 (WatchFrom::Now, Left::with(namespace, Some(latest), shadow))
             }
             (6, _) => {
-                // What any revision's watcher believed isn't kept: so nothing.
+                // The beliefs at an arbitrary revision aren't known, so the shadow begins empty.
                 let after = self.draw.rng.u64(0..=latest);
                 let nothing = Left::with(self.draw.namespace(), Some(after), Shadow::new());
                 let left = Left {
@@ -92,7 +92,7 @@ impl Episode<'_> {
                     true => WatchFrom::Elsewhere,
                     false => WatchFrom::After(latest + self.draw.rng.u64(1..3)),
                 };
-                // What only a gap makes right.
+                // A wrong belief that only a gap can correct.
                 let bogus = Believed {
                     version: u64::MAX,
                     tags: Vec::new(),
@@ -131,12 +131,12 @@ impl Episode<'_> {
         self.watching.push(watching);
     }
 
-    fn leave(&mut self, place: usize) {
-        let watching = self.watching.swap_remove(place);
+    fn leave(&mut self, index: usize) {
+        let watching = self.watching.swap_remove(index);
         self.reference.journals.unwatch(watching.namespace);
         if self.left.len() == LEFT {
-            let place = self.draw.rng.usize(0..LEFT);
-            self.left.swap_remove(place);
+            let index = self.draw.rng.usize(0..LEFT);
+            self.left.swap_remove(index);
         }
         self.left.push(Left {
             namespace: watching.namespace,
@@ -146,9 +146,9 @@ impl Episode<'_> {
         });
     }
 
-    /// Reads one thing; whether there was any.
-    fn read(&mut self, place: usize) -> bool {
-        let watching = &mut self.watching[place];
+    /// Reads one event. Returns whether there was one.
+    fn read(&mut self, index: usize) -> bool {
+        let watching = &mut self.watching[index];
         let journals = &self.reference.journals;
         let namespace = watching.namespace;
         let latest = self.reference.revision;
@@ -174,16 +174,16 @@ impl Episode<'_> {
                 }
             }
             Poll::Ready(WatchEvent::Change(revision, change)) => {
-                assert!(!must_gap, "a gap wasn't told");
+                assert!(!must_gap, "a gap is missing");
                 assert_eq!(next, Some(&(revision, change.clone())));
                 watching.position = Some(revision);
                 let believed = journals.believed(namespace);
                 believe(&mut watching.shadow, believed, revision, &change);
-                self.seen.add(Event::Told);
+                self.seen.add(Event::Received);
             }
             Poll::Pending => {
-                assert!(!must_gap, "a gap wasn't told");
-                assert_eq!(next, None, "it wasn't told");
+                assert!(!must_gap, "a gap is missing");
+                assert_eq!(next, None, "a change is missing");
                 watching.position = Some(latest);
                 watching.waits_since = Some(watching.woke.times());
                 let believed = journals.believed(namespace);
@@ -201,13 +201,13 @@ impl Episode<'_> {
         watching.waits_since.is_none()
     }
 
-    /// One who waits for something to read is woken by it.
+    /// Checks that a waiting watcher is woken when there is something to read.
     pub(super) fn check_watchers_are_woken(&mut self) {
         for watching in &mut self.watching {
             let Some(before) = watching.waits_since else {
                 continue;
             };
-            let position = watching.position.expect("it was told everything");
+            let position = watching.position.expect("it received everything");
             let next = self.reference.journals.next(watching.namespace, position);
             if next.is_some() {
                 assert!(watching.woke.times() > before, "it wasn't woken");
@@ -219,7 +219,7 @@ impl Episode<'_> {
 }
 
 impl Watching {
-    /// Never ahead of what it was told.
+    /// Checks that the position isn't ahead of what the watcher received.
     fn check_position(&self) {
         let position = self.position.unwrap_or_default();
         assert_eq!(self.watcher.position(), position);
@@ -237,8 +237,8 @@ impl Left {
     }
 }
 
-/// What one learns from a change who looks up what it names. Of a version that
-/// is no longer there, another change is to be told.
+/// What a near cache learns from a change by looking the key up. If the version is gone already,
+/// another change follows.
 fn believe(shadow: &mut Shadow, now: &Shadow, revision: u64, change: &Change) {
     match change {
         Change::Replaced(key) => {

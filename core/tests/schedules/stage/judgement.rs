@@ -1,4 +1,4 @@
-//! What is asked of every schedule in the end.
+//! The checks at the end of every schedule.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use history::{Call, Operation};
 
 use super::Stage;
 
-/// What Gets answered, in all schedules of a scenario.
+/// How many Gets hit and missed in all schedules of a scenario.
 #[derive(Default)]
 pub(crate) struct Seen {
     hits: AtomicU64,
@@ -19,9 +19,8 @@ pub(crate) struct Seen {
 }
 
 impl Stage {
-    /// Judges what happened, and whether index, tiers and counters agree in the
-    /// end: what the index holds is found, and when it holds nothing, nothing
-    /// is.
+    /// Checks the history, and whether index, tiers and counters agree at the end: everything that
+    /// the index holds is found, and once it is empty, nothing is found.
     pub(crate) fn judge(&self, seen: &Seen) {
         seen.add(&self.record.lock().unwrap());
         self.reclaim();
@@ -43,7 +42,7 @@ impl Stage {
         assert_eq!(
             self.cache.counts(None).of(Count::Waiting),
             0,
-            "all have gone, and some still wait"
+            "waiters are left"
         );
         let record = std::mem::take(&mut *self.record.lock().unwrap());
         if let Err(violation) = history::check(&record, self.room) {

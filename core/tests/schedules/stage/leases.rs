@@ -1,4 +1,4 @@
-//! Leases, and those who wait for them.
+//! Leases and their waiters.
 
 use std::{
     pin::Pin,
@@ -13,10 +13,10 @@ use shuttle::future::block_on;
 
 use super::{At, Stage, name, named, nanos, recorded_hit};
 
-/// How long a lease lasts.
+/// The lifetime of a lease, in seconds.
 pub(crate) const LEASE: u64 = 10;
 
-/// A place in the queue of a lease.
+/// A position in the queue for a lease.
 pub(crate) struct Parked<'a> {
     stage: &'a Stage,
     at: At,
@@ -30,8 +30,8 @@ pub(crate) fn token(number: u8) -> Token {
 }
 
 impl Stage {
-    /// Looks up what has these seconds left, or asks for the lease with this
-    /// token; the lease, if it is granted.
+    /// Looks up a credential with this many seconds left, and requests the lease with this token.
+    /// Returns the lease if it is granted.
     pub(crate) fn ask(&self, at: At, least: u64, number: u8) -> Option<Lease> {
         match self.asked(at, least, number, false) {
             Ok(lease) => lease,
@@ -39,17 +39,17 @@ impl Stage {
         }
     }
 
-    /// The same, or waits for whoever has the lease.
+    /// Like [`ask`](Self::ask), but waits if another caller has the lease.
     pub(crate) fn ask_or_park(&self, at: At, number: u8) -> Result<Option<Lease>, Parked<'_>> {
         self.asked(at, 0, number, true)
     }
 
-    /// The same, until it is answered.
+    /// Like [`ask_or_park`](Self::ask_or_park), until it is answered.
     pub(crate) fn ask_and_wait(&self, at: At, number: u8) -> Option<Lease> {
-        self.ask_or_park(at, number).unwrap_or_else(Parked::told)
+        self.ask_or_park(at, number).unwrap_or_else(Parked::wait)
     }
 
-    /// Extends a lease by seconds; whether it could.
+    /// Extends a lease by some seconds. Returns whether that was possible.
     pub(crate) fn extend(&self, at: At, lease: Token, secs: u64) -> bool {
         self.recorded(|| {
             let ttl = Some(Duration::from_secs(secs));
@@ -66,7 +66,7 @@ impl Stage {
         })
     }
 
-    /// Gives a lease back, for the next who waits.
+    /// Abandons a lease without a cool-down.
     pub(crate) fn abandon(&self, at: At, lease: Token) {
         self.recorded(|| {
             let none = Duration::ZERO;
@@ -125,14 +125,14 @@ impl Stage {
 }
 
 impl Parked<'_> {
-    /// Waits to be told; the lease, if it is that.
-    pub(crate) fn told(mut self) -> Option<Lease> {
+    /// Waits for the notification. Returns the lease if there is one.
+    pub(crate) fn wait(mut self) -> Option<Lease> {
         let woken = block_on(&mut self.waiting);
-        assert_eq!(self.waiting.told(), None, "told twice");
+        assert_eq!(self.waiting.try_take(), None, "notified twice");
         self.record(woken)
     }
 
-    /// Goes away, unless it was told by now; the lease, if it was that.
+    /// Stops waiting. Returns the lease if one was granted by now.
     pub(crate) fn leave(mut self) -> Option<Lease> {
         let mut context = Context::from_waker(Waker::noop());
         let polled = Pin::new(&mut self.waiting).poll(&mut context);

@@ -1,4 +1,4 @@
-//! Puts, on whatever condition.
+//! Puts with all kinds of conditions.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -10,7 +10,7 @@ use history::Call;
 
 use super::{At, LIMITS, Stage, TAG, name, named, nanos};
 
-/// What a Put is stored on.
+/// The conditions of a Put.
 #[derive(Default)]
 struct Condition {
     precondition: Option<Precondition>,
@@ -20,12 +20,12 @@ struct Condition {
 }
 
 impl Stage {
-    /// Stores a credential; its version.
+    /// Stores a credential. Returns its version.
     pub(crate) fn put(&self, at: At, secs: u64) -> Option<u64> {
         self.put_if(at, secs, None)
     }
 
-    /// Stores one that is due to be refreshed at once; its version.
+    /// Stores a credential that is due for refresh at once. Returns its version.
     pub(crate) fn put_due(&self, at: At, secs: u64) -> Option<u64> {
         let condition = Condition {
             refresh_before: Some(Duration::from_secs(secs)),
@@ -34,7 +34,7 @@ impl Stage {
         self.put_on(at, secs, condition)
     }
 
-    /// Stores one on a condition; its version, or `None` if it was refused.
+    /// Stores a credential on a condition. Returns its version, or `None` if the Put was refused.
     pub(crate) fn put_if(
         &self,
         at: At,
@@ -48,7 +48,7 @@ impl Stage {
         self.put_on(at, secs, condition)
     }
 
-    /// Stores one under a lease; its version, or `None` if it was refused.
+    /// Stores a credential under a lease. Returns its version, or `None` if the Put was refused.
     pub(crate) fn fill(&self, at: At, secs: u64, lease: Token) -> Option<u64> {
         let condition = Condition {
             lease: Some(lease),
@@ -57,8 +57,8 @@ impl Stage {
         self.put_on(at, secs, condition)
     }
 
-    /// Stores one that was issued by the second; its version, or `None` if it
-    /// was refused.
+    /// Stores a credential that was issued at this second. Returns its version, or `None` if the
+    /// Put was refused.
     pub(crate) fn put_issued(&self, at: At, secs: u64, issued_secs: u64) -> Option<u64> {
         let condition = Condition {
             issued_at: Some(WallTime::from_unix(Duration::from_secs(issued_secs))),
@@ -75,7 +75,7 @@ impl Stage {
             refresh_before,
         } = condition;
         self.recorded(|| {
-            // A fill that is repeated brings the same.
+            // A repeated fill must carry the same value.
             let value = match lease {
                 Some(token) => format!("value of lease {:x?}", token.as_bytes()),
                 None => format!("value {}", self.ticks.load(Relaxed)),
@@ -100,7 +100,7 @@ impl Stage {
                 Err(PutError::VersionDiffers) => Err(history::Refusal::VersionDiffers),
                 Err(PutError::LeaseLost(_)) => Err(history::Refusal::LeaseLost),
                 Err(PutError::Revoked) => Err(history::Refusal::Revoked),
-                // Tells nothing of the key.
+                // The refusal says nothing about the key.
                 Err(PutError::TooManyNamespaces) => return (None, None),
                 Err(refusal) => panic!("{refusal}"),
             };

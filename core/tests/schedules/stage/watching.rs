@@ -1,4 +1,4 @@
-//! Those who watch a namespace.
+//! Watchers of a namespace.
 
 use std::{future::poll_fn, sync::Arc};
 
@@ -9,23 +9,23 @@ use shuttle::future::block_on;
 
 use super::Stage;
 
-/// What one who watched was told.
+/// The events that a watcher received.
 pub(crate) struct Followed {
     namespace: &'static str,
-    /// The revision it began after.
+    /// The revision after which the watcher began.
     start: u64,
-    told: Vec<WatchEvent>,
+    events: Vec<WatchEvent>,
 }
 
 impl Stage {
-    /// Has the changes of a namespace remembered from now on.
+    /// Makes the cache remember the changes of a namespace from now on.
     pub(crate) fn keep_journal(&self, namespace: &'static str) {
         let watcher = self.watch(namespace, WatchFrom::Now);
         self.watchers.lock().unwrap().push(watcher);
     }
 
-    /// Follows the changes of a namespace up to this revision: does something
-    /// once it has begun, and sees to each change as it is told.
+    /// Follows the changes of a namespace up to this revision. Calls `begins` once the watcher
+    /// exists, and `sees` for each event.
     pub(crate) fn follow(
         &self,
         namespace: &'static str,
@@ -37,16 +37,16 @@ impl Stage {
         let mut watcher = self.watch(namespace, from);
         let start = watcher.position();
         begins();
-        let mut told = Vec::new();
-        while told.last().map_or(start, revision) < last {
+        let mut events = Vec::new();
+        while events.last().map_or(start, revision) < last {
             let next = block_on(poll_fn(|cx| watcher.poll_next(cx)));
             sees(&next);
-            told.push(next);
+            events.push(next);
         }
         self.followed.lock().unwrap().push(Followed {
             namespace,
             start,
-            told,
+            events,
         });
     }
 
@@ -56,26 +56,26 @@ impl Stage {
     }
 }
 
-/// Up to where this tells.
-pub(crate) fn revision(told: &WatchEvent) -> u64 {
-    match told {
+/// The revision up to which the event informs.
+pub(crate) fn revision(event: &WatchEvent) -> u64 {
+    match event {
         WatchEvent::Change(revision, _) | WatchEvent::Gap(revision) => *revision,
     }
 }
 
 impl Followed {
-    /// Each change above the start was told once and in order, or lies within a
-    /// gap that was.
+    /// Checks that each change after the start was received once and in order, or lies within a
+    /// gap.
     pub(crate) fn judge(&self, record: &[Operation]) {
         let mut position = self.start;
-        for told in &self.told {
-            let next = revision(told);
-            assert!(next > position, "{next} told after {position}");
-            if let WatchEvent::Change(..) = told {
+        for event in &self.events {
+            let next = revision(event);
+            assert!(next > position, "{next} received after {position}");
+            if let WatchEvent::Change(..) = event {
                 let between = position + 1..next;
                 let missed = record.iter().filter_map(|operation| self.change(operation));
                 let missed: Vec<_> = missed.filter(|one| between.contains(one)).collect();
-                assert!(missed.is_empty(), "never told of {missed:?}");
+                assert!(missed.is_empty(), "{missed:?} never received");
             }
             position = next;
         }

@@ -1,9 +1,9 @@
-//! The sweep beside a search through every order of a small history.
+//! The sweep compared with a search through all orders of a small history.
 
 use super::*;
 
-/// Whether some order true to the clock explains every answer. The writes
-/// stand by revision.
+/// Whether an order that is consistent with the clock explains every answer. The writes are in the
+/// order of their revisions.
 fn explained(history: &[Operation], done: &mut Vec<usize>, held: Option<u64>, last: u64) -> bool {
     if done.len() == history.len() {
         return true;

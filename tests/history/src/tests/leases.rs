@@ -1,4 +1,4 @@
-//! Leases, times of issue, and the invalidations that stand in their way.
+//! Leases, times of issue, and the invalidations that apply to them.
 
 use super::*;
 
@@ -101,12 +101,12 @@ fn fill_that_is_repeated_is_one_write() {
     assert_eq!(judged(fill((6, 9), 2, 1), &[]), Some(Rule::UsedOnce));
     let cut = put_with(put_until((6, 9), 1, 50), |put| put.lease = Some([1; 16]));
     assert_eq!(judged(cut, &[]), Some(Rule::UsedOnce));
-    // It replaces nothing.
+    // The fill doesn't replace the newer version.
     let newer = [put((6, 7), 2), hit((10, 11), 2)];
     assert_eq!(judged(again(), &newer), None);
     let older = [put((6, 7), 2), hit((10, 11), 1)];
     assert_eq!(judged(again(), &older), Some(Rule::Order));
-    // It was stored by the time that one of both was answered.
+    // The fill was stored by the time its first answer was sent.
     assert_eq!(
         judged(fill((3, 4), 1, 1), &[miss((5, 6))]),
         Some(Rule::Kept)
@@ -124,7 +124,7 @@ fn use_of_a_lease_that_was_lost_is_found() {
         broken(&[&[granted((0, 1), 1)], between, &[used]].concat())
     };
     for used in uses {
-        // However long the time of the first is over.
+        // Even long after the first lease ran out.
         let other = [granted((TTL, TTL + 1), 2)];
         assert_eq!(lost(&other, used((TTL + 2, TTL + 3))), Some(Rule::Current));
         assert_eq!(lost(&other, used((TTL + 1, TTL + 3))), None);
@@ -231,7 +231,7 @@ fn lease_beside_what_an_invalidation_takes_comes_before_that() {
         assert_eq!(judged(with_hit(), &[], target), Some(Rule::Fenced));
     }
     assert_eq!(judged(with_hit(), &[], tag("other")), None);
-    // A hit that comes later shows it as well.
+    // A later hit shows the violation as well.
     let miss = || granted((3, 4), 1);
     assert_eq!(judged(miss(), &[], Target::All), None);
     let later = [hit((5, 6), 1)];

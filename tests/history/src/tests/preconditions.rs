@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A conditional Put: stored as this version, or refused.
+/// A conditional Put, which was stored as this version or refused.
 fn put_if(at: (u64, u64), precondition: Precondition, outcome: Result<u64, Refusal>) -> Operation {
     let mut operation = put(at, 1);
     if let Call::Put(put) = &mut operation.call {
@@ -28,7 +28,7 @@ fn put_replaces_only_the_version_it_names() {
 
 #[test]
 fn put_in_place_of_what_was_invalidated_is_found() {
-    // Whether or not the Invalidate was answered by then: its revision counts.
+    // The revision of the invalidation counts, whether or not it was answered by then.
     for answered in [3, 4, 9] {
         let history = |target, revision, version| {
             broken(&[
@@ -80,7 +80,7 @@ fn refusal_because_of_a_live_key_needs_one() {
 
 #[test]
 fn refusal_tells_of_a_state_as_a_hit_does() {
-    // Only the second Put can have refused it, so it was there already.
+    // Only the second Put can be the reason of the refusal, so it was stored already.
     let history = [
         put((0, 1), 1),
         invalidate((2, 3), Target::All, 2),

@@ -1,4 +1,4 @@
-//! What a holder may do with its lease, and until when.
+//! The operations of a lease's holder, and how long they are possible.
 
 use super::*;
 
@@ -40,13 +40,13 @@ fn invalidate(cache: &Cache, target: Target<'_>, now: Now) {
     cache.invalidate(invalidate, now);
 }
 
-/// Which version of "a"/"key" is live.
+/// The live version of "a"/"key".
 fn version(cache: &Cache, now: Now) -> Option<Revision> {
     let found = cache.get(name("a", "key"), Duration::ZERO, || now);
     found.hit().map(|hit| hit.version())
 }
 
-/// Asks for the lease of "a"/"key" for as long as this, or waits for it.
+/// Requests the lease of "a"/"key" with this ttl, or waits for it.
 fn ask_for(cache: &Cache, number: u8, ttl: Duration, now: Now) -> LeaseAnswer<'_> {
     let token = token(number);
     let ttl = Some(ttl);
@@ -94,7 +94,7 @@ fn late_fill_is_accepted_if_nobody_else_was_granted_the_lease() {
         if reclaimed {
             cache.reclaim(late);
         }
-        let stored = fill(&cache, 1, late).expect("nobody else fetches");
+        let stored = fill(&cache, 1, late).expect("no other caller fetches");
         assert_eq!(version(&cache, late), Some(stored.version));
         assert_eq!(count(&cache, Count::LeasesFilled), 1);
         assert_eq!(count(&cache, Count::LeasesExpired), u64::from(reclaimed));
@@ -137,7 +137,7 @@ fn late_fill_is_refused_once_somebody_else_was_granted_the_lease() {
         then(&cache);
         assert_eq!(fill(&cache, 1, after(TTL * 2)), Err(LeaseLost.into()));
     }
-    // Nor is one whose lease went to a waiter.
+    // A lease that was passed on to a waiter can't be filled by its former holder either.
     let cache = cache();
     assert!(granted(&cache, 1, Now::default()));
     let mut next = waiting(&cache, 2, Now::default());
@@ -152,8 +152,8 @@ fn late_fill_answers_those_who_wait() {
     let cache = cache();
     assert!(granted(&cache, 1, Now::default()));
     let mut next = waiting(&cache, 2, Now::default());
-    // It is over, and nobody has found it to be: nobody else was told to fetch.
-    fill(&cache, 1, after(TTL)).expect("nobody else fetches");
+    // The lease has run out, but no other caller was asked to fetch.
+    fill(&cache, 1, after(TTL)).expect("no other caller fetches");
     assert_eq!(polled(&mut next), Poll::Ready(Woken::Again));
 }
 
@@ -167,7 +167,7 @@ fn late_fill_is_refused_if_it_was_revoked_since_the_grant() {
         Target::Tag(tag),
         Target::All,
     ] {
-        // The later one is beyond the longest tier.
+        // The later time is beyond the longest tier.
         for late in [TTL, MAX_LEASE - NANOSECOND] {
             let cache = cache();
             assert!(granted(&cache, 1, Now::default()));
@@ -189,7 +189,7 @@ fn leases_that_ran_out_keep_no_others_off() {
     });
     let mut now = Duration::ZERO;
     for nth in 0..200 {
-        // Each in a namespace of its own, of which there is room for one.
+        // Each in a namespace of its own, and the registry has room for one namespace.
         let namespace = format!("n{nth}");
         let ask = LeaseQuery {
             min_ttl: Duration::ZERO,
@@ -256,7 +256,10 @@ fn last_fill_of_a_key_is_remembered_for_a_minute() {
     let minute = SECOND * 60;
     assert!(granted(&cache, 1, Now::default()));
     let stored = fill(&cache, 1, Now::default()).expect("its own lease");
-    assert!(granted(&cache, 2, after(minute)), "the credential is over");
+    assert!(
+        granted(&cache, 2, after(minute)),
+        "the credential has expired"
+    );
     let again = after(minute - NANOSECOND);
     assert_eq!(fill(&cache, 1, again), Ok(stored));
     assert_eq!(fill(&cache, 1, after(minute)), Err(LeaseLost.into()));
@@ -407,7 +410,7 @@ fn holder_of_a_lease_that_ran_out_can_ask_for_a_cool_down() {
     let cache = cache();
     assert!(granted(&cache, 1, Now::default()));
     cache.reclaim(after(TTL));
-    abandon(&cache, 1, SECOND * 20, after(TTL)).expect("nobody else fetches");
+    abandon(&cache, 1, SECOND * 20, after(TTL)).expect("no other caller fetches");
     assert!(!granted(&cache, 2, after(TTL + SECOND * 20 - NANOSECOND)));
     assert_eq!(abandon(&cache, 1, SECOND, after(TTL)), Err(LeaseLost));
     assert_eq!(fill(&cache, 1, after(TTL)), Err(LeaseLost.into()));

@@ -1,5 +1,4 @@
-//! What holders do besides filling their leases: they go on with them, or give
-//! them back.
+//! The operations of a lease's holder besides the fill: extending and abandoning.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::Episode;
 use crate::{
     clocks::nanos,
     names::Name,
-    reference::{Evidence, Judgement, Known, Over, Reference},
+    reference::{Evidence, Judgement, Known, LeaseEnd, Reference},
     seen::Event,
 };
 
@@ -25,17 +24,17 @@ impl Episode<'_> {
 
         const LOST: ExtendError = ExtendError::LeaseLost(LeaseLost);
         let boot = self.clocks.boot;
-        let known = self.reference.flights.current(name, token, boot);
+        let known = self.reference.leases.current(name, token, boot);
         let Some(known) = known else {
             assert_eq!(answer, Err(LOST));
             self.seen.add(Event::ExtensionRefused);
             return;
         };
         if !known.is_certain() && answer == Err(LOST) {
-            self.notice_forgotten(name);
+            self.account_forgotten(name);
             return;
         }
-        let current = known.what();
+        let current = known.value();
         let evidence = Evidence {
             granted: Some(current.granted),
             issued_at: None,
@@ -51,53 +50,54 @@ impl Episode<'_> {
             self.seen.add(Event::ExtensionRevoked);
             return;
         }
-        let lease = self.reference.flights.lease(name);
+        let lease = self.reference.leases.lease(name);
         if lease.is_some_and(|(_, due)| due <= boot) {
             self.end_lease(name, Count::LeasesExpired);
         }
         let lapsed = self
             .reference
-            .flights
+            .leases
             .lapsed
-            .of(name, token, boot)
+            .get(name, token, boot)
             .is_some();
-        let flights = &mut self.reference.flights;
-        let is_still_its_own = flights.current(name, token, boot).is_some();
-        if !is_still_its_own || !flights.take_up(name, current) {
+        let leases = &mut self.reference.leases;
+        let is_still_its_own = leases.current(name, token, boot).is_some();
+        if !is_still_its_own || !leases.revive(name, current) {
             assert_eq!(answer, Err(LOST));
             self.seen.add(Event::ExtendedTooLate);
             return;
         }
-        let flight = flights.by_name.get_mut(&name).expect("it is there");
+        let slot = leases.by_name.get_mut(&name).expect("it is there");
         let ttl = nanos(ttl.unwrap_or(self.shape.limits.lease_ttl));
         let due = (boot + ttl).min(current.end);
         let event = match () {
-            () if lapsed => Event::TakenUp,
-            () if due < flight.due => Event::LastsLonger,
+            () if lapsed => Event::Revived,
+            () if due < slot.due => Event::LastsLonger,
             () if due == current.end => Event::ExtendedToTheEnd,
             () => Event::Extended,
         };
-        flight.due = flight.due.max(due);
-        let left = Duration::from_nanos(flight.due - boot);
+        slot.due = slot.due.max(due);
+        let left = Duration::from_nanos(slot.due - boot);
         assert_eq!(answer, Ok(left));
         self.reference.counted.add(Count::LeasesExtended);
         self.seen.add(event);
     }
 
-    /// A lease that ran out isn't taken up: it is forgotten, if there is room.
-    fn notice_forgotten(&mut self, name: Name) {
-        if self.reference.flights.has_room() {
-            self.reference.flights.lapsed.forget(name);
+    /// The cache doesn't revive a lapsed lease although there is room, so it has forgotten the
+    /// lease.
+    fn account_forgotten(&mut self, name: Name) {
+        if self.reference.leases.has_room() {
+            self.reference.leases.lapsed.forget(name);
             self.seen.add(Event::LapsedForgotten);
         }
     }
 
     fn end_lease(&mut self, name: Name, why: Count) {
-        let over = Over::Next(self.grant());
+        let over = LeaseEnd::PassOn(self.grant());
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
-        flights.end(name, why, over, counted);
+        leases.end(name, why, over, counted);
     }
 
     pub(in crate::steps) fn abandon(&mut self) {
@@ -113,14 +113,14 @@ impl Episode<'_> {
         let answer = self.cache.abandon_lease(name.parsed(), token, after, now);
 
         let boot = self.clocks.boot;
-        let flights = &mut self.reference.flights;
-        let is_done = match flights.current(name, token, boot) {
+        let leases = &mut self.reference.leases;
+        let is_done = match leases.current(name, token, boot) {
             None => false,
             Some(Known::Maybe(_)) if answer.is_err() => {
-                self.notice_forgotten(name);
+                self.account_forgotten(name);
                 false
             }
-            Some(known) => flights.take_up(name, known.what()),
+            Some(known) => leases.revive(name, known.value()),
         };
         assert_eq!(answer.is_ok(), is_done, "{answer:?}");
         if !is_done {
@@ -129,18 +129,18 @@ impl Episode<'_> {
         }
         self.seen.add(Event::Abandoned);
         let over = match retry_after {
-            0 => Over::Next(self.grant()),
-            _ => Over::Gate(self.gate(name, retry_after)),
+            0 => LeaseEnd::PassOn(self.grant()),
+            _ => LeaseEnd::CoolDown(self.cool_down(name, retry_after)),
         };
         let Reference {
-            flights, counted, ..
+            leases, counted, ..
         } = &mut self.reference;
-        flights.end(name, Count::LeasesAbandoned, over, counted);
+        leases.end(name, Count::LeasesAbandoned, over, counted);
     }
 
-    /// Until when the gate that was just closed stands. How much it is jittered
-    /// isn't for the model to know, so it asks, for more than can be there.
-    fn gate(&mut self, name: Name, retry_after: u64) -> u64 {
+    /// The end of the cool-down that has just begun. The model doesn't know the jitter, so it
+    /// queries the cache with an impossible `min_ttl`.
+    fn cool_down(&mut self, name: Name, retry_after: u64) -> u64 {
         let ask = LeaseQuery {
             min_ttl: Duration::MAX,
             lease: None,
@@ -150,11 +150,11 @@ impl Episode<'_> {
         let Ok(LeaseAnswer::Ready(Lookup::Miss(miss), None)) =
             self.cache.get_or_lease(name.parsed(), ask, now)
         else {
-            panic!("there is a gate");
+            panic!("the key is in a cool-down");
         };
         self.reference.count_miss(miss.reason);
         self.check_reason(name, u64::MAX, miss.reason);
-        let left = nanos(miss.retry_after.expect("there is a gate"));
+        let left = nanos(miss.retry_after.expect("the key is in a cool-down"));
         let least = retry_after.min(nanos(MAX_COOL_DOWN * 10 / 11));
         assert!(least <= left && left <= least + least / 10, "{left}");
         self.clocks.boot + left

@@ -1,4 +1,4 @@
-//! What a Put states: drawn so that every rule is kept and broken.
+//! The fields of a Put, chosen so that every rule is kept and broken.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     reference::{Revocation, Selection},
 };
 
-/// What a Put states, but for its value.
+/// The fields of a Put except its value.
 pub(super) struct Stated {
     pub(super) name: Name,
     pub(super) tags: Vec<usize>,
@@ -31,7 +31,7 @@ impl Episode<'_> {
         self.store(stated);
     }
 
-    /// A Put under a lease, most often the current one.
+    /// A Put under a lease, most often the current lease.
     pub(in crate::steps) fn fill(&mut self) {
         let name = self.held_name();
         let token = self.some_token(name);
@@ -39,8 +39,8 @@ impl Episode<'_> {
         self.store(stated);
     }
 
-    /// A Put of a credential that the revocation matches and that was issued at
-    /// the last instant that counts.
+    /// A Put of a credential that the revocation covers and that was issued at the last refused
+    /// instant.
     pub(in crate::steps) fn put_revoked(&mut self, by: &Revocation) {
         let mut name = Name {
             namespace: by.namespace,
@@ -92,21 +92,21 @@ impl Episode<'_> {
         }
     }
 
-    /// Now, or about when something was revoked up to.
+    /// The current time, or a time near the `issued_before` of a revocation.
     fn some_issue(&mut self) -> u64 {
         let ever = &self.reference.fences.ever;
-        match self.draw.place(ever.len()) {
+        match self.draw.index(ever.len()) {
             Some(_) if self.draw.once_in(2) => self.clocks.wall,
-            Some(place) => {
-                // Rather one of the latest.
-                let place = place.max(self.draw.rng.usize(0..ever.len()));
-                ever[place].issued_before - 1 + self.draw.rng.u64(0..3)
+            Some(index) => {
+                // Prefer a late revocation.
+                let index = index.max(self.draw.rng.usize(0..ever.len()));
+                ever[index].issued_before - 1 + self.draw.rng.u64(0..3)
             }
             None => self.clocks.wall - self.draw.length(),
         }
     }
 
-    /// The version of what is held, or any.
+    /// The current version, or a random one.
     pub(in crate::steps) fn some_version(&mut self, name: Name) -> u64 {
         match self.reference.held.get(&name) {
             Some(held) if !self.draw.once_in(4) => held.version,
@@ -114,11 +114,11 @@ impl Episode<'_> {
         }
     }
 
-    /// The token of the name's lease, of one that is over, of another name's, or
-    /// one that was never granted.
+    /// The token of the name's lease, of an ended lease, of another name's lease, or one that was
+    /// never granted.
     pub(in crate::steps) fn some_token(&mut self, name: Name) -> Token {
         let kind = self.draw.rng.u8(0..16);
-        let lease = self.reference.flights.lease(name);
+        let lease = self.reference.leases.lease(name);
         if let (0..12, Some((current, _))) = (kind, lease) {
             return current.token;
         }
@@ -126,8 +126,8 @@ impl Episode<'_> {
         if let (0..14, Some((_, token))) = (kind, own.next_back()) {
             return *token;
         }
-        match self.draw.place(self.tokens.len()) {
-            Some(place) if kind == 14 => self.tokens[place].1,
+        match self.draw.index(self.tokens.len()) {
+            Some(index) if kind == 14 => self.tokens[index].1,
             _ => self.draw.token(),
         }
     }

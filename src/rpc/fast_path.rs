@@ -1,9 +1,9 @@
-//! The short way through a Get or BatchGet: from the request's bytes to the
-//! response's, with no message in between.
+//! The fast path answers a Get or BatchGet from the request's bytes to the
+//! response's bytes, with no message type in between.
 //!
-//! Guarantees that what it answers is the message that the generated path would
-//! have answered, and that it leaves everything else, each error among it, to
-//! that path, untouched and uncounted.
+//! Guarantees that the fast path answers the message that the generated path
+//! would have answered. Everything else, every error included, is left to the
+//! generated path, untouched and uncounted.
 
 mod buffer;
 mod encode;
@@ -13,8 +13,8 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use credcache_core::{BatchGet, Lookup, Verdict};
-use write::BatchResponse;
+use credcache_core::{BatchGet, Lookup, Verdict, WhenDue};
+use write::BatchWriter;
 
 /// The heads of fields on the wire: number and wire type in one byte.
 const fn length_delimited(number: u8) -> u8 {
@@ -25,7 +25,7 @@ const fn varint(number: u8) -> u8 {
     number << 3
 }
 
-/// A method that has a short way.
+/// A method that has a fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -34,7 +34,7 @@ pub(crate) enum Method {
 
 impl Method {
     /// The method at this path.
-    pub(crate) fn at(path: &str) -> Option<Self> {
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
         match path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)? {
             "/Get" => Some(Self::Get),
             "/BatchGet" => Some(Self::BatchGet),
@@ -46,28 +46,31 @@ impl Method {
 impl Service {
     /// The framed response to a request's message, if it can be had at once and
     /// isn't an error.
-    pub(crate) fn answer(&self, method: Method, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn answer_fast(&self, method: Method, message: &[u8]) -> Option<Vec<u8>> {
         match method {
-            Method::Get => self.answer_get(message),
-            Method::BatchGet => self.answer_batch_get(message),
+            Method::Get => self.fast_get(message),
+            Method::BatchGet => self.fast_batch_get(message),
         }
     }
 
-    fn answer_get(&self, message: &[u8]) -> Option<Vec<u8>> {
+    fn fast_get(&self, message: &[u8]) -> Option<Vec<u8>> {
         let get = read::get(message)?;
         let now = || self.clock.now();
         if get.acquire_lease || !get.wait.is_zero() {
             // Where there is no hit, there is more to do than to look.
-            let hit = self
-                .cache
-                .hit(get.name, get.min_ttl, get.acquire_lease, now)?;
+            let when_due = if get.acquire_lease {
+                WhenDue::Decline
+            } else {
+                WhenDue::Return
+            };
+            let hit = self.cache.hit(get.name, get.min_ttl, when_due, now)?;
             return Some(write::get(&self.cache, &Lookup::Hit(hit)));
         }
         let lookup = self.cache.get(get.name, get.min_ttl, now);
         Some(write::get(&self.cache, &lookup))
     }
 
-    fn answer_batch_get(&self, message: &[u8]) -> Option<Vec<u8>> {
+    fn fast_batch_get(&self, message: &[u8]) -> Option<Vec<u8>> {
         let batch = read::batch_get(message)?;
         let now = || self.clock.now();
         // A second time if something ended before it could be judged: it is known
@@ -80,10 +83,10 @@ impl Service {
                 min_ttl: batch.min_ttl,
                 earlier,
             };
-            let mut response = BatchResponse::new(&self.cache, batch.keys.len());
+            let mut response = BatchWriter::new(&self.cache, batch.keys.len());
             let reading = self.cache.batch_get(sought, now, &mut response)?;
             let now = now();
-            match reading.judge(now, |left| response.tell(left)) {
+            match reading.judge(now, |left| response.set_next_ttl(left)) {
                 Verdict::Valid => return Some(response.framed()),
                 Verdict::Expired => earlier = Some(now),
                 Verdict::ClockStepped => return None,

@@ -1,4 +1,4 @@
-//! What is over and still known of for a while, and whether that is certain.
+//! The memory of ended leases and fills, and whether it is certain.
 
 use std::collections::BTreeMap;
 
@@ -6,39 +6,38 @@ use credcache_core::Token;
 
 use crate::names::Name;
 
-pub(crate) struct Past<T> {
+pub(crate) struct Recent<T> {
     pub(crate) by_name: BTreeMap<Name, Record<T>>,
-    /// How many each part of the cache has room for. Which names share one isn't
-    /// known.
+    /// The capacity of a stripe. The model doesn't know which names share a stripe.
     capacity: usize,
 }
 
 pub(crate) struct Record<T> {
     pub(crate) token: Token,
-    pub(crate) what: T,
-    /// By the boot-time clock.
+    pub(crate) value: T,
+    /// By the boot-time clock, in nanoseconds.
     pub(crate) until: u64,
     is_certain: bool,
 }
 
-/// What is known of a lease that is over.
+/// What is known of a lease that ended.
 #[derive(Clone, Copy)]
 pub(crate) enum Known<T> {
     Yes(T),
-    /// Others may have taken its place.
+    /// Known unless other records have taken its room.
     Maybe(T),
 }
 
-impl<T: Copy> Past<T> {
+impl<T: Copy> Recent<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         let by_name = BTreeMap::new();
         Self { by_name, capacity }
     }
 
-    pub(crate) fn remember(&mut self, name: Name, token: Token, what: T, until: u64) {
+    pub(crate) fn remember(&mut self, name: Name, token: Token, value: T, until: u64) {
         let record = Record {
             token,
-            what,
+            value,
             until,
             is_certain: true,
         };
@@ -50,12 +49,12 @@ impl<T: Copy> Past<T> {
         }
     }
 
-    pub(crate) fn of(&self, name: Name, token: Token, boot: u64) -> Option<Known<T>> {
+    pub(crate) fn get(&self, name: Name, token: Token, boot: u64) -> Option<Known<T>> {
         let record = self.by_name.get(&name)?;
         let is_known = record.token == token && boot < record.until;
         is_known.then_some(match record.is_certain {
-            true => Known::Yes(record.what),
-            false => Known::Maybe(record.what),
+            true => Known::Yes(record.value),
+            false => Known::Maybe(record.value),
         })
     }
 
@@ -69,9 +68,9 @@ impl<T: Copy> Past<T> {
 }
 
 impl<T> Known<T> {
-    pub(crate) fn what(self) -> T {
+    pub(crate) fn value(self) -> T {
         match self {
-            Self::Yes(what) | Self::Maybe(what) => what,
+            Self::Yes(value) | Self::Maybe(value) => value,
         }
     }
 

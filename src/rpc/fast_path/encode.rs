@@ -91,7 +91,7 @@ pub(super) fn long_head(field: u8, len: usize) -> u64 {
 mod tests {
     use prost::{Message, encoding::decode_varint};
 
-    use crate::rpc::lean::length_delimited;
+    use crate::rpc::fast_path::length_delimited;
 
     use super::*;
 

@@ -1,15 +1,17 @@
 //! Requests as clients encode them: every field by its number, in any order.
-//! Whatever is unknown, invalid or just unusual is nothing to read here.
+//!
+//! Returns `None` for unknown fields, invalid values and unusual encodings; the
+//! generated path handles those.
 
 use std::time::Duration;
 
 use super::{length_delimited, varint};
 use credcache_core::{Key, Name, NamespaceName};
 
-use crate::rpc::{batch::MAX_ITEMS, fields, request::Get};
+use crate::rpc::{batch::MAX_ITEMS, fields::parse_lease_ttl, get::Get, times::parse_duration};
 
 /// What a BatchGet asks.
-pub(super) struct BatchGet<'a> {
+pub(super) struct BatchKeys<'a> {
     pub(super) namespace: NamespaceName<'a>,
     /// Not checked yet.
     pub(super) keys: Vec<&'a [u8]>,
@@ -26,7 +28,7 @@ const SECONDS: u8 = varint(1);
 const NANOS: u8 = varint(2);
 
 pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
-    let mut rest = Rest(message);
+    let mut rest = Unread(message);
     let (mut namespace, mut key) = ("", "");
     let (mut min_ttl, mut wait, mut lease_ttl) = (None, None, None);
     let mut acquire_lease = false;
@@ -34,10 +36,10 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
         match head {
             NAMESPACE => namespace = rest.text()?,
             KEY => key = rest.text()?,
-            MIN_TTL => rest.once(&mut min_ttl, fields::duration)?,
+            MIN_TTL => rest.once(&mut min_ttl, parse_duration)?,
             ACQUIRE_LEASE => acquire_lease = rest.varint()? != 0,
-            WAIT => rest.once(&mut wait, fields::duration)?,
-            LEASE_TTL => rest.once(&mut lease_ttl, fields::lease_ttl)?,
+            WAIT => rest.once(&mut wait, parse_duration)?,
+            LEASE_TTL => rest.once(&mut lease_ttl, parse_lease_ttl)?,
             _ => return None,
         }
     }
@@ -53,8 +55,8 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
     })
 }
 
-pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
-    let mut rest = Rest(message);
+pub(super) fn batch_get(message: &[u8]) -> Option<BatchKeys<'_>> {
+    let mut rest = Unread(message);
     let mut namespace = "";
     // Most keys are longer than six bytes: two come before each.
     let mut keys = Vec::with_capacity((message.len() / 8).min(MAX_ITEMS));
@@ -68,24 +70,24 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchGet<'_>> {
                 }
                 keys.push(rest.bytes()?);
             }
-            MIN_TTL => rest.once(&mut min_ttl, fields::duration)?,
+            MIN_TTL => rest.once(&mut min_ttl, parse_duration)?,
             _ => return None,
         }
     }
     if keys.is_empty() {
         return None;
     }
-    Some(BatchGet {
+    Some(BatchKeys {
         namespace: NamespaceName::parse(namespace).ok()?,
         keys,
         min_ttl: min_ttl.unwrap_or_default(),
     })
 }
 
-/// What is still to be read of a message.
-struct Rest<'a>(&'a [u8]);
+/// The bytes of a message that are still to be read.
+struct Unread<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> Unread<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;

@@ -22,19 +22,19 @@ const REQUESTS: u32 = 1;
 /// Keys to look up at once.
 #[derive(Default)]
 pub struct BatchGetRequest {
-    pub(super) namespace: String,
-    pub(super) keys: Items<String>,
-    pub(super) min_ttl: Option<prost_types::Duration>,
+    pub(in crate::rpc) namespace: String,
+    pub(in crate::rpc) keys: Items<String>,
+    pub(in crate::rpc) min_ttl: Option<prost_types::Duration>,
 }
 
 /// Credentials to store at once.
 #[derive(Default)]
 pub struct BatchPutRequest {
-    pub(super) requests: Items<PutRequest>,
+    pub(in crate::rpc) requests: Items<PutRequest>,
 }
 
 /// A repeated field with a bound on what is kept of it.
-pub(super) struct Items<T> {
+pub(in crate::rpc) struct Items<T> {
     kept: Vec<T>,
     /// How many more there were.
     beyond: usize,
@@ -42,12 +42,12 @@ pub(super) struct Items<T> {
 
 impl<T> Items<T> {
     /// All of them, unless they are more than a batch may have.
-    pub(super) fn all(&self) -> Option<&[T]> {
+    pub(in crate::rpc) fn all(&self) -> Option<&[T]> {
         (self.beyond == 0).then_some(&self.kept)
     }
 
     /// How many the message has.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::rpc) fn count(&self) -> usize {
         self.kept.len() + self.beyond
     }
 

@@ -1,4 +1,4 @@
-//! The short way and the generated one, asked the same.
+//! The fast path and the generated path, asked the same.
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,28 +97,28 @@ async fn generated(
     service: &Service,
     method: Method,
     message: &[u8],
-) -> Result<Result<Answer, Status>, prost::DecodeError> {
+) -> Result<Result<Decoded, Status>, prost::DecodeError> {
     Ok(match method {
         Method::Get => {
             let request = proto::GetRequest::decode(message)?;
             let response = service.get(Request::new(request)).await;
-            response.map(|response| Answer::Get(response.into_inner().into()))
+            response.map(|response| Decoded::Get(response.into_inner().into()))
         }
         Method::BatchGet => {
             let request = proto::BatchGetRequest::decode(message)?;
             let response = service.batch_get(Request::new(request)).await;
-            response.map(|response| Answer::BatchGet(response.into_inner()))
+            response.map(|response| Decoded::BatchGet(response.into_inner()))
         }
     })
 }
 
 #[derive(PartialEq)]
-enum Answer {
+enum Decoded {
     Get(Box<GetResponse>),
     BatchGet(BatchGetResponse),
 }
 
-impl Answer {
+impl Decoded {
     /// Reads a framed response; it must be one message and nothing else.
     fn decode(method: Method, framed: &[u8]) -> Self {
         let (head, message) = framed.split_first_chunk::<5>().unwrap();
@@ -134,28 +134,28 @@ impl Answer {
     }
 }
 
-/// Asks both; whether the short way had an answer.
+/// Asks both; whether the fast path had an answer.
 async fn agree(service: &Service, method: Method, message: &[u8]) -> bool {
     let counted = |from: &Service| from.cache.counts(None);
     let before = counted(service);
-    let Some(framed) = service.answer(method, message) else {
+    let Some(framed) = service.answer_fast(method, message) else {
         assert!(counted(service) == before, "counted, and not answered");
         return false;
     };
-    let lean = counted(service);
+    let fast = counted(service);
     let generated = generated(service, method, message).await;
     let generated = generated
         .expect("what was answered can be decoded")
         .expect("what was answered is no error");
-    assert!(Answer::decode(method, &framed) == generated);
-    let rise = |count| lean.of(count) - before.of(count);
+    assert!(Decoded::decode(method, &framed) == generated);
+    let rise = |count| fast.of(count) - before.of(count);
     let again = counted(service);
     for count in [
         credcache_core::Count::NotFound,
         credcache_core::Count::Expired,
         credcache_core::Count::TtlTooShort,
     ] {
-        assert_eq!(again.of(count) - lean.of(count), rise(count));
+        assert_eq!(again.of(count) - fast.of(count), rise(count));
     }
     true
 }
@@ -259,7 +259,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_clients_send_for_a_look_goes_the_short_way() {
+async fn what_clients_send_for_a_look_takes_the_fast_path() {
     let service = service().await;
     let get = |key: &str, acquire_lease| {
         let request = proto::GetRequest {
@@ -291,7 +291,7 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
         ("due", false),
         ("none", false),
     ] {
-        let answered = service.answer(Method::Get, &get(key, true)).is_some();
+        let answered = service.answer_fast(Method::Get, &get(key, true)).is_some();
         assert_eq!(answered, is_hit, "{key}");
     }
     let batch = BatchGet {
@@ -303,7 +303,7 @@ async fn what_clients_send_for_a_look_goes_the_short_way() {
 }
 
 #[tokio::test]
-async fn batch_beyond_the_room_of_a_message_is_left_to_the_generated_way() {
+async fn batch_beyond_the_room_of_a_message_is_left_to_the_generated_path() {
     let service = service().await;
     let keys: Vec<_> = (0..6).map(|nth| format!("large{nth}")).collect();
     for key in &keys {

@@ -11,7 +11,7 @@ use credcache_core::{
     Cache, EntryView, Hit, Lookup, MAX_IN_PLACE, MAX_TAG, MAX_TAGS, Miss, Reader, Tags, TierId,
 };
 
-use crate::rpc::{batch::Room, response};
+use crate::rpc::{batch::Room, credential::miss_reason};
 
 /// In GetResponse and BatchGetResult alike.
 const CREDENTIAL: u8 = length_delimited(1);
@@ -44,8 +44,8 @@ const EXPECTED: usize = 192;
 /// A name of up to 63 bytes has one for its length.
 const TIER_HEAD: usize = 2;
 
-/// A response on its way into its buffer.
-struct Response<'a> {
+/// Writes a response into its buffer.
+struct ResponseWriter<'a> {
     cache: &'a Cache,
     framed: Buffer,
     tier: TierField,
@@ -60,13 +60,14 @@ struct TierField {
     len: usize,
 }
 
-/// The same to a batch, whose outcomes are each in a result.
-pub(super) struct BatchResponse<'a> {
-    response: Response<'a>,
+/// Writes the response to a batch, whose outcomes are each in a result.
+pub(super) struct BatchWriter<'a> {
+    response: ResponseWriter<'a>,
     room: Room,
     /// Where the lifetimes left are to be put in.
-    untold: Vec<usize>,
-    told: usize,
+    ttl_places: Vec<usize>,
+    /// How many of them have been.
+    set: usize,
 }
 
 /// What is written of a credential.
@@ -86,36 +87,39 @@ pub(super) fn get(cache: &Cache, lookup: &Lookup) -> Vec<u8> {
     match lookup {
         Lookup::Hit(hit) => {
             let credential = Credential::of_hit(hit);
-            let mut response = Response::with_capacity(cache, credential.unbounded_len());
+            let mut response = ResponseWriter::with_capacity(cache, credential.unbounded_len());
             let ttl = response.credential(&credential, false);
-            response.tell(ttl, hit.ttl());
+            response.set_ttl(ttl, hit.ttl());
             response.framed()
         }
         Lookup::Miss(miss) => {
-            let mut response = Response::with_capacity(cache, 0);
+            let mut response = ResponseWriter::with_capacity(cache, 0);
             response.miss(*miss, false);
             response.framed()
         }
     }
 }
 
-impl<'a> BatchResponse<'a> {
+impl<'a> BatchWriter<'a> {
     pub(super) fn new(cache: &'a Cache, count: usize) -> Self {
         Self {
-            response: Response::with_capacity(cache, count * EXPECTED + MAX_IN_PLACE + MOST_TAGS),
+            response: ResponseWriter::with_capacity(
+                cache,
+                count * EXPECTED + MAX_IN_PLACE + MOST_TAGS,
+            ),
             room: Room::of_misses(count),
-            untold: Vec::with_capacity(count),
-            told: 0,
+            ttl_places: Vec::with_capacity(count),
+            set: 0,
         }
     }
 
     /// Puts in what is left of the next credential's lifetime.
     #[inline]
-    pub(super) fn tell(&mut self, left: Duration) {
-        if let Some(place) = self.untold.get(self.told) {
-            self.response.tell(*place, left);
+    pub(super) fn set_next_ttl(&mut self, left: Duration) {
+        if let Some(place) = self.ttl_places.get(self.set) {
+            self.response.set_ttl(*place, left);
         }
-        self.told += 1;
+        self.set += 1;
     }
 
     pub(super) fn framed(self) -> Vec<u8> {
@@ -123,7 +127,7 @@ impl<'a> BatchResponse<'a> {
     }
 }
 
-impl Reader for BatchResponse<'_> {
+impl Reader for BatchWriter<'_> {
     #[inline]
     fn make_room(&mut self) {
         self.response
@@ -140,7 +144,7 @@ impl Reader for BatchResponse<'_> {
                 let credential = Credential::of_seen(seen);
                 let before = self.response.framed.len();
                 let ttl = self.response.credential(&credential, true);
-                self.untold.push(ttl);
+                self.ttl_places.push(ttl);
                 if !self.room.take(self.response.framed.len() - before) {
                     return ControlFlow::Break(());
                 }
@@ -152,7 +156,7 @@ impl Reader for BatchResponse<'_> {
     }
 }
 
-impl<'a> Response<'a> {
+impl<'a> ResponseWriter<'a> {
     /// Room for so many bytes besides what comes around one credential.
     fn with_capacity(cache: &'a Cache, len: usize) -> Self {
         Self {
@@ -166,7 +170,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Adds one but for what is left of its lifetime; where that is to be told.
+    /// Adds one but for what is left of its lifetime, and answers where that is to be put.
     #[inline(always)]
     fn credential(&mut self, credential: &Credential<'_>, in_result: bool) -> usize {
         let Credential {
@@ -211,14 +215,14 @@ impl<'a> Response<'a> {
 
     /// Puts in what is left of a lifetime.
     #[inline]
-    fn tell(&mut self, place: usize, left: Duration) {
+    fn set_ttl(&mut self, place: usize, left: Duration) {
         let field = time(TTL, left).to_le_bytes();
         self.framed.put_at(place, &field[..TIME]);
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
         // Reasons are few: one byte.
-        let reason = response::miss_reason(miss.reason) as u64;
+        let reason = miss_reason(miss.reason) as u64;
         let len = 2 + miss.retry_after.map_or(0, |_| TIME);
         self.framed.make_room(BESIDES_VALUE);
         self.framed.heads(MISS, 0, len, in_result);
@@ -383,7 +387,7 @@ mod tests {
             };
             let attributes = only_attributes.encode_to_vec();
             let tags = Tags::new(tags.iter().map(|tag| Tag::parse(tag).unwrap())).unwrap();
-            let mut response = Response::with_capacity(&cache, 0);
+            let mut response = ResponseWriter::with_capacity(&cache, 0);
             let ttl = response.credential(
                 &Credential {
                     value: &expected.value,
@@ -396,7 +400,7 @@ mod tests {
                 },
                 false,
             );
-            response.tell(ttl, Duration::from_secs(1));
+            response.set_ttl(ttl, Duration::from_secs(1));
             let framed = response.framed();
             let decoded = proto::GetResponse::decode(&framed[FRAME_HEAD..]).unwrap();
             assert!(decoded.outcome == Some(Outcome::Credential(expected)));
@@ -414,7 +418,7 @@ mod tests {
         for len in LONG - 100..=LONG {
             let value = vec![7; len];
             let written = |in_result| {
-                let mut response = Response::with_capacity(&cache, 0);
+                let mut response = ResponseWriter::with_capacity(&cache, 0);
                 let credential = Credential {
                     value: &value,
                     expires_at: Duration::ZERO,
@@ -425,7 +429,7 @@ mod tests {
                     tags: &Tags::default(),
                 };
                 let ttl = response.credential(&credential, in_result);
-                response.tell(ttl, Duration::ZERO);
+                response.set_ttl(ttl, Duration::ZERO);
                 response.framed()
             };
             let alone = proto::GetResponse::decode(&written(false)[FRAME_HEAD..]).unwrap();
