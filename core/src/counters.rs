@@ -136,8 +136,9 @@ impl Tally {
 
     /// `weight` is the weight of the entry and of the labels that were removed with it, in bytes.
     pub(crate) fn entry_removed(&self, tier: TierId, weight: u64) {
-        self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
-        self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight, Relaxed);
+        let entries = self.cells[tier_cell(tier, TierCount::Entries)].fetch_sub(1, Relaxed);
+        let used = self.cells[tier_cell(tier, TierCount::UsedBytes)].fetch_sub(weight, Relaxed);
+        debug_assert!(entries >= 1 && used >= weight, "more went than came");
     }
 
     /// Adds the counts of a namespace whose record is about to be forgotten.

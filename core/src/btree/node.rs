@@ -260,27 +260,39 @@ fn child_for<T, S>(children: &[Child<T, S>], order: &impl Fn(&T) -> Ordering) ->
 /// Merges the child, which has few elements, with a neighbour that has room.
 fn merge_around<T: Clone, S: Summary<T>>(children: &mut Vec<Child<T, S>>, at: usize) {
     for left in [at.checked_sub(1), Some(at)].into_iter().flatten() {
+        let [one, other, ..] = &mut children[left..] else {
+            continue;
+        };
         // Only up to three quarters, so that the next insertion doesn't split the node again.
-        if let [one, other, ..] = &children[left..]
-            && one.node.len() + other.node.len() <= one.node.most() * 3 / 4
-        {
-            let right = children.remove(left + 1);
-            trim(children);
-            let one = &mut children[left];
-            one.summary = one.summary.and(right.summary);
-            match (&mut one.node, right.node) {
-                (Node::Leaf(items), Node::Leaf(more)) => append(items, more),
-                (Node::Inner(children), Node::Inner(more)) => append(children, more),
-                (Node::Leaf(_), Node::Inner(_)) | (Node::Inner(_), Node::Leaf(_)) => {}
+        let most = one.node.most() * 3 / 4;
+        let is_merged = match (&mut one.node, &mut other.node) {
+            (Node::Leaf(items), Node::Leaf(more)) => append_up_to(most, items, more),
+            (Node::Inner(children), Node::Inner(more)) => append_up_to(most, children, more),
+            // Never: the children of a node are all of one height. If two were not,
+            // they would stay as they are: what the index loses, no invalidation finds.
+            (Node::Leaf(_), Node::Inner(_)) | (Node::Inner(_), Node::Leaf(_)) => {
+                debug_assert!(false, "children of one node differ in height");
+                false
             }
+        };
+        if is_merged {
+            one.summary = one.summary.and(other.summary);
+            children.remove(left + 1);
+            trim(children);
             return;
         }
     }
 }
 
-fn append<T>(items: &mut Vec<T>, mut more: Vec<T>) {
+/// Appends all of `more`, unless the sum would be above `most`. Returns whether it
+/// was appended.
+fn append_up_to<T>(most: usize, items: &mut Vec<T>, more: &mut Vec<T>) -> bool {
+    if items.len() + more.len() > most {
+        return false;
+    }
     items.reserve_exact(room_for::<T>(items.len() + more.len()) - items.len());
-    items.append(&mut more);
+    items.append(more);
+    true
 }
 
 fn insert_at<T>(items: &mut Vec<T>, at: usize, item: T) {

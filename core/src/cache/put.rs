@@ -150,7 +150,14 @@ impl Cache {
             self.replace(&mut stripe, replaced, prepared.tier.id, now);
         }
         let entry = prepared.entry(&stripe.index, put.contents, put.refresh_before, version);
+        debug_assert!(self.is_only_in(&prepared), "another tier holds the name");
         let (stored, evicted, wakers) = self.store(&mut stripe, &prepared, entry);
+        debug_assert!(
+            replaces
+                .as_ref()
+                .is_none_or(|old| !self.tiers[old.tier().index()].keeps(old)),
+            "a tier holds what the index doesn't"
+        );
         drop(stripe);
         change.publish();
         wakers.wake();
@@ -276,6 +283,15 @@ impl Cache {
         if replaced.tier() != tier {
             self.tiers[replaced.tier().index()].remove(replaced);
         }
+    }
+
+    /// Whether no tier but the one that is put into holds anything under the name.
+    fn is_only_in(&self, prepared: &Prepared<'_, '_>) -> bool {
+        let others = self.tiers.iter().filter(|one| one.id != prepared.tier.id);
+        let name = prepared.name.into();
+        others
+            .map(|other| other.read(prepared.hash, &name, &mut |_| ()))
+            .all(|found| found.is_none())
     }
 
     /// The third step: stores the entry in index and tier, and ends the lease of its key. Returns

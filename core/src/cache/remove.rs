@@ -86,7 +86,9 @@ impl Cache {
             RemovalReason::Expired
         };
         stripe.index.remove(entry, reason);
-        self.tiers[entry.tier().index()].remove(entry);
+        let tier = &self.tiers[entry.tier().index()];
+        tier.remove(entry);
+        debug_assert!(!tier.keeps(entry), "a tier holds what the index doesn't");
         if is_live {
             stripe.tombstones.remember(entry.hash(&self.hasher), entry);
         }

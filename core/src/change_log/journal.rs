@@ -193,6 +193,10 @@ impl Journal {
     }
 
     fn append(&mut self, revision: u64, change: Change) {
+        debug_assert!(
+            self.events.back().is_none_or(|(last, _)| *last < revision),
+            "out of the order of revisions"
+        );
         self.bytes += change.bytes();
         self.events.push_back((revision, change));
     }

@@ -297,9 +297,14 @@ impl ChangeLog {
             Some(position) => {
                 let unread = position..published;
                 let in_flight = shard.in_flight(hash).count();
-                shard
+                let read = shard
                     .journals
-                    .read(namespace, watcher, unread, in_flight, waker)
+                    .read(namespace, watcher, unread, in_flight, waker);
+                debug_assert!(
+                    !shard.tells_too_early(hash, &read),
+                    "published before an earlier change"
+                );
+                read
             }
             None => JournalRead::Gap { up_to: published },
         }
@@ -330,6 +335,16 @@ impl Shard {
             .map(|revision| revision.number() - 1)
             .min()
             .unwrap_or(latest)
+    }
+
+    /// Whether a watcher is told of a change while that one, or an earlier one of its
+    /// namespace, hasn't taken effect.
+    fn tells_too_early(&self, namespace: u64, read: &JournalRead) -> bool {
+        let JournalRead::Change { revision, .. } = read else {
+            return false;
+        };
+        self.in_flight(namespace)
+            .any(|earlier| earlier.number() <= *revision)
     }
 
     fn in_flight(&self, namespace: u64) -> impl Iterator<Item = Revision> {

@@ -70,25 +70,30 @@ impl EntryIndex {
         let shared = self.label_sets.entry_added(entry.labels());
         self.shared_bytes.add(tier, shared);
         tally.entry_added(tier, u64::from(entry.weight()) + shared);
-        self.by_name
+        let replaced = self
+            .by_name
             .insert(entry.clone(), |other| other.cmp_name_of(entry));
+        debug_assert!(replaced.is_none(), "the name had an entry");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
             if self.by_tag.len() == nth {
                 self.by_tag.push(Tree::default());
             }
-            self.by_tag[nth].insert(entry.clone(), entry.under_tag(nth, tag));
+            let other = self.by_tag[nth].insert(entry.clone(), entry.under_tag(nth, tag));
+            debug_assert!(other.is_none(), "the tag had this version");
         }
     }
 
     /// Removes exactly this entry, unless it was removed already.
     pub(crate) fn remove(&mut self, entry: &Entry, reason: RemovalReason) {
         let found = self.by_name.find(|other| other.cmp_name_of(entry));
-        if found.is_none_or(|found| found.version() != entry.version()) {
+        if !is_version(found, entry) {
             return;
         }
-        self.by_name.remove(|other| other.cmp_name_of(entry));
+        let named = self.by_name.remove(|other| other.cmp_name_of(entry));
+        debug_assert!(is_version(named.as_ref(), entry), "not among the names");
         for (nth, tag) in entry.labels().tags().iter().enumerate() {
-            self.by_tag[nth].remove(entry.under_tag(nth, tag));
+            let tagged = self.by_tag[nth].remove(entry.under_tag(nth, tag));
+            debug_assert!(is_version(tagged.as_ref(), entry), "not under its tag");
         }
         let (tier, tally) = (entry.tier(), &entry.namespace().tally);
         let shared = self.label_sets.entry_removed(entry.labels());
@@ -184,6 +189,11 @@ impl EntryIndex {
         );
         batch
     }
+}
+
+/// Whether an entry was found, and it is this very one.
+fn is_version(found: Option<&Entry>, entry: &Entry) -> bool {
+    found.is_some_and(|found| found.version() == entry.version())
 }
 
 /// A part of the entries that a search finds, to be removed before the stripe's lock is released.

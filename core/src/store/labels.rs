@@ -77,7 +77,8 @@ impl SharedBytes {
     }
 
     pub(crate) fn sub(&self, tier: TierId, bytes: u64) {
-        self.0[tier.index()].fetch_sub(bytes, Relaxed);
+        let shared = self.0[tier.index()].fetch_sub(bytes, Relaxed);
+        debug_assert!(shared >= bytes, "more went than came");
     }
 }
 
@@ -140,10 +141,13 @@ impl LabelSets {
     /// Counts an entry that was removed. Returns how many bytes its labels freed: 0 if other
     /// entries have the same labels.
     pub(crate) fn entry_removed(&mut self, labels: &Labels) -> u64 {
-        if labels.0.entries.fetch_sub(1, Relaxed) > 1 {
+        let entries = labels.0.entries.fetch_sub(1, Relaxed);
+        debug_assert!(entries >= 1, "no entry has these labels");
+        if entries > 1 {
             return 0;
         }
-        self.0.remove(|other| other.cmp_labels(labels));
+        let removed = self.0.remove(|other| other.cmp_labels(labels));
+        debug_assert!(removed.is_some(), "the labels weren't there");
         labels.0.weight.into()
     }
 }

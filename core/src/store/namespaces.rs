@@ -97,6 +97,7 @@ impl Namespaces {
             let forgotten = registry.forget_one().ok_or(TooManyNamespaces)?;
             self.common_tally.absorb(&forgotten.tally);
         }
+        debug_assert!(registry.records.len() < self.capacity, "the registry grows");
         Ok(registry.create(name, self.tiers))
     }
 

@@ -2,11 +2,14 @@
 
 use credcache_core::{Cache, Count, Counts, TierCount};
 
+use crate::shape::TIERS;
+
 /// The gauges and counters that the steps compare.
 pub(crate) struct Figures {
     counts: Counts,
     pub(crate) entries: u64,
-    pub(crate) hits: u64,
+    /// By tier.
+    pub(crate) hits: [u64; TIERS.len()],
     pub(crate) evictions: u64,
     pub(crate) expirations: u64,
 }
@@ -41,14 +44,14 @@ impl Figures {
         let counts = cache.counts(None);
         let mut sum = Self {
             entries: 0,
-            hits: 0,
+            hits: [0; TIERS.len()],
             evictions: 0,
             expirations: 0,
             counts,
         };
         for (tier, spec) in cache.tiers() {
             sum.entries += sum.counts.of_tier(tier, TierCount::Entries);
-            sum.hits += sum.counts.of_tier(tier, TierCount::Hits);
+            sum.hits[tier.index()] = sum.counts.of_tier(tier, TierCount::Hits);
             sum.evictions += sum.counts.of_tier(tier, TierCount::Evictions);
             sum.expirations += sum.counts.of_tier(tier, TierCount::Expirations);
             let used = sum.counts.of_tier(tier, TierCount::UsedBytes);

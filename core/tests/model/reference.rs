@@ -43,7 +43,8 @@ pub(crate) struct Reference {
     pub(crate) leases: LeaseTable,
     pub(crate) journals: Journals,
     pub(crate) counted: Counted,
-    pub(crate) hits: u64,
+    /// By tier.
+    pub(crate) hits: [u64; TIERS.len()],
     /// The names whose last credential was removed by an invalidation, with the number of
     /// revocations before it.
     revoked: BTreeMap<Name, u64>,
@@ -112,7 +113,7 @@ impl Reference {
             leases: LeaseTable::new(shape.limits, shape.remembered()),
             journals: Journals::new(shape.journal()),
             counted: Counted::default(),
-            hits: 0,
+            hits: [0; TIERS.len()],
             revoked: BTreeMap::new(),
             revoked_so_far: 0,
         }

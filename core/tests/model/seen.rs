@@ -17,6 +17,7 @@ macro_rules! events {
 events! {
     // Lookups.
     Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, CoolingDown,
+    ReadInPlace, ReadAgain, ClockStepped,
     // Puts.
     Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
     RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,

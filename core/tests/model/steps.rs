@@ -1,5 +1,6 @@
 //! One episode: random steps, and the checks after each step.
 
+mod batch;
 mod get;
 mod invalidate;
 mod lease;
@@ -104,7 +105,9 @@ impl Episode<'_> {
         match self.draw.rng.u32(0..200) {
             0..56 => self.put(),
             56..74 => self.fill(),
-            74..94 => self.get(),
+            74..88 => self.get(),
+            88..91 => self.get_several(),
+            91..94 => self.read_several(),
             94..104 => self.hit(),
             104..108 => self.get_as_holder(),
             108..150 => self.ask(),
@@ -131,7 +134,7 @@ impl Episode<'_> {
         let missing = self.reference.held.len() as u64 - figures.entries;
         assert_eq!(missing, figures.evictions - self.accounted, "missing");
         assert_eq!(self.cache.revision(), self.reference.revision);
-        assert_eq!(figures.hits, self.reference.hits, "hits");
+        assert_eq!(figures.hits, self.reference.hits, "hits by tier");
         self.reference.counted.assert_same(&figures);
         assert!(
             !self.shape.roomy || figures.evictions == 0,

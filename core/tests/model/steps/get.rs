@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use credcache_core::{Lookup, MissReason, WhenDue};
+use credcache_core::{Lookup, Miss, MissReason, WhenDue};
 
 use super::Episode;
+use crate::names::Name;
 
 impl Episode<'_> {
     pub(super) fn get(&mut self) {
@@ -15,26 +16,29 @@ impl Episode<'_> {
         match answer {
             Lookup::Hit(hit) => {
                 self.check_hit(name, min_ttl, &hit);
-                self.count_hit();
+                self.count_hit(hit.view().tier().index());
             }
-            Lookup::Miss(miss) => {
-                self.reference.count_miss(miss.reason);
-                let lease = self.reference.leases.lease(name);
-                let left = lease.and_then(|(_, due)| due.checked_sub(self.clocks.boot));
-                let left = left.filter(|left| *left > 0);
-                if let (MissReason::Pending, Some(left)) = (miss.reason, left) {
-                    if self.reference.held.contains_key(&name) {
-                        self.account_missing(name);
-                    }
-                    self.check_pending(miss, left);
-                    return;
-                }
-                assert_eq!(miss.retry_after, None);
-                self.check_reason(name, min_ttl, miss.reason);
-                let held = self.reference.held.contains_key(&name);
-                assert!(held || left.is_none(), "another caller fetches it");
-            }
+            Lookup::Miss(miss) => self.check_miss(name, min_ttl, miss),
         }
+    }
+
+    /// The miss of one who asks for no lease, which was counted.
+    pub(super) fn check_miss(&mut self, name: Name, min_ttl: u64, miss: Miss) {
+        self.reference.count_miss(miss.reason);
+        let lease = self.reference.leases.lease(name);
+        let left = lease.and_then(|(_, due)| due.checked_sub(self.clocks.boot));
+        let left = left.filter(|left| *left > 0);
+        if let (MissReason::Pending, Some(left)) = (miss.reason, left) {
+            if self.reference.held.contains_key(&name) {
+                self.account_missing(name);
+            }
+            self.check_pending(miss, left);
+            return;
+        }
+        assert_eq!(miss.retry_after, None);
+        self.check_reason(name, min_ttl, miss.reason);
+        let held = self.reference.held.contains_key(&name);
+        assert!(held || left.is_none(), "another caller fetches it");
     }
 
     /// A lookup before a query for a lease, with or without refreshing.
@@ -52,7 +56,7 @@ impl Episode<'_> {
         if let Some(hit) = hit {
             let is_due = self.check_hit(name, min_ttl, &hit);
             assert!(!(would_refresh && is_due), "it should be refreshed");
-            self.count_hit();
+            self.count_hit(hit.view().tier().index());
         } else if let Ok(held) = self.reference.look(name, min_ttl, self.clocks) {
             let (_, latest) = held.lead;
             if !would_refresh || held.left(self.clocks) > latest {
@@ -71,7 +75,7 @@ impl Episode<'_> {
         match answer {
             Lookup::Hit(hit) => {
                 self.check_hit(name, min_ttl, &hit);
-                self.count_hit();
+                self.count_hit(hit.view().tier().index());
             }
             Lookup::Miss(miss) => {
                 self.reference.count_miss(miss.reason);

@@ -13,6 +13,9 @@ use crate::{
     seen::Event,
 };
 
+/// More than it takes to look at all that there is.
+pub(super) const MOST_STEPS: usize = 100_000;
+
 impl<'a> Episode<'a> {
     pub(super) fn invalidate(&mut self) {
         let name = self.leased_name();
@@ -74,10 +77,11 @@ impl<'a> Episode<'a> {
 
     /// Completes the invalidation.
     fn finish(&mut self, mut sweep: Sweep<'_>, begun: Clocks) {
-        let answer = loop {
-            if let Some(answer) = sweep.step() {
-                break answer;
-            }
+        let answer = (0..MOST_STEPS).find_map(|_| sweep.step());
+        let Some(answer) = answer else {
+            // Dropped, it would go on without an end.
+            std::mem::forget(sweep);
+            panic!("an invalidation without an end");
         };
         let (removed, ended) = self.removed();
         assert_eq!(answer.removed, self.claimed + removed, "removed");

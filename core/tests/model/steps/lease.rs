@@ -148,8 +148,8 @@ impl<'a> Episode<'a> {
             assert_eq!(lease, None, "the lease isn't free");
         }
         match found {
-            Lookup::Hit(_) => {
-                self.count_hit();
+            Lookup::Hit(hit) => {
+                self.count_hit(hit.view().tier().index());
                 assert!(!matches!(joined, Joined::Waits(_)));
                 if let Joined::Granted = joined {
                     self.seen.add(Event::GrantedOnHit);

@@ -52,8 +52,8 @@ impl Episode<'_> {
         is_due
     }
 
-    pub(super) fn count_hit(&mut self) {
-        self.reference.hits += 1;
+    pub(super) fn count_hit(&mut self, tier: usize) {
+        self.reference.hits[tier] += 1;
     }
 
     /// Checks the reason of a miss that no lease explains.
