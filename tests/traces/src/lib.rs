@@ -63,11 +63,27 @@ impl Mark {
         let memory = File::open("/proc/self/mem")?;
         let mappings = fs::read_to_string("/proc/self/maps")?;
         let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+        let own = chunk.as_ptr().addr() as u64;
+        let own = own..own + CHUNK as u64;
         let mut traces = 0;
         for mapping in mappings.lines().filter_map(writable) {
             let mut at = mapping.start;
             while at < mapping.end {
-                let len = usize::try_from(mapping.end - at).map_or(CHUNK, |left| left.min(CHUNK));
+                // The chunk isn't read into itself: what stands before it would be
+                // repeated in it.
+                let end = if at < own.start {
+                    mapping.end.min(own.start)
+                } else {
+                    if own.contains(&at) {
+                        at = own.end;
+                    }
+                    mapping.end
+                };
+                let left = end.saturating_sub(at);
+                let len = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+                if len == 0 {
+                    break;
+                }
                 // A mapping may be gone by now, or not be memory.
                 if memory.read_exact_at(&mut chunk[..len], at).is_err() {
                     break;
