@@ -21,7 +21,7 @@ use crate::{
         get::Lookup,
         put::{Precondition, Put, PutError},
     },
-    counters::Count,
+    counters::{Count, TierCount},
     model::{
         attributes::Attributes,
         contents::Contents,
@@ -30,7 +30,7 @@ use crate::{
         outcome::Stored,
         revision::{Revision, Revisions},
         tags::Tags,
-        time::{Deadline, Lifetime, Now},
+        time::{BootTime, Deadline, Lifetime, Now, WallTime},
     },
     store::{
         entry::{Entry, NewEntry},
@@ -126,6 +126,23 @@ fn credentials_put_together_are_not_to_be_fetched_together() {
         *most <= *least * 11 / 10 + Duration::from_nanos(1),
         "by up to 10 %"
     );
+}
+
+#[test]
+fn put_over_an_expired_credential_counts_an_expiration_and_over_a_live_one_none() {
+    let cache = cache();
+    let passed = |seconds| Now {
+        wall: WallTime::from_unix(Duration::from_secs(seconds)),
+        boot: BootTime::from_boot(Duration::from_secs(seconds)),
+    };
+    let expirations = || {
+        let counts = cache.counts(Some(namespace("a")));
+        counts.of_tier(TierId::new(0), TierCount::Expirations)
+    };
+    for (seconds, expected) in [(0, 0), (59, 0), (119, 1), (120, 1)] {
+        cache.put(of("a", "k"), passed(seconds)).expect("room");
+        assert_eq!(expirations(), expected, "after {seconds} s");
+    }
 }
 
 /// A hasher that maps everything to 7.

@@ -19,7 +19,7 @@ events! {
     Hit, HitDue, NotFound, Expired, Revoked, TooShort, Pending, CoolingDown,
     ReadInPlace, ReadAgain, ClockStepped,
     // Puts.
-    Stored, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
+    Stored, ReplacedExpired, MovedTier, CutToTier, NoLifetime, Exists, VersionDiffers, LeaseLost,
     RefusedByGrant, RefusedByIssue, RefusedTooMuch, RefusedByAge,
     // Leases.
     Granted, GrantedOnHit, TooManyLeases, Filled, FilledLate, FilledAgain, Superseded,

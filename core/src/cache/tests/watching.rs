@@ -171,6 +171,27 @@ fn change_is_told_once_its_effect_and_all_before_are_there() {
 }
 
 #[test]
+fn change_of_a_thread_that_panicked_holds_up_no_later_one() {
+    let cache = Arc::new(cache());
+    let mut watcher = watch(&cache, WatchFrom::Now);
+    let revocation = cache.revocation(None, Now::default());
+    let change = cache
+        .change_log
+        .commit_invalidation(namespace("a"), OwnedTarget::All, revocation);
+    let first = change.revision().number();
+    let later = put_key(&cache, "k");
+    assert_eq!(next(&mut watcher), None, "the first is under way");
+    // What unwinding does to a change that was never published.
+    drop(change);
+    let told = all(&mut watcher);
+    let expected = [
+        WatchEvent::Change(first, Change::Invalidated(OwnedTarget::All)),
+        WatchEvent::Change(later, Change::Replaced("k".into())),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn journal_is_kept_for_a_while_and_then_forgotten() {
     let cache = Arc::new(cache());
     drop(watch(&cache, WatchFrom::Now));

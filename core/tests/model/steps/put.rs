@@ -120,10 +120,16 @@ impl Episode<'_> {
         let name = stated.name;
         let (kept, tier) = route(stated.lifetime, stated.tier, self.shape.tiers, self.clocks)
             .expect("it was stored");
-        let had = u64::from(self.reference.held.contains_key(&name));
+        let had_entry = self.reference.held.get(&name);
+        let had = u64::from(had_entry.is_some());
         let figures = Figures::of(self.cache);
         let evicted = figures.evictions - self.figures.evictions;
         let replaced = self.figures.entries + 1 - evicted - figures.entries;
+        let had_ended = had_entry.is_some_and(|held| !held.is_live(self.clocks));
+        let ended = if had_ended { replaced } else { 0 };
+        let expirations = figures.expirations - self.figures.expirations;
+        assert_eq!(expirations, ended, "expirations");
+        self.seen.add_times(Event::ReplacedExpired, ended);
         self.account_evictions(had - replaced);
 
         self.reference.revision += 1;
