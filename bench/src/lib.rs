@@ -1,8 +1,9 @@
-//! What the measured servers and their load share: the contract, generated
-//! plainly, and where a server listens. The credentials that pass through here
+//! What the programs of the bench share: the contract, generated plainly, where
+//! a server listens, and the statistics. The credentials that pass through here
 //! are made up.
 
 pub mod address;
+pub mod statistics;
 
 /// Generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

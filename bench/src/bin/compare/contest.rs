@@ -1,7 +1,9 @@
 //! Rounds in which everybody is loaded in turn.
 
+use credcache_bench::statistics::turns;
+
 use crate::{
-    failure::Failure, figures::Sample, process::Process, processors::Spent, report::Report,
+    failure::Failure, process::Process, processors::Spent, report::Report, sample::Sample,
 };
 
 /// A warm-up is this part of a round's load.
@@ -80,8 +82,7 @@ impl Rounds {
         }
         let mut samples = vec![Vec::new(); contenders.len()];
         for round in 0..self.rounds as usize {
-            for turn in 0..contenders.len() {
-                let next = (round + turn) % contenders.len();
+            for next in turns(round, contenders.len()) {
                 let contender = &mut contenders[next];
                 let sample = contender.measure(requests[next])?;
                 samples[next].push(sample.divided(contender.parts));

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use crate::figures::{Sample, Spread};
+use credcache_bench::statistics::Spread;
+
+use crate::sample::Sample;
 
 /// The figures of one subject under one load, one a round.
 #[derive(Clone, Debug)]
@@ -17,15 +19,21 @@ pub(crate) struct Series {
     /// None where only their spread is known.
     pub(crate) rounds: Vec<f64>,
     pub(crate) spread: Spread,
-    pub(crate) core: Option<Core>,
+    /// Those that the rounds are from, where a server was loaded.
+    pub(crate) samples: Vec<Sample>,
 }
 
-/// What a [`Sample`] tells of the processors: the medians.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Core {
-    pub(crate) busy: f64,
-    pub(crate) each: f64,
-    pub(crate) others: f64,
+impl Series {
+    /// The samples' median of one of their figures; `None` without samples.
+    pub(crate) fn median(&self, of: fn(&Sample) -> f64) -> Option<f64> {
+        let figures = self.samples.iter().map(of);
+        (!self.samples.is_empty()).then(|| Spread::of(figures).median)
+    }
+
+    /// The processor time of an operation in each round, in microseconds.
+    pub(crate) fn processor_times(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.each).collect()
+    }
 }
 
 #[derive(Default)]
@@ -41,23 +49,17 @@ pub(crate) type Place<'a> = (&'a str, &'a str, &'a str);
 impl Report {
     pub(crate) fn add(&mut self, place: Place<'_>, unit: &str, rounds: Vec<f64>) {
         let spread = Spread::of(rounds.iter().copied());
-        self.push(place, unit, rounds, spread, None);
+        self.push(place, unit, rounds, spread, Vec::new());
     }
 
     pub(crate) fn add_spread(&mut self, place: Place<'_>, unit: &str, spread: Spread) {
-        self.push(place, unit, Vec::new(), spread, None);
+        self.push(place, unit, Vec::new(), spread, Vec::new());
     }
 
     pub(crate) fn add_samples(&mut self, place: Place<'_>, unit: &str, samples: &[Sample]) {
-        let median = |of: fn(&Sample) -> f64| Spread::of(samples.iter().map(of)).median;
-        let core = Core {
-            busy: median(|sample| sample.busy),
-            each: median(|sample| sample.each),
-            others: median(|sample| sample.others),
-        };
         let rates: Vec<f64> = samples.iter().map(|sample| sample.rate).collect();
         let spread = Spread::of(rates.iter().copied());
-        self.push(place, unit, rates, spread, Some(core));
+        self.push(place, unit, rates, spread, samples.to_vec());
     }
 
     pub(crate) fn not_measured(&mut self, what: impl Into<String>, why: impl Display) {
@@ -78,7 +80,7 @@ impl Report {
         unit: &str,
         rounds: Vec<f64>,
         spread: Spread,
-        core: Option<Core>,
+        samples: Vec<Sample>,
     ) {
         self.series.push(Series {
             section: section.to_owned(),
@@ -87,7 +89,7 @@ impl Report {
             unit: unit.to_owned(),
             rounds,
             spread,
-            core,
+            samples,
         });
     }
 }

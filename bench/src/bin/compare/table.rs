@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Write};
 
+use credcache_bench::statistics::Spread;
 use serde_json::{Value, json};
 
 use crate::{
-    figures::Spread,
     machine::Facts,
-    report::{Core, Report, Series},
-    targets::{TARGETS, Target},
+    report::{Report, Series},
+    targets::{Reached, TARGETS, Target},
 };
 
 pub(crate) fn markdown(facts: &Facts, report: &Report) -> Result<String, fmt::Error> {
@@ -24,18 +24,14 @@ pub(crate) fn markdown(facts: &Facts, report: &Report) -> Result<String, fmt::Er
     for target in TARGETS {
         let Target { what, bound, .. } = target;
         match target.reached(report) {
-            Some(spread) => {
-                let Spread { median, min, max } = spread;
-                let verdict = if bound.is_met_by(spread) {
-                    "met"
-                } else {
-                    "not met"
-                };
-                writeln!(
-                    out,
-                    "| {what} | {bound} | {median:.2} | {min:.2} | {max:.2} | {verdict} |"
-                )?;
-            }
+            Some(Reached {
+                spread: Spread { median, min, max },
+                verdict,
+                basis,
+            }) => writeln!(
+                out,
+                "| {what} | {bound} | {median:.2} | {min:.2} | {max:.2} | {verdict}, by {basis} |"
+            )?,
             None => writeln!(out, "| {what} | {bound} | | | | not measured |")?,
         }
     }
@@ -63,7 +59,6 @@ fn row(out: &mut String, series: &Series) -> fmt::Result {
         subject,
         unit,
         spread: Spread { median, min, max },
-        core,
         ..
     } = series;
     // As many digits as say something.
@@ -72,12 +67,14 @@ fn row(out: &mut String, series: &Series) -> fmt::Result {
         out,
         "| {case} | {subject} | {median:.digits$} | {min:.digits$} | {max:.digits$} | {unit} |"
     )?;
-    match core {
-        Some(Core { busy, each, others }) => {
-            writeln!(out, " {each:.2} µs | {busy:.0} % | {others:.0} % |")
-        }
-        None => writeln!(out, " | | |"),
-    }
+    let cell = |of, digits, unit| match series.median(of) {
+        Some(median) => format!(" {median:.digits$} {unit} |"),
+        None => " |".to_owned(),
+    };
+    let each = cell(|sample| sample.each, 2, "µs");
+    let busy = cell(|sample| sample.busy, 0, "%");
+    let others = cell(|sample| sample.others, 0, "%");
+    writeln!(out, "{each}{busy}{others}")
 }
 
 pub(crate) fn json(facts: &Facts, report: &Report) -> Value {
@@ -91,10 +88,11 @@ pub(crate) fn json(facts: &Facts, report: &Report) -> Value {
         json!({
             "what": target.what,
             "bound": target.bound.to_string(),
-            "median": reached.map(|spread| spread.median),
-            "min": reached.map(|spread| spread.min),
-            "max": reached.map(|spread| spread.max),
-            "met": reached.map(|spread| target.bound.is_met_by(spread)),
+            "median": reached.map(|reached| reached.spread.median),
+            "min": reached.map(|reached| reached.spread.min),
+            "max": reached.map(|reached| reached.spread.max),
+            "verdict": reached.map(|reached| reached.verdict.to_string()),
+            "by": reached.map(|reached| reached.basis.to_string()),
         })
     });
     let not_measured = report.not_measured.iter();
@@ -116,7 +114,7 @@ fn series_json(series: &Series) -> Value {
         unit,
         rounds,
         spread: Spread { median, min, max },
-        core,
+        ..
     } = series;
     json!({
         "section": section,
@@ -127,9 +125,10 @@ fn series_json(series: &Series) -> Value {
         "min": min,
         "max": max,
         "rounds": rounds,
-        "cpu_each_us": core.map(|core| core.each),
-        "core_busy_percent": core.map(|core| core.busy),
-        "others_percent": core.map(|core| core.others),
+        "cpu_each_us": series.median(|sample| sample.each),
+        "cpu_each_us_rounds": series.processor_times(),
+        "core_busy_percent": series.median(|sample| sample.busy),
+        "others_percent": series.median(|sample| sample.others),
     })
 }
 
@@ -158,7 +157,7 @@ mod tests {
         let text = markdown(&vec![("kernel", "Linux".to_owned())], &report()).unwrap();
         for line in [
             "- kernel: Linux",
-            "| Get 1 KiB 10×10 ÷ echo | ≥ 1.1 | 1.05 | 0.90 | 1.20 | not met |",
+            "| Get 1 KiB 10×10 ÷ echo | ≥ 1.1 | 1.05 | 0.90 | 1.20 | not met, by the figure |",
             "| Get 1 KiB 10×10 ÷ ceiling | ≥ 0.9 | | | | not measured |",
             "| 1 KiB, 10×10 | credcache | 105 | 90 | 120 | Gets/s | | | |",
             "etcd: not measured: etcd isn't installed.",
@@ -171,7 +170,7 @@ mod tests {
     fn json_keeps_every_round() {
         let json = json(&Vec::new(), &report());
         assert_eq!(json["rows"][0]["rounds"], json!([90.0, 120.0]));
-        assert_eq!(json["targets"][0]["met"], json!(false));
-        assert_eq!(json["targets"][1]["met"], Value::Null);
+        assert_eq!(json["targets"][0]["verdict"], json!("not met"));
+        assert_eq!(json["targets"][1]["verdict"], Value::Null);
     }
 }

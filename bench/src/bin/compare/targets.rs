@@ -1,19 +1,22 @@
 //! What is aimed at: each a ratio within one run, taken within each round.
+//!
+//! Two rules decide. A contestant that was busy for less than 98 % of its core
+//! was held back by its load generator: its rate is then a limit of the load,
+//! and processor time per operation decides. And a target is inconclusive where
+//! the median reaches it but at least one round does not.
 
 use std::fmt;
 
-use crate::{
-    figures::Spread,
-    report::{Place, Report},
-};
+use credcache_bench::statistics::{Spread, ratios};
+
+use crate::report::{Place, Report, Series};
 
 /// A figure, and what it has to reach.
 pub(crate) struct Target {
     pub(crate) what: &'static str,
     pub(crate) bound: Bound,
     over: Place<'static>,
-    /// The one of these with the highest median; the figure is taken as it is
-    /// where there is none.
+    /// The best of these; the figure is taken as it is where there is none.
     under: &'static [Place<'static>],
 }
 
@@ -177,33 +180,132 @@ pub(crate) const TARGETS: &[Target] = &[
     },
 ];
 
+/// What came of a target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reached {
+    pub(crate) spread: Spread,
+    pub(crate) verdict: Verdict,
+    pub(crate) basis: Basis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Met,
+    NotMet,
+    /// The median meets the target, but at least one round does not.
+    Inconclusive,
+}
+
+/// What of the contestants was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// The figure that the target names, where no load generator can hold it
+    /// back.
+    Figure,
+    /// Operations a second: every contestant kept its core busy.
+    Rate,
+    /// Operations in the same processor time, because a load generator was the
+    /// limit of some rate.
+    ProcessorTime,
+}
+
+/// Percent of its core below which a contestant was held back.
+const BUSY: f64 = 98.0;
+
+fn is_held_back(series: &Series) -> bool {
+    series
+        .median(|sample| sample.busy)
+        .is_some_and(|busy| busy < BUSY)
+}
+
 impl Target {
-    /// The ratio; `None` if a part of it wasn't measured.
-    pub(crate) fn reached(&self, report: &Report) -> Option<Spread> {
+    /// What came of it; `None` if a part of it wasn't measured.
+    pub(crate) fn reached(&self, report: &Report) -> Option<Reached> {
         let over = report.find(self.over)?;
-        if self.under.is_empty() {
-            return Some(over.spread);
-        }
-        let under = self
-            .under
-            .iter()
-            .filter_map(|place| report.find(*place))
-            .max_by(|one, other| one.spread.median.total_cmp(&other.spread.median))?;
-        if over.rounds.is_empty() || over.rounds.len() != under.rounds.len() {
-            // Measured by somebody who tells no rounds.
-            return Some(Spread::of([over.spread.median / under.spread.median]));
-        }
-        let rounds = over.rounds.iter().zip(&under.rounds);
-        Some(Spread::of(rounds.map(|(over, under)| over / under)))
+        let under = self.under.iter().filter_map(|place| report.find(*place));
+        let under: Vec<&Series> = under.collect();
+        let (spread, basis) = if self.under.is_empty() {
+            (over.spread, Basis::Figure)
+        } else if under.iter().chain([&over]).any(|one| is_held_back(one)) {
+            (by_processor_time(over, &under)?, Basis::ProcessorTime)
+        } else {
+            let best = under
+                .iter()
+                .max_by(|one, other| one.spread.median.total_cmp(&other.spread.median))?;
+            let basis = match over.samples.is_empty() {
+                true => Basis::Figure,
+                false => Basis::Rate,
+            };
+            (by_figure(over, best), basis)
+        };
+        Some(Reached {
+            spread,
+            verdict: self.bound.verdict(spread),
+            basis,
+        })
     }
 }
 
+fn by_figure(over: &Series, under: &Series) -> Spread {
+    if over.rounds.is_empty() || over.rounds.len() != under.rounds.len() {
+        // Measured by a program that reports no rounds.
+        return Spread::of([over.spread.median / under.spread.median]);
+    }
+    Spread::of(ratios(&over.rounds, &under.rounds))
+}
+
+/// The inverse of what an operation took, so that more is better, as of rates.
+fn by_processor_time(over: &Series, under: &[&Series]) -> Option<Spread> {
+    let each = |series: &Series| series.median(|sample| sample.each);
+    let best = under
+        .iter()
+        .filter_map(|series| Some((each(series)?, series)))
+        .min_by(|(one, _), (other, _)| one.total_cmp(other));
+    let (_, best) = best?;
+    Some(Spread::of(ratios(
+        &best.processor_times(),
+        &over.processor_times(),
+    )))
+}
+
 impl Bound {
-    pub(crate) fn is_met_by(self, spread: Spread) -> bool {
+    fn is_met_by(self, figure: f64) -> bool {
         match self {
-            Self::AtLeast(least) => spread.median >= least,
-            Self::AtMost(most) => spread.median <= most,
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
         }
+    }
+
+    fn verdict(self, spread: Spread) -> Verdict {
+        let worst = match self {
+            Self::AtLeast(_) => spread.min,
+            Self::AtMost(_) => spread.max,
+        };
+        match (self.is_met_by(spread.median), self.is_met_by(worst)) {
+            (false, _) => Verdict::NotMet,
+            (true, false) => Verdict::Inconclusive,
+            (true, true) => Verdict::Met,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Met => "met",
+            Self::NotMet => "not met",
+            Self::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Figure => "the figure",
+            Self::Rate => "rate",
+            Self::ProcessorTime => "processor time",
+        })
     }
 }
 
@@ -219,6 +321,7 @@ impl fmt::Display for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
 
     const TARGET: Target = Target {
         what: "",
@@ -233,13 +336,53 @@ mod tests {
         report.add(("get", "case", "ours"), "Gets/s", vec![10.0, 40.0, 30.0]);
         report.add(("get", "case", "slow"), "Gets/s", vec![1.0, 1.0, 1.0]);
         report.add(("get", "case", "fast"), "Gets/s", vec![10.0, 20.0, 60.0]);
-        let expected = Spread {
+        let spread = Spread {
             median: 1.0,
             min: 0.5,
             max: 2.0,
         };
+        let expected = Reached {
+            spread,
+            verdict: Verdict::Inconclusive,
+            basis: Basis::Figure,
+        };
         assert_eq!(TARGET.reached(&report), Some(expected));
-        assert!(TARGET.bound.is_met_by(expected));
+    }
+
+    /// Ours at 100 a second for 10 µs each, `fast` at `rate` for 8 µs each.
+    fn beside(busy: f64, rate: f64) -> Reached {
+        let sample = |rate, busy, each| Sample {
+            rate,
+            busy,
+            each,
+            others: 0.0,
+        };
+        let mut report = Report::default();
+        let mut add = |subject, sample| {
+            report.add_samples(("get", "case", subject), "Gets/s", &[sample]);
+        };
+        add("ours", sample(100.0, 99.0, 10.0));
+        add("fast", sample(rate, busy, 8.0));
+        add("slow", sample(1.0, 99.0, 90.0));
+        TARGET.reached(&report).unwrap()
+    }
+
+    #[test]
+    fn rates_decide_between_contestants_that_were_busy() {
+        let reached = beside(98.0, 50.0);
+        assert_eq!(reached.spread.median, 2.0);
+        assert_eq!(
+            (reached.verdict, reached.basis),
+            (Verdict::Met, Basis::Rate)
+        );
+    }
+
+    #[test]
+    fn processor_time_decides_where_a_load_generator_held_somebody_back() {
+        let reached = beside(97.9, 50.0);
+        assert_eq!(reached.spread.median, 0.8);
+        let expected = (Verdict::NotMet, Basis::ProcessorTime);
+        assert_eq!((reached.verdict, reached.basis), expected);
     }
 
     #[test]
@@ -251,9 +394,15 @@ mod tests {
     }
 
     #[test]
-    fn bound_from_above_is_met_from_below() {
-        let most = Bound::AtMost(2.0);
-        assert!(most.is_met_by(Spread::of([2.0])));
-        assert!(!most.is_met_by(Spread::of([2.1])));
+    fn every_round_has_to_meet_the_bound_that_the_median_meets() {
+        use Verdict::{Inconclusive, Met, NotMet};
+        let of = |bound: Bound, figures: [f64; 3]| bound.verdict(Spread::of(figures));
+        let (least, most) = (Bound::AtLeast(2.0), Bound::AtMost(2.0));
+        assert_eq!(of(least, [2.0, 2.0, 9.0]), Met);
+        assert_eq!(of(least, [1.9, 2.0, 9.0]), Inconclusive);
+        assert_eq!(of(least, [1.0, 1.9, 9.0]), NotMet);
+        assert_eq!(of(most, [1.0, 2.0, 2.0]), Met);
+        assert_eq!(of(most, [1.0, 2.0, 2.1]), Inconclusive);
+        assert_eq!(of(most, [1.0, 2.1, 2.2]), NotMet);
     }
 }

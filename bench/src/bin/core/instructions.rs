@@ -7,7 +7,9 @@
 
 use std::{env, error::Error, process::Command};
 
-use crate::{contestant::Kind, keys::Drawn, report::Row, rounds::look_up};
+use credcache_bench::statistics::Row;
+
+use crate::{contestant::Kind, keys::Drawn, rounds::look_up};
 
 /// Few enough for the simulated caches, in the main, and far too many.
 pub(crate) const ENTRIES: [u32; 2] = [1_000, 100_000];
@@ -38,7 +40,7 @@ pub(crate) fn per_get(kind: Kind, entries: u32) -> Result<[Row; 2], Box<dyn Erro
         |of: fn(&Counted) -> u64| of(&many).saturating_sub(of(&few)) as f64 / f64::from(MANY - FEW);
     let row = |unit, each| {
         let name = format!("{kind} get, {entries} entries: {unit}");
-        Row::of(name, unit, vec![each])
+        Row::new(name, unit, [each])
     };
     Ok([
         row("instructions", each(|counted| counted.instructions)),

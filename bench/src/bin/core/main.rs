@@ -10,17 +10,16 @@ mod contestant;
 mod instructions;
 mod keys;
 mod memory;
-mod report;
 mod rounds;
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, fs, path::PathBuf};
 
 use clap::Parser;
+use credcache_bench::statistics::Row;
 use tikv_jemallocator::Jemalloc;
 
 use crate::{
     contestant::Kind,
-    report::Report,
     rounds::{Pace, Rounds},
 };
 
@@ -70,16 +69,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         instructions::run(kind, entries[0], arguments.gets);
         return Ok(());
     }
-    let mut report = Report::default();
+    let mut rows = Vec::new();
+    // Printed at once, because a run takes minutes.
+    let mut add = |row: Row| {
+        println!("{row}");
+        rows.push(row.to_json());
+    };
     if !arguments.times_only {
         // First, while the process holds nothing else.
-        report.add(memory::per_entry()?);
+        add(memory::per_entry()?);
         for (kind, entries) in Kind::ALL
             .into_iter()
             .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
         {
             match instructions::per_get(kind, entries) {
-                Ok(rows) => rows.into_iter().for_each(|row| report.add(row)),
+                Ok(rows) => rows.into_iter().for_each(&mut add),
                 Err(why) => println!("instructions of {kind} not counted: {why}"),
             }
         }
@@ -98,14 +102,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                     threads,
                     pace,
                 };
-                for row in rounds.measure(&caches) {
-                    report.add(row);
-                }
+                rounds.measure(&caches).into_iter().for_each(&mut add);
             }
         }
     }
     if let Some(path) = arguments.json {
-        report.write(&path)?;
+        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::{error::Error, fs, io};
 
+use credcache_bench::statistics::Row;
+
 use crate::{
     contestant::{VALUE, core},
     keys::KEY,
-    report::Row,
 };
 
 const ENTRIES: u32 = 1_000_000;
@@ -18,7 +19,7 @@ pub(crate) fn per_entry() -> Result<Row, Box<dyn Error>> {
     drop(filled);
     let each = taken as f64 / f64::from(ENTRIES) - (KEY + VALUE) as f64;
     let name = format!("core, memory of an entry beyond key and value, {ENTRIES}");
-    Ok(Row::of(name, "bytes", vec![each]))
+    Ok(Row::new(name, "bytes", [each]))
 }
 
 /// Bytes of this process in memory.

@@ -2,10 +2,11 @@
 
 use std::{fmt, hint::black_box, sync::Barrier, thread, time::Instant};
 
+use credcache_bench::statistics::{Row, ratios, turns};
+
 use crate::{
     contestant::{Contestant, Kind},
     keys::Drawn,
-    report::Row,
 };
 
 pub(crate) struct Rounds {
@@ -39,20 +40,16 @@ impl fmt::Display for Pace {
 const BATCH: u32 = 2_000;
 
 impl Rounds {
-    /// What a lookup takes in each cache, and that beside the first one's.
+    /// What a lookup takes in each cache, and the ratios to the first cache.
     pub(crate) fn measure(&self, caches: &[(Kind, Box<dyn Contestant>)]) -> Vec<Row> {
         let mut nanos = vec![Vec::new(); caches.len()];
-        let mut ratios = vec![Vec::new(); caches.len()];
-        // One more, which warms up.
+        // One round more, which warms up.
         for round in 0..=self.rounds {
-            let times = caches.iter().map(|(_, cache)| self.round(&**cache, round));
-            let times: Vec<f64> = times.collect();
-            if round == 0 {
-                continue;
-            }
-            for (nth, time) in times.iter().enumerate() {
-                nanos[nth].push(*time);
-                ratios[nth].push(time / times[0]);
+            for nth in turns(round as usize, caches.len()) {
+                let time = self.round(&*caches[nth].1, round);
+                if round > 0 {
+                    nanos[nth].push(time);
+                }
             }
         }
         let Self {
@@ -62,15 +59,15 @@ impl Rounds {
             ..
         } = self;
         let of = format!("{pace}, {entries} entries, {threads} threads");
-        let kinds = || caches.iter().map(|(kind, _)| kind);
-        let times = kinds()
-            .zip(nanos)
-            .map(|(kind, figures)| Row::of(format!("{kind} get, {of}"), "ns", figures));
-        let ratios = kinds().zip(ratios).skip(1).map(|(kind, figures)| {
-            let name = format!("{kind} / {} get, {of}", caches[0].0);
-            Row::of(name, "x", figures)
+        let measured = || caches.iter().map(|(kind, _)| kind).zip(&nanos);
+        let times = measured().map(|(kind, nanos)| {
+            Row::new(format!("{kind} get, {of}"), "ns", nanos.iter().copied())
         });
-        times.chain(ratios).collect()
+        let by_first = measured().skip(1).map(|(kind, others)| {
+            let name = format!("{kind} / {} get, {of}", caches[0].0);
+            Row::new(name, "x", ratios(others, &nanos[0]))
+        });
+        times.chain(by_first).collect()
     }
 
     /// Nanoseconds for a lookup, by the slowest thread.

@@ -6,18 +6,17 @@
 #![expect(clippy::print_stdout, reason = "the report is the output")]
 
 mod plain;
-mod report;
 mod round;
 mod served;
 
 use std::{error::Error, fs, path::PathBuf};
 
 use clap::Parser;
+use credcache_bench::statistics::{Row, ratios, turns};
 use credcache_client::NearCache;
 
 use crate::{
     plain::{Moka, Raw},
-    report::Rows,
     round::{Pace, Round},
 };
 
@@ -57,7 +56,7 @@ struct Caches {
 
 fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
-    let mut rows = Rows::default();
+    let mut rows = Vec::new();
     for &entries in &arguments.entries {
         let keys: Vec<String> = (0..entries)
             .map(|number| format!("arn:aws:iam::123456789012:role/reader-{number:06}"))
@@ -72,13 +71,15 @@ fn main() -> Outcome<()> {
         for &threads in &arguments.threads {
             let round = Round::new(&keys, threads, arguments.lookups);
             for pace in Pace::ALL {
-                measure(&arguments, &round, pace, &caches, &mut rows)?;
+                for row in measure(&arguments, &round, pace, &caches)? {
+                    println!("{row}");
+                    rows.push(row.to_json());
+                }
             }
         }
     }
-    println!("{rows}");
     if let Some(path) = &arguments.json {
-        fs::write(path, rows.json()?)?;
+        fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
     }
     Ok(())
 }
@@ -88,8 +89,7 @@ fn measure(
     round: &Round<'_>,
     pace: Pace,
     Caches { raw, moka, near }: &Caches,
-    rows: &mut Rows,
-) -> Outcome<()> {
+) -> Outcome<Vec<Row>> {
     type Measure<'a> = Box<dyn Fn() -> Outcome<f64> + 'a>;
     let mut sides: Vec<(&'static str, Measure<'_>)> = vec![
         (
@@ -121,20 +121,23 @@ fn measure(
     if !arguments.only.is_empty() {
         sides.retain(|(name, _)| arguments.only.iter().any(|only| only == name));
     }
-    let mut taken: Vec<(&str, Vec<f64>)> = sides.iter().map(|(name, _)| (*name, vec![])).collect();
+    let mut taken = vec![Vec::new(); sides.len()];
+    // The first round warms up.
     for number in 0..=arguments.rounds {
-        // Whoever goes first changes, so that a drift of the machine favours
-        // nobody; the first round warms up.
-        let count = sides.len();
-        for turn in 0..count {
-            let side = (turn + number as usize) % count;
+        for side in turns(number as usize, sides.len()) {
             let nanoseconds = sides[side].1()?;
             if number > 0 {
-                taken[side].1.push(nanoseconds);
+                taken[side].push(nanoseconds);
             }
         }
     }
     let place = format!("{pace}/{}/{}", round.entries(), round.threads());
-    rows.add(&place, &taken);
-    Ok(())
+    let measured = || sides.iter().map(|(name, _)| name).zip(&taken);
+    let times = measured()
+        .map(|(name, taken)| Row::new(format!("{name}/{place}"), "ns", taken.iter().copied()));
+    let by_first = measured().skip(1).map(|(name, others)| {
+        let name = format!("{name}_by_{}/{place}", sides[0].0);
+        Row::new(name, "ratio", ratios(others, &taken[0]))
+    });
+    Ok(times.chain(by_first).collect())
 }

@@ -3,9 +3,10 @@
 
 use std::fs;
 
+use credcache_bench::statistics::Row;
 use serde_json::Value;
 
-use crate::{failure::Failure, figures::Spread, process, report::Report, servers::Stage};
+use crate::{failure::Failure, process, report::Report, servers::Stage};
 
 pub(super) fn measure(
     stage: &Stage,
@@ -28,18 +29,10 @@ pub(super) fn measure(
 }
 
 fn take_over(program: &'static str, json: &str, report: &mut Report) -> Result<(), Failure> {
-    let unreadable = |what| Failure::Unreadable { program, what };
-    let rows: Vec<Value> = serde_json::from_str(json)?;
-    for row in &rows {
-        let text = |field| row[field].as_str().ok_or(unreadable(field));
-        let number = |field| row[field].as_f64().ok_or(unreadable(field));
-        let spread = Spread {
-            median: number("median")?,
-            min: number("min")?,
-            max: number("max")?,
-        };
-        let place = (program, "in the process", text("name")?);
-        report.add_spread(place, text("unit")?, spread);
+    for row in serde_json::from_str::<Vec<Value>>(json)? {
+        let row = Row::from_json(&row).map_err(|what| Failure::Unreadable { program, what })?;
+        let Row { name, unit, spread } = row;
+        report.add_spread((program, "in the process", &name), &unit, spread);
     }
     Ok(())
 }
@@ -47,7 +40,7 @@ fn take_over(program: &'static str, json: &str, report: &mut Report) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::TARGETS;
+    use crate::targets::{TARGETS, Verdict};
 
     #[test]
     fn rows_of_the_core_decide_its_targets() {
@@ -63,9 +56,10 @@ mod tests {
         take_over("core", rows, &mut report).unwrap();
         let reached = TARGETS.iter().filter_map(|target| {
             let reached = target.reached(&report)?;
-            Some((reached.median, target.bound.is_met_by(reached)))
+            Some((reached.spread.median, reached.verdict))
         });
-        assert_eq!(reached.collect::<Vec<_>>(), [(1.5, true), (4.0, false)]);
+        let expected = [(1.5, Verdict::Inconclusive), (4.0, Verdict::NotMet)];
+        assert_eq!(reached.collect::<Vec<_>>(), expected);
     }
 
     #[test]

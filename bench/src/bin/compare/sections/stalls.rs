@@ -6,6 +6,8 @@ mod situation;
 
 use std::time::Duration;
 
+use credcache_bench::statistics::{percentile, turns};
+
 use self::situation::{Bench, Script, Situation};
 use crate::{
     clock,
@@ -46,8 +48,7 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
         for (sum, rates) in rates_of_rounds.iter_mut().zip([calm, flood]) {
             sum.push(rates);
         }
-        for turn in 0..Situation::ALL.len() {
-            let next = (round + turn) % Situation::ALL.len();
+        for next in turns(round, Situation::ALL.len()) {
             let situation = Situation::ALL[next];
             let flooded = situation == Situation::Flood;
             let rates = if flooded { flood } else { calm };
@@ -145,10 +146,7 @@ fn loaded(bench: &Bench, rates: Rates, script: &Script) -> Result<Latencies, Fai
         .map(|(_, took)| *took)
         .collect();
     took.sort_unstable();
-    let at = |per_mille: usize| {
-        let place = took.len().saturating_sub(1) * per_mille / 1000;
-        took.get(place).map_or(f64::NAN, |took| *took as f64 / 1e3)
-    };
+    let at = |per_mille| percentile(&took, per_mille).map_or(f64::NAN, |took| took as f64 / 1e3);
     Ok(Latencies {
         gets: took.len(),
         p50: at(500),

@@ -1,4 +1,4 @@
-//! A figure of every round, and what is said of them together.
+//! What is measured of a server in one round.
 
 use std::time::Duration;
 
@@ -45,48 +45,9 @@ impl Sample {
     }
 }
 
-/// The middle, the least and the most of the rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// NaN throughout without values.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            at(middle)
-        } else {
-            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
-        };
-        Self {
-            median,
-            min: at(0),
-            max: at(sorted.len().wrapping_sub(1)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn median_of_an_even_count_lies_between_the_middle_two() {
-        let Spread { median, min, max } = Spread::of([4.0, 1.0, 9.0, 2.0]);
-        assert_eq!((median, min, max), (3.0, 1.0, 9.0));
-    }
-
-    #[test]
-    fn median_of_an_odd_count_is_the_middle_one() {
-        assert_eq!(Spread::of([5.0, 1.0, 2.0]).median, 2.0);
-    }
 
     /// 1000 requests at 2000 a second took half a second, 0.4 s of it on the core.
     fn sample() -> Sample {
