@@ -21,7 +21,7 @@ use proto::{
 
 const ENTRIES: u64 = 5_000;
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     let tier = TierSpec {
         name: "hour".into(),
         max_ttl: Duration::from_secs(3600),
