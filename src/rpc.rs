@@ -12,6 +12,8 @@ mod credential;
 mod extend_lease;
 pub(crate) mod fast_path;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod get;
 mod instance;
 mod invalidate;

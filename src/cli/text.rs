@@ -38,6 +38,10 @@ pub(super) fn parse_time(text: &str) -> Result<SystemTime, &'static str> {
 
 /// RFC 3339 in UTC, to the millisecond; cut, never rounded up.
 pub(super) fn rfc3339(time: SystemTime) -> String {
+    // humantime panics at these.
+    if time < SystemTime::UNIX_EPOCH {
+        return "before the year 1970".into();
+    }
     let mut text = String::new();
     match write!(text, "{}", humantime::format_rfc3339_millis(time)) {
         Ok(()) => text,
@@ -103,6 +107,8 @@ mod tests {
         let time = SystemTime::UNIX_EPOCH + Duration::new(1, 999_999_999);
         assert_eq!(rfc3339(time), "1970-01-01T00:00:01.999Z");
         assert_eq!(rfc3339(at(1 << 40)), "after the year 9999");
+        let earlier = SystemTime::UNIX_EPOCH - Duration::from_nanos(1);
+        assert_eq!(rfc3339(earlier), "before the year 1970");
         assert_eq!(seconds(Duration::new(3661, 999)), "1h 1m 1s");
     }
 }
