@@ -24,7 +24,7 @@ FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := fast_path batch config times
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test examples schedules model seeded-bugs check miri fuzz lint fmt doc deny interop generate-check \
+.PHONY: help run build test test-bench examples schedules model seeded-bugs check miri fuzz lint fmt doc deny interop generate-check \
         proto-lint generate bench clean cargo rustfmt clippy nightly-miri go python3 h2load peers
 
 help: ## List the targets
@@ -34,10 +34,13 @@ run: cargo ## Build the release binary and serve on 127.0.0.1:50051 (more argume
 	cargo run --release --locked -- serve $(ARGS)
 
 build: cargo ## Build the release binary: target/release/credcache
-	cargo build --release --locked
+	cargo build --release --locked -p credcache
 
-test: cargo ## Run every test; needs Rust and a C compiler only
-	cargo test --workspace --locked
+test: cargo ## Run the tests of the program, its crates and the client; needs Rust and a C compiler only
+	cargo test --locked
+
+test-bench: cargo ## Run the tests of the bench
+	cargo test --locked -p credcache-bench
 
 examples: cargo ## Run the examples, each with a server of its own
 	cargo run --locked --example five_seconds
@@ -52,7 +55,7 @@ model: cargo ## Run the model test for 100 million steps
 seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests must catch each (some: ARGS=...)
 	tests/seeded_bugs.sh $(ARGS)
 
-check: lint doc test schedules examples ## Run lint, doc, test, schedules and examples
+check: lint doc test test-bench schedules examples ## Run lint, doc, test, test-bench, schedules and examples
 
 miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri by both of its models of borrowing
 	MIRIFLAGS='-Zmiri-permissive-provenance' \

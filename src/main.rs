@@ -13,11 +13,15 @@ use credcache::{
     telemetry,
 };
 use tokio::runtime::Builder;
-use tracing::{Level, enabled, error, info};
+use tracing::{Level, enabled, error, info, warn};
 
 /// Returns the memory of expired credentials to the system.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The settings that the allocator was built with. They come from `.cargo/config.toml`,
+/// which cargo reads only if it is started below the repository's directory.
+const ALLOCATOR_SETTINGS: Option<&str> = option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF");
 
 /// The configuration is wrong.
 const EXIT_USAGE: u8 = 64;
@@ -46,6 +50,12 @@ fn serve(args: &ServeArgs) -> ExitCode {
         return fail(EXIT_SOFTWARE, &error);
     }
     info!(version = env!("CARGO_PKG_VERSION"), tiers = ?config.tiers, "starting");
+    if ALLOCATOR_SETTINGS.is_none() {
+        warn!(
+            "built without the allocator's settings of .cargo/config.toml: \
+             the memory of expired credentials returns to the system late"
+        );
+    }
     let code = match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

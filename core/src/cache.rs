@@ -83,8 +83,8 @@ use crate::{
 /// let stored = cache.put(put, now)?;
 ///
 /// let hit = cache.get(name, Duration::ZERO, || now).hit().expect("live");
-/// assert_eq!(hit.value_bytes(), b"hunter2");
-/// assert_eq!(hit.version(), stored.version);
+/// assert_eq!(hit.view().value(), b"hunter2");
+/// assert_eq!(hit.view().version(), stored.version);
 /// assert_eq!(hit.ttl(), Duration::from_secs(600));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

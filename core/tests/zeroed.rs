@@ -1,5 +1,10 @@
 //! No value stays in memory once its credential is gone, whichever way that goes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows #[test] functions, but not what they share"
+)]
+
 use std::time::Duration;
 
 use credcache_core::{

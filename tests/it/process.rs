@@ -25,6 +25,18 @@ fn run(args: &[&str]) -> Output {
     credcache(args).output().unwrap()
 }
 
+#[test]
+fn binary_of_this_repository_has_the_allocators_settings() {
+    let mut server = Server::start(&[]);
+    let log = server.collect_log();
+    server.listening_on();
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+    let log = log.join().unwrap();
+    assert!(log.contains("starting"), "{log}");
+    assert!(!log.contains("allocator"), "{log}");
+}
+
 // The client answers on the other thread while this one waits for the process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {

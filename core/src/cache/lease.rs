@@ -141,7 +141,7 @@ impl Cache {
     ///     wait: true,
     /// };
     /// match cache.get_or_lease(name, query, || now)? {
-    ///     LeaseAnswer::Ready(Lookup::Hit(hit), _) => println!("{} bytes", hit.value_bytes().len()),
+    ///     LeaseAnswer::Ready(Lookup::Hit(hit), _) => println!("{} bytes", hit.view().value().len()),
     ///     LeaseAnswer::Ready(Lookup::Miss(_), Some(lease)) => {
     ///         // This caller fetches the credential, and fills the lease with it.
     ///         cache.put(Put { lease: Some(lease.token), ..put }, now)?;

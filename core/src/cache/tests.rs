@@ -44,15 +44,22 @@ const LIMITS: Limits = Limits {
     ..Limits::DEFAULT
 };
 
+/// Room for some 40,000 small entries, in bytes.
+const CAPACITY: u64 = 8 << 20;
+
 fn cache() -> Cache {
     with_limits(LIMITS)
 }
 
 fn with_limits(limits: Limits) -> Cache {
+    with_capacity(limits, CAPACITY)
+}
+
+fn with_capacity(limits: Limits, capacity: u64) -> Cache {
     let tier = TierSpec {
         name: "one".into(),
         max_ttl: Duration::from_secs(60),
-        capacity: smallest_capacity(LIMITS.max_value) * 64,
+        capacity,
     };
     Cache::new(vec![tier], limits).expect("a valid tier")
 }

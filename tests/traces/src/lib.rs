@@ -8,6 +8,7 @@ use std::{
     hint::black_box,
     io,
     os::unix::fs::FileExt,
+    sync::{Mutex, PoisonError},
 };
 
 use zeroize::Zeroizing;
@@ -20,6 +21,8 @@ const FIRST: usize = 64;
 const LEN: usize = 32;
 /// How many bytes are read at once.
 const CHUNK: usize = 64 * 1024;
+
+static SEARCH: Mutex<()> = Mutex::new(());
 
 /// A value that stands nowhere else: its bytes are computed one by one, so the
 /// value is in memory only where it was written to.
@@ -55,14 +58,32 @@ impl Mark {
     /// # Errors
     /// The process can't read its own memory.
     pub fn traces(self) -> io::Result<usize> {
+        // One search at a time: it would find the value in what another one has read.
+        let _searching = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = File::open("/proc/self/mem")?;
         let mappings = fs::read_to_string("/proc/self/maps")?;
         let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+        let own = chunk.as_ptr().addr() as u64;
+        let own = own..own + CHUNK as u64;
         let mut traces = 0;
         for mapping in mappings.lines().filter_map(writable) {
             let mut at = mapping.start;
             while at < mapping.end {
-                let len = usize::try_from(mapping.end - at).map_or(CHUNK, |left| left.min(CHUNK));
+                // The chunk isn't read into itself: what stands before it would be
+                // repeated in it.
+                let end = if at < own.start {
+                    mapping.end.min(own.start)
+                } else {
+                    if own.contains(&at) {
+                        at = own.end;
+                    }
+                    mapping.end
+                };
+                let left = end.saturating_sub(at);
+                let len = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+                if len == 0 {
+                    break;
+                }
                 // A mapping may be gone by now, or not be memory.
                 if memory.read_exact_at(&mut chunk[..len], at).is_err() {
                     break;

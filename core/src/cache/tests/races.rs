@@ -1,8 +1,10 @@
 //! Threads that decide by a credential while it is invalidated. `tests/schedules` explores the same
 //! scenarios on a small scale with a scheduler; here they run at full speed, alone and among many
-//! other entries. `CREDCACHE_RACES` sets the number of rounds.
+//! other entries. `CREDCACHE_RACES` sets the number of rounds, `CREDCACHE_RACES_ENTRIES` how many
+//! other entries there are.
 
 use std::{
+    str::FromStr,
     sync::{
         Barrier,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -31,13 +33,20 @@ const ROUNDS: u32 = 200;
 /// Fewer rounds, because each is a sweep of some milliseconds.
 const ROUNDS_BESIDE_MANY: u32 = 10;
 const MANY: usize = 10_000;
+/// More than an entry weighs here, in bytes.
+const ROOM: u64 = 512;
 
 #[expect(
     clippy::disallowed_methods,
     reason = "a setting of the test, not of the program"
 )]
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    let parsed = |text: String| text.parse().ok().expect("a number");
+    std::env::var(name).map_or(default, parsed)
+}
+
 fn rounds(default: u32) -> u32 {
-    std::env::var("CREDCACHE_RACES").map_or(default, |text| text.parse().expect("a number"))
+    setting("CREDCACHE_RACES", default)
 }
 
 fn every_target() -> [Target<'static>; 4] {
@@ -96,13 +105,18 @@ fn beside<T: Send>(
 }
 
 fn race(round: impl Fn(&Cache, Target<'static>)) {
-    for (entries, rounds) in [(0, rounds(ROUNDS)), (MANY, rounds(ROUNDS_BESIDE_MANY))] {
+    let many = setting("CREDCACHE_RACES_ENTRIES", MANY);
+    for (entries, rounds) in [(0, rounds(ROUNDS)), (many, rounds(ROUNDS_BESIDE_MANY))] {
         for target in every_target() {
-            let cache = cache();
+            let cache = with_capacity(LIMITS, CAPACITY + entries as u64 * ROOM);
             for _ in 0..rounds {
                 for nth in 0..entries {
                     put(&cache, "a", &format!("key{nth:05}"), None).expect("room");
                 }
+                let evictions = cache
+                    .counts(None)
+                    .of_tier(TierId::new(0), TierCount::Evictions);
+                assert_eq!(evictions, 0, "the other entries have room");
                 round(&cache, target);
             }
         }
