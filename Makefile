@@ -84,8 +84,8 @@ fmt: rustfmt ## Format the Rust sources
 doc: cargo ## Build the documentation, private items too, warnings denied
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
-deny: $(DENY) ## Check the dependencies' licences, sources, duplicates and advisories
-	$(DENY) check
+deny: $(DENY) ## Check the dependencies' advisories, bans, licences and sources (some: DENY_CHECKS=...)
+	$(DENY) check $(DENY_CHECKS)
 
 interop: proto-lint $(GRPCURL) $(PYTHON)/installed build ## Lint the contract; drive the release binary with grpcurl and gRPC for Python
 	GRPCURL=$(GRPCURL) tests/interop/grpcurl.sh $(TARGET)/release/credcache
