@@ -56,11 +56,13 @@ mod tests {
 
     use super::*;
 
+    type Target = fn(&[u8]);
+
     /// The inputs that the fuzzer begins with, and those that once found something.
     #[test]
     fn promises_hold_of_every_input_of_the_corpus() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
-        let targets: [(&str, fn(&[u8])); 4] = [
+        let targets: [(&str, Target); 4] = [
             ("fast_path", fast_path),
             ("batch", batch),
             ("config", config),

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::unwrap_used,
     missing_docs,
     reason = "a promise that doesn't hold ends the test or the fuzz target"
