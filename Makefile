@@ -4,6 +4,7 @@
 BUF_VERSION        := v1.75.0
 GRPCURL_VERSION    := v1.9.4
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 # For Miri alone.
 NIGHTLY            := nightly
 # The Go release that these need to build.
@@ -14,11 +15,16 @@ TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUF     := $(TARGET)/tools/buf-$(BUF_VERSION)/buf
 GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+FUZZ    := $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 # The clients of tests/interop/protocol.py, as its requirements.txt pins them.
 PYTHON  := $(TARGET)/tools/python
 
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS := fast_path batch config times
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-bench examples schedules model seeded-bugs check miri lint fmt doc deny interop generate-check \
+.PHONY: help run build test test-bench examples schedules model seeded-bugs check miri fuzz lint fmt doc deny interop generate-check \
         proto-lint generate bench clean cargo rustfmt clippy nightly-miri go python3 h2load peers
 
 help: ## List the targets
@@ -56,6 +62,14 @@ miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 	MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-tree-borrows' \
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
+
+fuzz: $(FUZZ) ## Look for inputs that break a promise, with each fuzz target for FUZZ_SECONDS (fuzz/README.md)
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p $(TARGET)/fuzz/corpus/$$target && \
+	  $(FUZZ) run --sanitizer none --target-dir $(TARGET)/fuzz $$target \
+	    $(TARGET)/fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	done
 
 lint: rustfmt clippy ## Check formatting, the documents' links and that no files use each other in a circle; clippy, warnings denied
 	tests/links.sh
@@ -150,6 +164,9 @@ $(PYTHON)/installed: tests/interop/requirements.txt | python3
 	python3 -m venv --clear $(PYTHON)
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+$(FUZZ): | cargo
+	cargo install cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 
 $(DENY): | cargo
 	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)

@@ -9,6 +9,8 @@ mod connection;
 mod credential;
 mod failure;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod get;
 mod health;
 mod interrupts;

@@ -1,7 +1,7 @@
 //! The only reader of clocks. Everything else is handed a [`Now`].
 
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,8 +15,12 @@ pub enum Clock {
     /// The system's clocks.
     System,
     /// A clock that stands still until it is told otherwise.
-    Manual(Mutex<Now>),
+    Manual(Arc<ManualClock>),
 }
+
+/// A clock that a test sets. Whoever holds it can set it; the system's clocks can't be.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Now>);
 
 /// Counts suspend. On Apple systems the monotonic clock does.
 #[cfg(not(target_vendor = "apple"))]
@@ -25,29 +29,30 @@ const BOOT: ClockId = ClockId::Boottime;
 const BOOT: ClockId = ClockId::Monotonic;
 
 impl Clock {
-    /// A manual clock, at this instant.
-    #[must_use]
-    pub fn manual(now: Now) -> Self {
-        Self::Manual(Mutex::new(now))
-    }
-
     /// Reads both clocks.
     #[inline]
     pub fn now(&self) -> Now {
         match self {
             Self::System => system(),
-            Self::Manual(now) => *now
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
+            Self::Manual(clock) => clock.now(),
         }
     }
+}
 
-    /// Sets a manual clock; the system's is not for us to set.
+impl ManualClock {
+    /// A manual clock, at this instant.
+    #[must_use]
+    pub fn new(now: Now) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    /// Lets the time be `to`.
     pub fn set(&self, to: Now) {
-        if let Self::Manual(now) = self {
-            *now.lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = to;
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    fn now(&self) -> Now {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,13 +92,14 @@ mod tests {
 
     #[test]
     fn manual_clock_stands_still() {
-        let clock = Clock::manual(Now::default());
+        let hand = Arc::new(ManualClock::new(Now::default()));
+        let clock = Clock::Manual(Arc::clone(&hand));
         assert_eq!(clock.now(), Now::default());
         let to = Now {
             wall: WallTime::from_unix(Duration::from_secs(1)),
             ..Now::default()
         };
-        clock.set(to);
+        hand.set(to);
         assert_eq!(clock.now(), to);
     }
 }

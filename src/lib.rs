@@ -9,6 +9,7 @@
 //! - [`config`]: the settings of the server. Public for `main`, and a test seam: tests and examples
 //!   configure a server in their own process.
 //! - `duration`: durations as people type and read them.
+//! - `fuzzing`: what the targets of `fuzz/` run; there with the feature of this name.
 //! - `pacer`: background work that shares a worker with calls.
 //! - [`rpc`]: the service, from messages to the core and back. A test seam: tests serve a cache and
 //!   a clock of their own.
@@ -20,6 +21,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod duration;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod pacer;
 pub mod rpc;
 pub mod server;

@@ -12,11 +12,14 @@ mod credential;
 mod extend_lease;
 pub(crate) mod fast_path;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod get;
 mod instance;
 mod invalidate;
 pub mod proto;
 mod put;
+mod received;
 mod stats;
 mod status;
 #[cfg(test)]
@@ -41,6 +44,7 @@ use self::{
     proto::credential_cache_service_server::{
         CredentialCacheService, CredentialCacheServiceServer,
     },
+    received::Received,
     status::Failure,
 };
 pub(crate) use self::{
@@ -111,7 +115,8 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::PutRequest>,
     ) -> Result<Response<proto::PutResponse>, Status> {
-        answered(self.serve_put(request.get_ref()))
+        let request = Received::new(request.into_inner());
+        answered(self.serve_put(&request))
     }
 
     async fn invalidate(
@@ -139,7 +144,8 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<BatchPutRequest>,
     ) -> Result<Response<proto::BatchPutResponse>, Status> {
-        answered(self.serve_batch_put(&request.into_inner()).await)
+        let request = Received::new(request.into_inner());
+        answered(self.serve_batch_put(&request).await)
     }
 
     async fn extend_lease(

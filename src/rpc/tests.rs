@@ -13,7 +13,7 @@ use tonic::Request;
 use super::{Instance, Service, proto};
 use credcache_core::{Cache, Count, Limits, Now, TierCount, TierSpec};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ManualClock};
 use proto::{
     credential_cache_service_server::CredentialCacheService, get_response::Outcome,
     invalidate_request::Target, put_request::Lifetime,
@@ -21,14 +21,14 @@ use proto::{
 
 const ENTRIES: u64 = 5_000;
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     let tier = TierSpec {
         name: "hour".into(),
         max_ttl: Duration::from_secs(3600),
         capacity: 64 * 1024 * 1024,
     };
     let cache = Arc::new(Cache::new(vec![tier], Limits::DEFAULT).unwrap());
-    let clock = Arc::new(Clock::manual(Now::default()));
+    let clock = Arc::new(Clock::Manual(Arc::new(ManualClock::new(Now::default()))));
     let instance = Instance::new(Now::default().wall).unwrap();
     Service::new(cache, clock, instance)
 }

@@ -46,7 +46,8 @@ impl Lease {
             return Err(Error::Malformed("lease without a token"));
         }
         Ok(Self {
-            token: LeaseToken(lease.token),
+            // The message's would keep the message, and the value in it.
+            token: LeaseToken(Bytes::copy_from_slice(&lease.token)),
             ttl: wire::parse_span(lease.ttl, "lease ttl")?,
         })
     }

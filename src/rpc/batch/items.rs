@@ -48,6 +48,11 @@ impl<T> Items<T> {
         (self.beyond == 0).then_some(&self.kept)
     }
 
+    /// Those that were kept, up to as many as a batch may have.
+    pub(in crate::rpc) fn kept_mut(&mut self) -> &mut [T] {
+        &mut self.kept
+    }
+
     /// How many the message has.
     pub(in crate::rpc) fn count(&self) -> usize {
         self.kept.len() + self.beyond

@@ -1,164 +1,15 @@
 //! The fast path and the generated path, asked the same.
 
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use prost::Message;
-use tonic::{Request, Status};
+use tonic::Request;
 
 use super::Method;
-use credcache_core::{BootTime, Cache, Limits, Now, TierSpec, WallTime};
-
-use crate::{
-    clock::Clock,
-    rpc::{
-        BatchGetRequest, Instance, Service,
-        proto::{
-            self, BatchGetResponse, GetResponse, credential_cache_service_server::*, put_request,
-        },
-    },
+use crate::rpc::{
+    fuzzing::{BatchGet, KEYS, agree, put, service},
+    proto::{self, credential_cache_service_server::CredentialCacheService},
 };
-
-const KEYS: [&str; 7] = ["live", "tagged", "bare", "due", "short", "gone", "none"];
-
-fn at(seconds: u64) -> Now {
-    Now {
-        wall: WallTime::from_unix(Duration::new(2_000_000_000 + seconds, 123)),
-        boot: BootTime::from_boot(Duration::from_secs(1_000 + seconds)),
-    }
-}
-
-fn put(key: &str, ttl: i64) -> proto::PutRequest {
-    let ttl = prost_types::Duration {
-        seconds: ttl,
-        nanos: 5,
-    };
-    proto::PutRequest {
-        namespace: "aws".into(),
-        key: key.into(),
-        value: Bytes::from_static(b"token"),
-        lifetime: Some(put_request::Lifetime::Ttl(ttl)),
-        ..Default::default()
-    }
-}
-
-/// A service of which every key of [`KEYS`] has a fate of its own.
-async fn service() -> Service {
-    let tiers = [("minutes", 600), ("hours", 36_000)].map(|(name, seconds)| TierSpec {
-        name: name.into(),
-        max_ttl: Duration::from_secs(seconds),
-        capacity: 256 << 20,
-    });
-    let limits = Limits {
-        max_value: 1 << 20,
-        ..Limits::DEFAULT
-    };
-    let clock = Arc::new(Clock::manual(at(0)));
-    let cache = Arc::new(Cache::new(tiers.into(), limits).unwrap());
-    let instance = Instance::new(at(0).wall).unwrap();
-    let service = Service::new(cache, clock.clone(), instance);
-    let puts = [
-        proto::PutRequest {
-            value: Bytes::from(vec![7; 1000]),
-            attributes: [("region", "eu"), ("empty", ""), ("", "nameless")]
-                .map(|(name, text)| (name.into(), text.into()))
-                .into(),
-            tags: ["tag", "a", "z", "tag"].map(String::from).into(),
-            ..put("live", 5_000)
-        },
-        proto::PutRequest {
-            tags: (10..26)
-                .map(|nth| format!("{nth}{}", "t".repeat(126)))
-                .collect(),
-            ..put("tagged", 4_000)
-        },
-        put("bare", 400),
-        proto::PutRequest {
-            value: Bytes::from_static(b"token"),
-            refresh_before: Some(prost_types::Duration {
-                seconds: 400,
-                nanos: 0,
-            }),
-            ..put("due", 400)
-        },
-        put("short", 100),
-        put("gone", 40),
-    ];
-    for request in puts {
-        service.put(Request::new(request)).await.unwrap();
-    }
-    clock.set(at(50));
-    service
-}
-
-/// What the generated path answers, from the request's bytes on.
-async fn generated(
-    service: &Service,
-    method: Method,
-    message: &[u8],
-) -> Result<Result<Decoded, Status>, prost::DecodeError> {
-    Ok(match method {
-        Method::Get => {
-            let request = proto::GetRequest::decode(message)?;
-            let response = service.get(Request::new(request)).await;
-            response.map(|response| Decoded::Get(response.into_inner().into()))
-        }
-        Method::BatchGet => {
-            let request = BatchGetRequest::decode(message)?;
-            let response = service.batch_get(Request::new(request)).await;
-            response.map(|response| Decoded::BatchGet(response.into_inner()))
-        }
-    })
-}
-
-#[derive(PartialEq)]
-enum Decoded {
-    Get(Box<GetResponse>),
-    BatchGet(BatchGetResponse),
-}
-
-impl Decoded {
-    /// Reads a framed response; it must be one message and nothing else.
-    fn decode(method: Method, framed: &[u8]) -> Self {
-        let (head, message) = framed.split_first_chunk::<5>().unwrap();
-        assert_eq!(head[0], 0);
-        assert_eq!(
-            head[1..],
-            u32::try_from(message.len()).unwrap().to_be_bytes()
-        );
-        match method {
-            Method::Get => Self::Get(GetResponse::decode(message).unwrap().into()),
-            Method::BatchGet => Self::BatchGet(BatchGetResponse::decode(message).unwrap()),
-        }
-    }
-}
-
-/// Asks both; whether the fast path had an answer.
-async fn agree(service: &Service, method: Method, message: &[u8]) -> bool {
-    let counted = |from: &Service| from.cache.counts(None);
-    let before = counted(service);
-    let Some(framed) = service.answer_fast(method, message) else {
-        assert!(counted(service) == before, "counted, and not answered");
-        return false;
-    };
-    let fast = counted(service);
-    let generated = generated(service, method, message).await;
-    let generated = generated
-        .expect("what was answered can be decoded")
-        .expect("what was answered is no error");
-    assert!(Decoded::decode(method, &framed) == generated);
-    let rise = |count| fast.of(count) - before.of(count);
-    let again = counted(service);
-    for count in [
-        credcache_core::Count::NotFound,
-        credcache_core::Count::Expired,
-        credcache_core::Count::TtlTooShort,
-    ] {
-        assert_eq!(again.of(count) - fast.of(count), rise(count));
-    }
-    true
-}
 
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -190,17 +41,6 @@ prop_compose! {
         proto::GetRequest { namespace, key, min_ttl, acquire_lease, wait, lease_ttl }
             .encode_to_vec()
     }
-}
-
-/// The fields of a BatchGet, as a client encodes them.
-#[derive(Clone, PartialEq, Message)]
-struct BatchGet {
-    #[prost(string, tag = "1")]
-    namespace: String,
-    #[prost(string, repeated, tag = "2")]
-    keys: Vec<String>,
-    #[prost(message, optional, tag = "3")]
-    min_ttl: Option<prost_types::Duration>,
 }
 
 prop_compose! {
@@ -289,6 +129,7 @@ async fn what_clients_send_for_a_look_takes_the_fast_path() {
         ("tagged", true),
         ("bare", true),
         ("due", false),
+        ("revoked", false),
         ("none", false),
     ] {
         let answered = service.answer_fast(Method::Get, &get(key, true)).is_some();

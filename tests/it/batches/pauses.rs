@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use credcache_core::{BootTime, Cache, Count, Now, WallTime};
 
 use credcache::{
-    clock::Clock,
+    clock::{Clock, ManualClock},
     rpc::{
         BatchGetRequest, BatchPutRequest, Instance, Service,
         proto::{
@@ -30,14 +30,15 @@ fn at(passed: Duration) -> Now {
     }
 }
 
-fn service() -> (Service, Arc<Cache>, Arc<Clock>) {
+fn service() -> (Service, Arc<Cache>, Arc<ManualClock>) {
     let config = config(TWO_TIERS);
     let cache = Cache::new(config.tiers.clone(), config.limits.cache);
     let cache = Arc::new(cache.unwrap());
-    let clock = Arc::new(Clock::manual(at(Duration::ZERO)));
+    let hand = Arc::new(ManualClock::new(at(Duration::ZERO)));
+    let clock = Arc::new(Clock::Manual(Arc::clone(&hand)));
     let instance = Instance::new(clock.now().wall).unwrap();
-    let service = Service::new(cache.clone(), clock.clone(), instance);
-    (service, cache, clock)
+    let service = Service::new(cache.clone(), clock, instance);
+    (service, cache, hand)
 }
 
 /// A thousand Puts that live for a minute, as the server reads them.

@@ -212,6 +212,37 @@ fn one_who_only_waits_is_never_given_the_lease() {
 }
 
 #[test]
+fn one_who_only_waits_is_answered_in_a_namespace_that_holds_nothing() {
+    let cache = cache();
+    let only_waits = LeaseQuery {
+        min_ttl: Duration::ZERO,
+        lease: None,
+        wait: true,
+    };
+    let answer = cache.get_or_lease(name("unknown", "key"), only_waits, Now::default);
+    assert!(matches!(
+        answer,
+        Ok(LeaseAnswer::Ready(Lookup::Miss(_), None))
+    ));
+    assert_eq!(cache.namespaces(), 0);
+}
+
+#[test]
+fn no_lease_is_granted_in_a_namespace_that_there_is_no_room_for() {
+    let cache = cache();
+    for held in ["a", "b"] {
+        cache.put(of(held, "key"), Now::default()).expect("room");
+    }
+    let query = LeaseQuery {
+        min_ttl: Duration::ZERO,
+        lease: Some(token(1).into()),
+        wait: false,
+    };
+    let answer = cache.get_or_lease(name("c", "key"), query, Now::default);
+    assert_eq!(answer.err(), Some(LeaseError::TooManyNamespaces));
+}
+
+#[test]
 fn cancelled_waiters_leave_nothing_behind() {
     let cache = cache();
     assert!(granted(&cache, 1, Now::default()));
