@@ -14,7 +14,7 @@ mod tests;
 mod write;
 
 use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
-use credcache_core::{BatchGet, Lookup, Verdict, WhenDue};
+use credcache_core::{BatchGet, Lookup, Verdict};
 use write::BatchWriter;
 
 /// A method that has a fast path.
@@ -50,12 +50,7 @@ impl Service {
         let now = || self.clock.now();
         if get.acquire_lease || !get.wait.is_zero() {
             // Where there is no hit, there is more to do than to look.
-            let when_due = if get.acquire_lease {
-                WhenDue::Decline
-            } else {
-                WhenDue::Return
-            };
-            let hit = self.cache.hit(get.name, get.min_ttl, when_due, now)?;
+            let hit = self.cache.hit(get.name, get.min_ttl, get.when_due(), now)?;
             return Some(write::get(&self.cache, &Lookup::Hit(hit)));
         }
         let lookup = self.cache.get(get.name, get.min_ttl, now);

@@ -267,7 +267,7 @@ fn counted(service: &Service) -> Counts {
     service.cache.counts(None)
 }
 
-/// Asks both; whether the short way had an answer.
+/// Asks both paths. Returns whether the fast path had an answer.
 pub(super) async fn agree(service: &Service, method: Method, message: &[u8]) -> bool {
     let before = counted(service);
     let Some(framed) = service.answer_fast(method, message) else {

@@ -39,6 +39,17 @@ pub(super) struct Get<'a> {
     pub(super) wait: Duration,
 }
 
+impl Get<'_> {
+    /// What a hit that is due for refresh is to this caller.
+    pub(super) fn when_due(&self) -> WhenDue {
+        if self.acquire_lease {
+            WhenDue::Decline
+        } else {
+            WhenDue::Return
+        }
+    }
+}
+
 impl Service {
     /// # Cancel safety
     /// Dropping it leaves the queue of those who wait.
@@ -73,6 +84,7 @@ impl Service {
         get: Get<'_>,
         headers: &HeaderMap,
     ) -> Result<(Lookup, Option<Lease>), Failure> {
+        let when_due = get.when_due();
         let Get {
             name,
             min_ttl,
@@ -81,11 +93,6 @@ impl Service {
             wait,
         } = get;
         let now = || self.clock.now();
-        let when_due = if acquire_lease {
-            WhenDue::Decline
-        } else {
-            WhenDue::Return
-        };
         if let Some(hit) = self.cache.hit(name, min_ttl, when_due, now) {
             return Ok((Lookup::Hit(hit), None));
         }
@@ -104,7 +111,7 @@ impl Service {
             };
             let woken = tokio::select! {
                 biased;
-                () = until_told(&waiting) => waiting.try_take(),
+                () = until_notified(&waiting) => waiting.try_take(),
                 () = self.ending.cancelled() => return Err(Refusal::Draining.into()),
                 () = &mut over => waiting.try_take(),
             };
@@ -144,12 +151,12 @@ fn lease_message(lease: Lease) -> proto::Lease {
     }
 }
 
-/// Waits until it is told something.
+/// Waits until there is a notification to take.
 ///
 /// Nothing that is ready is taken by a caller who has gone away: before a lease
 /// is, what has come on the caller's connection by then is read (the first
 /// yield), and the connection drops the call if that is its end (the second).
-async fn until_told(waiting: &Waiting<'_>) {
+async fn until_notified(waiting: &Waiting<'_>) {
     if let Woken::Granted(_) = waiting.notified().await {
         yield_now().await;
         yield_now().await;
