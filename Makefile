@@ -1,22 +1,22 @@
-# GNU make. `make test` needs Rust and a C compiler; whatever else a target
-# needs it installs under target/tools, or says what is missing.
+# GNU make. `make test` needs Rust and a C compiler. Other targets install their
+# tools under target/tools, or report what is missing.
 
 BUF_VERSION        := v1.75.0
 GRPCURL_VERSION    := v1.9.4
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
-# For Miri alone.
+# Only for Miri.
 NIGHTLY            := nightly
-# The Go release that these need to build.
+# The Go release that builds buf and grpcurl.
 GO_MINOR           := 26
 
 TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
-# One directory a version, so that a new pin installs anew.
+# One directory per version, so that a new pin leads to a new installation.
 BUF     := $(TARGET)/tools/buf-$(BUF_VERSION)/buf
 GRPCURL := $(TARGET)/tools/grpcurl-$(GRPCURL_VERSION)/grpcurl
 DENY    := $(TARGET)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 FUZZ    := $(TARGET)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
-# The clients of tests/interop/protocol.py, as its requirements.txt pins them.
+# The packages of tests/interop/protocol.py, as its requirements.txt pins them.
 PYTHON  := $(TARGET)/tools/python
 
 # How long each fuzz target runs.
@@ -36,7 +36,7 @@ run: cargo ## Build the release binary and serve on 127.0.0.1:50051 (more argume
 build: cargo ## Build the release binary: target/release/credcache
 	cargo build --release --locked -p credcache
 
-test: cargo ## Run the tests of the program, its crates and the client; needs Rust and a C compiler only
+test: cargo ## Run the tests of the program, its crates and the client; needs only Rust and a C compiler
 	cargo test --locked
 
 test-bench: cargo ## Run the tests of the bench
@@ -52,18 +52,18 @@ schedules: cargo ## Try more than 100,000 schedules of the core's threads (more 
 model: cargo ## Run the model test for 100 million steps
 	CREDCACHE_MODEL_STEPS=100000000 cargo test --release --locked -p credcache-core --test model -- --nocapture
 
-seeded-bugs: cargo ## Put deliberate faults into the code, one by one: the tests must catch each (some: ARGS=...)
+seeded-bugs: cargo ## Put deliberate faults into the code in turn: the tests must catch each (some: ARGS=...)
 	tests/seeded_bugs.sh $(ARGS)
 
 check: lint doc test test-bench schedules examples ## Run lint, doc, test, test-bench, schedules and examples
 
-miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under Miri by both of its models of borrowing
+miri: nightly-miri ## Run the tests of packed/, the only unsafe code, under both of Miri's borrowing models
 	MIRIFLAGS='-Zmiri-permissive-provenance' \
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 	MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-tree-borrows' \
 	  cargo +$(NIGHTLY) miri test --locked --target-dir $(TARGET)/miri -p credcache-packed
 
-fuzz: $(FUZZ) ## Look for inputs that break a promise, with each fuzz target for FUZZ_SECONDS (fuzz/README.md)
+fuzz: $(FUZZ) ## Look for inputs that break a property, with each fuzz target for FUZZ_SECONDS (fuzz/README.md)
 	@for target in $(FUZZ_TARGETS); do \
 	  mkdir -p $(TARGET)/fuzz/corpus/$$target && \
 	  $(FUZZ) run --sanitizer none --target-dir $(TARGET)/fuzz $$target \
@@ -71,7 +71,7 @@ fuzz: $(FUZZ) ## Look for inputs that break a promise, with each fuzz target for
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
 	done
 
-lint: rustfmt clippy ## Check formatting, the documents' links and that no files use each other in a circle; clippy, warnings denied
+lint: rustfmt clippy ## Check formatting, the documents' links and circles of use between files; run clippy with warnings denied
 	tests/links.sh
 	cargo fmt --all --check
 	cargo test --locked -p credcache-layout
@@ -81,7 +81,7 @@ lint: rustfmt clippy ## Check formatting, the documents' links and that no files
 fmt: rustfmt ## Format the Rust sources
 	cargo fmt --all
 
-doc: cargo ## Build the documentation, private items too, warnings denied
+doc: cargo ## Build the documentation with private items and with warnings denied
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 deny: $(DENY) ## Check the dependencies' advisories, bans, licences and sources (some: DENY_CHECKS=...)
@@ -98,17 +98,18 @@ proto-lint: $(BUF) ## Lint the contract and check its formatting with buf
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 
-generate: cargo ## Write the Rust client's generated code anew after a change to the contract
+generate: cargo ## Regenerate the Rust client's code after a change to the contract
 	CREDCACHE_GENERATE=1 cargo test --locked -p credcache-generated
 
 bench: cargo h2load peers ## Measure credcache beside Redis, memcached, etcd and bare HTTP/2 (bench/README.md; ARGS=...)
 	cargo build --release --locked -p credcache -p credcache-bench
 	$(TARGET)/release/compare $(ARGS)
 
-clean: cargo ## Delete everything built and installed, target/tools too
+clean: cargo ## Delete everything built and installed, including target/tools
 	cargo clean
 
-# What has to be on the machine. Each says what is missing and how to get it.
+# The tools that have to be on the machine. Each target reports a missing tool and
+# how to get it.
 
 cargo:
 	@command -v cargo >/dev/null || { \
@@ -124,8 +125,8 @@ nightly-miri: cargo
 	  echo 'make miri needs Miri: rustup toolchain install $(NIGHTLY) --component miri --component rust-src' >&2; \
 	  exit 1; }
 
-# An older Go might fetch a newer one by itself; whether it may is the user's
-# setting, so it isn't relied on.
+# An older Go may download a newer one if the user's settings allow that, so this
+# isn't relied on.
 go:
 	@command -v go >/dev/null || { \
 	  echo 'make interop needs Go >= 1.$(GO_MINOR) to build buf and grpcurl: go is not on the PATH' >&2; exit 1; }
@@ -141,8 +142,8 @@ h2load:
 	@command -v h2load >/dev/null || { $(call install,nghttp2-client); } || { \
 	  echo 'make bench needs h2load: apt-get install nghttp2-client' >&2; exit 1; }
 
-# Whoever isn't there is reported as not measured. RUNLEVEL=1 keeps Debian from
-# starting what it installs.
+# A missing peer is reported as not measured. RUNLEVEL=1 keeps Debian from starting
+# the services that it installs.
 peers:
 	@command -v redis-server >/dev/null && command -v redis-benchmark >/dev/null || { $(call install,redis-server redis-tools); } || true
 	@command -v memcached >/dev/null || { $(call install,memcached); } || true
@@ -151,9 +152,10 @@ peers:
 
 install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
     echo 'installing $(1)'; apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends $(1); \
-  else echo 'missing, and to be installed by root: $(1)' >&2; false; fi
+  else echo 'missing; root has to install: $(1)' >&2; false; fi
 
-# GOFLAGS is emptied because a -mod=vendor from the outside would break these.
+# GOFLAGS is emptied because -mod=vendor from the environment would break these
+# commands.
 $(BUF): | go
 	GOFLAGS= GOBIN=$(@D) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
 

@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use protox::Compiler;
 
-/// The service, and what a client needs to decode the details of its errors.
+/// The service, and the messages that a client needs to decode the details of its errors.
 const FILES: [&str; 2] = [
     "credcache/v1/credential_cache_service.proto",
     "google/rpc/error_details.proto",
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files(FILES)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // As the compiler encodes it: prost's types don't know every option, and would
+    // Written as the compiler encodes it, because prost's types don't know every option and would
     // drop `debug_redact`.
     fs::write(
         out.join("descriptors.bin"),
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .bytes(".")
-        // These carry a credential's value, which no Debug may print.
+        // These messages carry a credential's value, which no `Debug` may print.
         .skip_debug([
             "credcache.v1.Credential",
             "credcache.v1.GetResponse",
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "credcache.v1.BatchGetResponse",
             "credcache.v1.BatchGetResult",
         ])
-        // Generated, these would decode to hundreds of times a message's size.
+        // With generated code, these requests would decode to hundreds of times a message's size.
         .extern_path(
             ".credcache.v1.BatchGetRequest",
             "crate::rpc::BatchGetRequest",

@@ -1,12 +1,13 @@
-//! The command line: what was typed becomes a [`Command`], and the commands for
-//! people run here, through the client crate.
+//! The command line: parses the arguments into a [`Command`], and runs the client commands through
+//! the client crate.
 //!
-//! Guarantees the exit codes that scripts rely on. `serve` and `check-config`
-//! are left to the caller.
+//! Scripts rely on the exit codes, which this module guarantees. The caller runs `serve` and
+//! `check-config`.
 
 mod abandon;
 mod connection;
 mod credential;
+mod escape;
 mod failure;
 mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -20,7 +21,6 @@ mod lifetime;
 mod names;
 mod output;
 mod put;
-mod shown;
 mod stats;
 mod supervise;
 mod text;
@@ -34,14 +34,14 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, CheckConfigArgs, ServeArgs};
 
-use self::failure::{Again, Failure};
+use self::failure::{Failure, Retry};
 pub use self::supervise::{SuperviseArgs, supervise};
 
 /// A gRPC cache for the short-lived credentials of a service mesh.
 #[derive(Debug, Parser)]
 #[command(name = "credcache", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -49,8 +49,8 @@ pub struct Cli {
 /// Parses the program's arguments.
 ///
 /// # Errors
-/// The exit code for arguments that can't be parsed, and for `--help` and
-/// `--version`, whose text is printed.
+/// The exit code, if the arguments can't be parsed, or if they ask for `--help` or `--version`,
+/// whose text is then printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     typed::parse()
 }
@@ -59,17 +59,17 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   done; get: a hit; fetch: a credential; health: serving
   1   get: a miss; health: not serving
-  64  the command line or what was passed in it is wrong
+  64  the arguments or the input are wrong
   69  the server can't be reached, or is draining
-  70  anything else; fetch: its command failed
-  75  fetch: not now: fetching it failed a moment ago, or somebody else is at it
+  70  any other error; fetch: the command failed
+  75  fetch: try again later: the last fetch failed a moment ago, or another caller is still fetching
   129, 130, 131, 143  fetch: ended by SIGHUP, SIGINT, SIGQUIT, SIGTERM";
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one, and it is moved twice"
+    reason = "there is one command, and it is moved twice"
 )]
 pub enum Command {
     /// Run the server.
@@ -78,15 +78,15 @@ pub enum Command {
     /// Check the server's configuration without starting it.
     #[command(after_help = config::help())]
     CheckConfig(CheckConfigArgs),
-    /// Stand between `fetch` and its command.
+    /// Supervise the command of `fetch`.
     #[command(name = supervise::NAME, hide = true)]
     Supervise(SuperviseArgs),
-    /// A command to a server that runs.
+    /// A command to a running server.
     #[command(flatten)]
     Client(ClientCommand),
 }
 
-/// The commands to a server that runs.
+/// The commands to a running server.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Store a credential; its value is read from stdin or a file.
@@ -95,8 +95,7 @@ pub enum ClientCommand {
     /// Print a credential's value to stdout.
     #[command(after_help = get::EXAMPLES)]
     Get(get::GetArgs),
-    /// Print a credential's value; if there is none, run a command that fetches it
-    /// for everybody.
+    /// Print a credential's value; on a miss, run a command that fetches it for everybody.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::FetchArgs),
     /// Give back a lease that won't be used.
@@ -105,23 +104,22 @@ pub enum ClientCommand {
     /// Revoke credentials by key, key prefix or tag, or all of a namespace.
     #[command(after_help = invalidate::EXAMPLES)]
     Invalidate(invalidate::InvalidateArgs),
-    /// Print what changes in a namespace, as it changes.
+    /// Print the changes of a namespace as they happen.
     #[command(after_help = watch::EXAMPLES)]
     Watch(watch::WatchArgs),
     /// Show what the server has done and what it holds.
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::StatsArgs),
-    /// Ask whether the server takes calls.
+    /// Ask whether the server accepts calls.
     Health(health::HealthArgs),
 }
 
-/// Runs a command to a server to its end, with its output on stdout and what
-/// went wrong on stderr.
+/// Runs a command to a server to its end. The output goes to stdout, and errors go to stderr.
 pub async fn run(command: ClientCommand) -> ExitCode {
-    let (connection, again) = (command.connection().clone(), command.again());
+    let (connection, retry) = (command.connection().clone(), command.retry());
     command.run().await.unwrap_or_else(|failure| {
-        if let Some(message) = failure.message(&connection, again) {
-            output::complain(&message);
+        if let Some(message) = failure.message(&connection, retry) {
+            output::print_to_stderr(&message);
         }
         failure.exit_code()
     })
@@ -141,16 +139,16 @@ impl ClientCommand {
         }
     }
 
-    fn again(&self) -> Again {
+    fn retry(&self) -> Retry {
         match self {
-            Self::Put(_) => Again::LookFirst,
+            Self::Put(_) => Retry::CheckFirst,
             Self::Get(_)
             | Self::Fetch(_)
             | Self::Abandon(_)
             | Self::Invalidate(_)
             | Self::Watch(_)
             | Self::Stats(_)
-            | Self::Health(_) => Again::Harmless,
+            | Self::Health(_) => Retry::Harmless,
         }
     }
 
@@ -172,7 +170,7 @@ impl ClientCommand {
 fn parsed(line: &str) -> Result<ClientCommand, clap::Error> {
     match typed::read::<Cli, _>(line.split_whitespace())?.command {
         Command::Client(command) => Ok(command),
-        command => panic!("{command:?} is no client command"),
+        command => panic!("{command:?} is not a client command"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The only reader of clocks. Everything else is handed a [`Now`].
+//! The only reader of clocks. All other code is passed a [`Now`].
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,20 +9,20 @@ use rustix::time::{ClockId, clock_gettime};
 
 use credcache_core::{BootTime, Now, WallTime};
 
-/// Where the time comes from: the system, or a test's hand.
+/// The source of the time: the system's clocks, or a clock that a test sets.
 #[derive(Debug)]
 pub enum Clock {
     /// The system's clocks.
     System,
-    /// A clock that stands still until it is told otherwise.
+    /// A clock that stands still until a test sets it.
     Manual(Arc<ManualClock>),
 }
 
-/// A clock that a test sets. Whoever holds it can set it; the system's clocks can't be.
+/// A clock that stands still until it is set. Everything that shares the clock can set it.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Now>);
 
-/// Counts suspend. On Apple systems the monotonic clock does.
+/// The boot-time clock, which counts suspend. On Apple systems, the monotonic clock does.
 #[cfg(not(target_vendor = "apple"))]
 const BOOT: ClockId = ClockId::Boottime;
 #[cfg(target_vendor = "apple")]
@@ -40,13 +40,13 @@ impl Clock {
 }
 
 impl ManualClock {
-    /// A manual clock, at this instant.
+    /// Creates a clock that stands at `now`.
     #[must_use]
     pub fn new(now: Now) -> Self {
         Self(Mutex::new(now))
     }
 
-    /// Lets the time be `to`.
+    /// Sets the time.
     pub fn set(&self, to: Now) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
@@ -59,8 +59,7 @@ impl ManualClock {
 fn system() -> Now {
     let boot = clock_gettime(BOOT);
     Now {
-        // A wall clock from before 1970 reads as 1970: every deadline that
-        // matters is on the boot-time clock as well.
+        // A wall clock before 1970 reads as 1970: every deadline is on the boot-time clock as well.
         wall: WallTime::from_unix(wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default()),
         boot: BootTime::from_boot(Duration::new(
             u64::try_from(boot.tv_sec).unwrap_or_default(),

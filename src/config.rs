@@ -1,10 +1,8 @@
-//! The server's configuration, from flags, environment variables and a TOML
-//! file.
+//! The server's configuration, from flags, environment variables and a TOML file.
 //!
-//! A flag wins over the environment (`CREDCACHE_*`), the environment over the
-//! file, and the file over the defaults. Unknown settings and values out of
-//! bounds are refused by name, all at once, before the server starts anything
-//! else. This module is the only reader of the environment.
+//! A flag wins over the environment (`CREDCACHE_*`), the environment over the file, and the file
+//! over the defaults. Unknown settings and values out of bounds are refused by name, all at once,
+//! before the server starts anything else. This module is the only reader of the environment.
 
 mod args;
 mod describe;
@@ -41,7 +39,7 @@ pub(crate) use self::{describe::help, listen::is_loopback};
 
 use self::{error::Origin, raw::Raw};
 
-/// The variable that names the file if `--config` doesn't.
+/// The variable that names the file if `--config` isn't given.
 const FILE_VARIABLE: &str = "CREDCACHE_CONFIG";
 
 impl Config {
@@ -55,8 +53,7 @@ impl Config {
         Self::from_sources(file.as_deref(), environment, args)
     }
 
-    /// Builds the configuration from the text of the file, the environment
-    /// variables and the flags.
+    /// Builds the configuration from the text of the file, the environment variables and the flags.
     ///
     /// # Errors
     /// As for [`load`](Self::load).

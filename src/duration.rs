@@ -1,7 +1,7 @@
 //! Durations as people type and read them.
 //!
-//! A duration with two possible meanings, such as `15M`, is refused, so that it
-//! is never longer than the person who typed it meant.
+//! A duration with two possible meanings, such as `15M`, is refused, so that a duration is never
+//! longer than the person who typed it meant.
 
 use std::{fmt::Write, time::Duration};
 
@@ -14,11 +14,10 @@ const LONGEST: u64 = 36_500 * DAY;
 
 const FORM: &str = "must be a number and a unit, as in 90s, 15m or 1h 30m";
 
-/// Parses whole numbers with units, from the largest unit to the smallest, as in
-/// `1h 30m`.
+/// Parses whole numbers with units, from the largest unit to the smallest, as in `1h 30m`.
 ///
 /// # Errors
-/// What is wrong with the text, without the text.
+/// The problem with the text, without the text itself.
 pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -26,14 +25,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     }
     let (mut sum, mut last) = (0_u64, u64::MAX);
     while !rest.is_empty() {
-        let (number, behind) = split_where(rest, |c| !c.is_ascii_digit());
+        let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
         if number.is_empty() {
             return Err(FORM);
         }
-        let (name, behind) = split_where(behind.trim_start(), |c| !c.is_alphabetic());
-        let unit = unit(name, behind)?;
+        let (name, after) = split_where(after.trim_start(), |c| !c.is_alphabetic());
+        let unit = unit(name, after)?;
         if unit >= last {
-            return Err("each unit goes once, the largest first, as in 1h 30m");
+            return Err("each unit may appear once, the largest first, as in 1h 30m");
         }
         last = unit;
         let part = number.parse().ok().and_then(|n: u64| n.checked_mul(unit));
@@ -41,7 +40,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
             .and_then(|part| sum.checked_add(part))
             .filter(|sum| *sum <= LONGEST)
             .ok_or("must be at most 100 years")?;
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
     Ok(Duration::from_millis(sum))
 }
@@ -50,28 +49,25 @@ fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-/// The milliseconds of a unit. `behind` is the text after its name.
-fn unit(name: &str, behind: &str) -> Result<u64, &'static str> {
+/// The milliseconds of a unit. `after` is the text after its name.
+fn unit(name: &str, after: &str) -> Result<u64, &'static str> {
     match name {
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => Ok(1),
         "s" | "sec" | "secs" | "second" | "seconds" => Ok(SECOND),
         "m" | "min" | "mins" | "minute" | "minutes" => Ok(MINUTE),
         "h" | "hr" | "hrs" | "hour" | "hours" => Ok(HOUR),
         "d" | "day" | "days" => Ok(DAY),
-        "" if behind.starts_with(['.', ',']) => {
-            Err("must be of whole numbers: 1.5h is written 1h 30m")
-        }
-        "" => Err("a number needs a unit behind it: ms, s, m, h or d"),
-        "M" => Err("M may be minutes or months: minutes are m, and months are written in days"),
+        "" if after.starts_with(['.', ',']) => Err("numbers must be whole: write 1.5h as 1h 30m"),
+        "" => Err("a number needs a unit: ms, s, m, h or d"),
+        "M" => Err("M could mean minutes or months: write minutes as m, and months in days"),
         "w" | "wk" | "week" | "weeks" | "mo" | "month" | "months" | "y" | "yr" | "year"
         | "years" => Err("weeks, months and years are written in days, as in 7d"),
         _ => Err("the units are ms, s, m, h and d, in lower case"),
     }
 }
 
-/// Formats a duration as [`parse`] reads it: `1h 30m`. Fractions of a millisecond are
-/// cut off.
-pub(crate) fn shown(span: Duration) -> String {
+/// Formats a duration as [`parse`] reads it: `1h 30m`. Fractions of a millisecond are cut off.
+pub(crate) fn format(span: Duration) -> String {
     let mut left = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, name) in [
@@ -115,8 +111,8 @@ mod tests {
     #[test]
     fn what_may_be_mistyped_is_refused_with_a_hint() {
         for (text, hint) in [
-            ("15M", "minutes are m"),
-            ("1h 15M", "minutes are m"),
+            ("15M", "write minutes as m"),
+            ("1h 15M", "write minutes as m"),
             ("1y", "in days"),
             ("2w", "in days"),
             ("3months", "in days"),
@@ -127,7 +123,7 @@ mod tests {
             ("15S", "in lower case"),
             ("5us", "the units are"),
             ("15µs", "the units are"),
-            ("5m 5m", "each unit goes once"),
+            ("5m 5m", "each unit may appear once"),
             ("30m 1h", "the largest first"),
             ("", "a number and a unit"),
             ("h", "a number and a unit"),
@@ -153,9 +149,9 @@ mod tests {
             (315_576_000_000, "3652d 12h"),
         ] {
             let span = Duration::from_millis(millis);
-            assert_eq!(shown(span), text);
+            assert_eq!(format(span), text);
             assert_eq!(parse(text), Ok(span));
         }
-        assert_eq!(shown(Duration::from_nanos(1_500_999_999)), "1s 500ms");
+        assert_eq!(format(Duration::from_nanos(1_500_999_999)), "1s 500ms");
     }
 }

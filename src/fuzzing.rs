@@ -1,10 +1,10 @@
-//! What the fuzz targets run: each takes any bytes, and panics if a promise doesn't hold
-//! of them.
+//! The properties that the fuzz targets check. Each function takes any bytes, and panics if its
+//! property doesn't hold for them.
 
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "a promise that doesn't hold ends the test or the fuzz target"
+    reason = "a property that doesn't hold ends the test or the fuzz target"
 )]
 
 use crate::{
@@ -13,18 +13,18 @@ use crate::{
     duration, rpc,
 };
 
-/// What the fast path answers, the generated one would have answered, and counted.
+/// Checks that the fast path answers and counts as the generated path does.
 pub fn fast_path(input: &[u8]) {
     rpc::fuzzing::fast_path(input);
 }
 
-/// Each Put of a batch is answered as if it had come alone.
+/// Checks that each Put of a batch is answered as if it had come alone.
 pub fn batch(input: &[u8]) {
     rpc::fuzzing::batch(input);
 }
 
-/// A configuration that is accepted is the same once it was printed and read again, and
-/// what is wrong with any other can be said.
+/// Checks that an accepted configuration is the same after it was printed and read again, and that
+/// every refused configuration has an error message.
 pub fn config(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else {
         return;
@@ -40,12 +40,12 @@ pub fn config(input: &[u8]) {
     }
 }
 
-/// Times as people type them and as issuers state them.
+/// Checks times as people type them and as issuers state them.
 pub fn times(input: &[u8]) {
     if let Ok(text) = str::from_utf8(input)
         && let Ok(span) = duration::parse(text)
     {
-        assert_eq!(duration::parse(&duration::shown(span)), Ok(span));
+        assert_eq!(duration::parse(&duration::format(span)), Ok(span));
     }
     cli::fuzzing::times(input);
 }
@@ -58,7 +58,7 @@ mod tests {
 
     type Target = fn(&[u8]);
 
-    /// The inputs that the fuzzer begins with, and those that once found something.
+    /// The inputs that the fuzzer begins with, and inputs that once found a fault.
     #[test]
     fn promises_hold_of_every_input_of_the_corpus() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
@@ -71,7 +71,7 @@ mod tests {
         for (name, target) in targets {
             let inputs = fs::read_dir(corpus.join(name)).unwrap();
             let inputs: Vec<_> = inputs.map(|input| input.unwrap().path()).collect();
-            assert!(!inputs.is_empty(), "{name} has none");
+            assert!(!inputs.is_empty(), "{name} has no inputs");
             for input in inputs {
                 target(&fs::read(input).unwrap());
             }

@@ -1,4 +1,4 @@
-//! The program, as a sequence: arguments, configuration, telemetry, runtime, run.
+//! The program as a sequence: arguments, configuration, telemetry, runtime, run.
 
 use std::{
     fmt::Display,
@@ -19,8 +19,8 @@ use tracing::{Level, enabled, error, info, warn};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The settings that the allocator was built with. They come from `.cargo/config.toml`,
-/// which cargo reads only if it is started below the repository's directory.
+/// The settings that the allocator was built with. They come from `.cargo/config.toml`, which cargo
+/// reads only if it is started below the repository's directory.
 const ALLOCATOR_SETTINGS: Option<&str> = option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF");
 
 /// The configuration is wrong.
@@ -52,15 +52,15 @@ fn serve(args: &ServeArgs) -> ExitCode {
     info!(version = env!("CARGO_PKG_VERSION"), tiers = ?config.tiers, "starting");
     if ALLOCATOR_SETTINGS.is_none() {
         warn!(
-            "built without the allocator's settings of .cargo/config.toml: \
-             the memory of expired credentials returns to the system late"
+            "built without the allocator settings of .cargo/config.toml: \
+             the memory of expired credentials will return to the system late"
         );
     }
     let code = match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if enabled!(Level::ERROR) {
-                error!(%error, "not serving");
+                error!(%error, "can't serve");
             } else {
                 telemetry::print(format_args!("credcache: {error}"));
             }
@@ -87,7 +87,10 @@ fn check_config(args: &CheckConfigArgs) -> ExitCode {
     match config::check(args) {
         Ok(toml) => match io::stdout().write_all(toml.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(EXIT_SOFTWARE, &format!("can't print it: {error}")),
+            Err(error) => fail(
+                EXIT_SOFTWARE,
+                &format!("can't print the configuration: {error}"),
+            ),
         },
         Err(errors) => fail(EXIT_USAGE, &errors),
     }
@@ -105,8 +108,8 @@ fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Reports an error on stderr, because there is no log yet. If stderr can't be
-/// written, only the exit code reports the error.
+/// Reports an error on stderr, because the log isn't set up yet. If stderr can't be written, only
+/// the exit code reports the error.
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "credcache: {error}");
     ExitCode::from(code)

@@ -1,4 +1,4 @@
-//! Background work that shares a worker's thread with calls.
+//! The pacer: how background work shares a worker's thread with calls.
 
 use std::time::Duration;
 
@@ -6,31 +6,30 @@ use tokio::{task::yield_now, time::Instant};
 
 /// Paces one piece of background work that is done in steps.
 ///
-/// After each step, every other task that is ready has its turn: a single-threaded
-/// runtime resumes a task that yielded only after it has looked for new input, and
-/// behind the tasks that the input woke. The pacer waits until a turn of the others
-/// was short, for then few or none of them are ready. So a new call waits for the
-/// rest of one step, and seldom for another step on its way through the runtime.
+/// After each step, every other task that is ready has its turn: a single-threaded runtime resumes
+/// a task that yielded only after it has looked for new input, and behind the tasks that the input
+/// woke. The pacer waits until a turn of the other tasks was short, because then few or no tasks
+/// are ready. A new call therefore waits for the rest of one step, and seldom for another step on
+/// its way through the runtime.
 ///
-/// Where the others are never idle, the work takes a part of the time that they
-/// take, its duty cycle. It makes calls late by no more than that, and it ends
-/// however busy the thread is.
+/// If the other tasks are never idle, the work takes a part of the time that they take, its duty
+/// cycle. The work delays calls by no more than that, and it ends however busy the thread is.
 struct Pacer {
     resumed: Instant,
-    /// The time that the work may take in return for the time that the others took.
+    /// The time that the work may take in return for the time that the other tasks took.
     allowance: Duration,
 }
 
-/// The part of a busy thread that background work may take, in eighths of the time
-/// that the others take.
+/// The part of a busy thread that background work may take, in eighths of the time that the other
+/// tasks take.
 #[derive(Clone, Copy)]
 pub(crate) struct DutyCycle {
     pub(crate) eighths: u32,
 }
 
 impl DutyCycle {
-    /// One eighth at first, and twice as much for each further interval that the work
-    /// takes, up to `most`: work that must end does so in time on a busy thread, too.
+    /// One eighth at first, and twice as much for each further interval that the work takes, up to
+    /// `most`. Work that must end therefore ends in time on a busy thread, too.
     fn after(taken: Duration, interval: Duration, most: Self) -> Self {
         let intervals = taken.as_nanos() / interval.as_nanos().max(1);
         let doublings = u32::try_from(intervals).unwrap_or(u32::MAX).min(16);
@@ -40,18 +39,17 @@ impl DutyCycle {
     }
 }
 
-/// The most that one turn of the others is worth. A thread that stood still, because
-/// the machine slept or another guest had its core, owes nobody that time, and calls
-/// have come in meanwhile.
+/// The most that one turn of the other tasks is worth. After a pause of the whole thread, because
+/// the machine slept or another guest had its core, the work may not claim the time of the pause:
+/// calls have come in meanwhile.
 const MAX_ALLOWANCE: Duration = Duration::from_millis(1);
 
-/// A turn of the others is short if a step takes this many times as long. With 4,
-/// half of a simulated thread's Gets waited half as long as without the rule, and
-/// the work took as long.
-const SHORT: u32 = 4;
+/// A turn of the other tasks is short if a step takes this many times as long. With 4, half of a
+/// simulated thread's Gets waited half as long as without the rule, and the work took as long.
+const STEPS_PER_SHORT_TURN: u32 = 4;
 
-/// Runs `step` until it returns a result, between the turns of the thread's other
-/// tasks. The duty cycle grows with each `interval` since `begun`, up to `most`.
+/// Runs `step` until it returns a result, between the turns of the thread's other tasks. The duty
+/// cycle grows with each `interval` since `begun`, up to `most`.
 ///
 /// # Cancel safety
 /// The future stops between two steps.
@@ -80,7 +78,7 @@ impl Pacer {
         }
     }
 
-    /// After a step: lets the others have their turns until it is time for the next.
+    /// Lets the other tasks have their turns after a step, until it is time for the next step.
     async fn step_done(&mut self, duty_cycle: DutyCycle) {
         let mut since = Instant::now();
         let step = since - self.resumed;
@@ -91,7 +89,7 @@ impl Pacer {
             let turn = now - since;
             since = now;
             self.allowance += (turn * duty_cycle.eighths / 8).min(MAX_ALLOWANCE);
-            if turn < step / SHORT {
+            if turn < step / STEPS_PER_SHORT_TURN {
                 break;
             }
         }
@@ -112,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// What is always ready, and takes as long as many calls.
+    /// A task that is always ready, and whose turn takes as long as many calls.
     async fn never_done(turns: Arc<AtomicU64>) {
         poll_fn(|context| {
             let turn = Instant::now();
@@ -163,7 +161,7 @@ mod tests {
             in_one_go += 1;
             pacer.step_done(DutyCycle { eighths: 32 }).await;
         }
-        // A millisecond's worth, and not four times 50.
+        // The allowance is one millisecond, not four times 50.
         assert!(in_one_go <= 25, "{in_one_go} steps");
         others.abort();
     }

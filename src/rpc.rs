@@ -1,8 +1,8 @@
-//! Wire to domain and back: the service that tonic calls.
+//! The gRPC service: from messages to the core and back.
 //!
-//! Each rpc has a file of its name: it parses the request whole before anything
-//! is done, asks the cache, and puts the response together. Every error becomes a
-//! status in one place, `status`. No decision about credentials is made here.
+//! Each rpc has a file of its name, which parses the whole request before anything is done, asks
+//! the cache, and builds the response. The module `status` maps every error to a status. No
+//! decision about credentials is made here.
 
 mod abandon_lease;
 mod batch;
@@ -53,13 +53,12 @@ pub(crate) use self::{
 };
 use crate::clock::Clock;
 
-/// The largest message, in bytes: what the contract allows, and what clients
-/// take. Batches need it; no other message comes near `limits.max_value` and
-/// 32 KiB more.
+/// The largest message in bytes, which the contract allows and clients accept. Only batches need so
+/// much: any other message has at most `limits.max_value` and 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// How many invalidations of more than one key run at once: a call may have to
-/// wait for a step of each on its worker; fewer would let one that matches
-/// little wait for those that match much.
+/// How many invalidations of more than one key run at once. A call may have to wait for a step of
+/// each of them on its worker. With fewer, an invalidation that matches little would wait for
+/// invalidations that match much.
 const WIDE_AT_ONCE: usize = 4;
 
 /// The credential cache as a gRPC service.
@@ -68,13 +67,14 @@ pub struct Service {
     cache: Arc<Cache>,
     clock: Arc<Clock>,
     instance: Arc<Instance>,
-    /// Callers queue here, and one that goes away leaves the queue.
+    /// The permits of wide invalidations. Callers queue for them, and a caller that goes away
+    /// leaves the queue.
     wide: Arc<Semaphore>,
     ending: CancellationToken,
 }
 
 impl Service {
-    /// Serves this cache, by this clock.
+    /// Creates the service of this cache and clock.
     #[must_use]
     pub fn new(cache: Arc<Cache>, clock: Arc<Clock>, instance: Instance) -> Self {
         Self {
@@ -86,21 +86,21 @@ impl Service {
         }
     }
 
-    /// Cancelled when the drain begins: calls that would go on for as long as
-    /// they may, waiting Gets and Watches, end then.
+    /// A token that is cancelled when the drain begins. Waiting Gets and Watches, which could go on
+    /// for long, then end.
     #[must_use]
     pub fn ending(&self) -> CancellationToken {
         self.ending.clone()
     }
 
-    /// As tonic wants it.
+    /// The service in the form that tonic serves.
     #[must_use]
     pub fn into_server(self) -> CredentialCacheServiceServer<Self> {
         CredentialCacheServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE)
     }
 }
 
-/// Each rpc is in the file of its name.
+/// Each method is in the file of its rpc.
 #[tonic::async_trait]
 impl CredentialCacheService for Service {
     async fn get(

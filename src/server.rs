@@ -1,9 +1,8 @@
-//! The shell around the rpcs: listeners, workers, connection limits, health,
-//! reflection, and the end of it all.
+//! The server around the rpcs: listeners, workers, connection limits, health, reflection, and the
+//! drain.
 //!
-//! Guarantees that accepting never stops before shutdown, that a peer who says
-//! or takes nothing costs a connection for seconds only, and that a drain ends
-//! in bounded time. What the calls mean is `rpc`'s.
+//! Accepting never stops before shutdown. A peer that sends or reads nothing occupies a connection
+//! only for seconds. A drain ends in bounded time. The module `rpc` implements the calls.
 
 mod accept;
 mod announce;
@@ -16,6 +15,7 @@ mod descriptors;
 mod drain;
 mod health;
 mod listener;
+mod log_throttle;
 mod one_message;
 mod reclaimer;
 mod reflection;
@@ -25,7 +25,6 @@ mod slot;
 mod stranger;
 mod timeouts;
 mod transport;
-mod trouble;
 mod unix_socket;
 mod workers;
 
@@ -58,18 +57,18 @@ use crate::{
     rpc::{Instance, Service},
 };
 
-/// What connections that are cut are given to end.
+/// The time for cut connections to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// Why the server didn't run.
+/// Why the server didn't run, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address can't be listened on.
+    /// The server can't listen on an address.
     #[error("can't listen on {address}: {source}")]
     Bind {
         /// The address.
         address: ListenAddr,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
     /// Signals can't be received.
@@ -79,7 +78,7 @@ pub enum ServeError {
     #[error("can't set up reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The system gives no random bytes for the instance's id.
-    #[error("no random bytes: {0}")]
+    #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
     /// The system gives no thread, or no runtime for it.
     #[error("can't start a thread: {0}")]
@@ -87,36 +86,37 @@ pub enum ServeError {
     /// A thread that serves connections panicked.
     #[error("a worker is lost")]
     WorkerLost,
-    /// The tiers can't be.
+    /// The tier configuration was rejected.
     #[error(transparent)]
     Tiers(#[from] TierError),
 }
 
-/// Serves a cache as configured until SIGTERM or SIGINT, then drains. One more,
-/// a second later or more, ends the drain at once; so does SIGQUIT, at any time.
+/// Serves a cache as configured until SIGTERM or SIGINT, then drains. A second SIGTERM or SIGINT,
+/// at least a second later, ends the drain at once; SIGQUIT ends the server at once at any time.
 /// SIGHUP does nothing.
 ///
 /// Prints each bound address to stdout, as `listening on ADDR`.
 ///
 /// # Errors
-/// When it can't start. A drain that took too long is none.
+/// The server can't start, or a worker is lost. A drain that took too long isn't an error.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let app = app(config)?;
-    // Before the addresses are told: who reads them may send a signal.
+    // Installed before the addresses are printed, because a reader of the addresses may send a
+    // signal.
     let mut signals = Signals::install().map_err(ServeError::Signals)?;
     descriptors::raise_limit();
     let bound = tokio::select! {
         bound = bind(config) => bound?,
         stop = signals.stop() => {
-            info!(?stop, "not listening yet: stopping");
+            info!(?stop, "stopping before listening");
             return Ok(());
         }
     };
     announce(bound.addresses());
     let drain = CancellationToken::new();
     let signalled = async {
-        // Awaited outside of the macros, which skip their fields where nobody
-        // listens.
+        // Awaited outside of the log macros, which don't evaluate their fields where the level is
+        // off.
         let signal = match signals.stop().await {
             Stop::AtOnce(signal) => signal,
             Stop::Drain(signal, asked) => {
@@ -133,7 +133,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     }
 }
 
-/// What [`Bound::run`] serves.
+/// The service that [`Bound::run`] serves, with its background work.
 #[derive(Debug)]
 pub struct App {
     service: Service,
@@ -142,8 +142,7 @@ pub struct App {
     reclaimer: Option<Reclaimer>,
 }
 
-/// Without anything that takes back the memory of expired credentials: that is
-/// left to the owner of the service's cache.
+/// An app that doesn't reclaim expired credentials: the owner of the service's cache does.
 impl From<Service> for App {
     fn from(service: Service) -> Self {
         Self {
@@ -154,11 +153,11 @@ impl From<Service> for App {
     }
 }
 
-/// The cache as configured, empty and on the system's clocks, with what takes
-/// back the memory of its expired credentials while it is served.
+/// Creates an empty cache as configured, on the system's clocks, with a reclaimer that runs while
+/// the cache is served.
 ///
 /// # Errors
-/// When the tiers can't be, or the system has no random bytes to give.
+/// The tier configuration was rejected, or the system gives no random bytes.
 pub fn app(config: &Config) -> Result<App, ServeError> {
     let clock = Arc::new(Clock::System);
     let cache = Arc::new(Cache::new(config.tiers.clone(), config.limits.cache)?);
@@ -173,7 +172,7 @@ pub fn app(config: &Config) -> Result<App, ServeError> {
 /// Binds every configured address, or none.
 ///
 /// # Errors
-/// When one of them is taken, not there, or not allowed.
+/// An address is in use, doesn't exist, or isn't allowed.
 pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
     let mut listeners = Vec::with_capacity(config.listen.len());
     for address in &config.listen {
@@ -196,7 +195,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
     })
 }
 
-/// Listeners that clients can connect to already, though nobody answers yet.
+/// Bound listeners. Clients can already connect, but no call is answered before [`run`](Self::run).
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<Listener>,
@@ -208,28 +207,27 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// The addresses, with the ports that were chosen, in configured order.
+    /// The addresses in configured order, with the ports that the system chose.
     pub fn addresses(&self) -> impl Iterator<Item = &BoundAddr> {
         self.listeners.iter().map(Listener::address)
     }
 
-    /// Waits for peers no longer than this.
+    /// Sets the timeouts for peers.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// Serves `app`, health and reflection until `shutdown`, then drains:
-    /// health says NOT_SERVING, the listeners close, calls in flight finish,
-    /// and what is left after the drain timeout is cut.
+    /// Serves `app`, health and reflection until `shutdown`, then drains: health reports
+    /// NOT_SERVING, the listeners close, and calls in flight finish. Connections that are left
+    /// after the drain timeout are cut.
     ///
     /// # Errors
-    /// When it can't start, or a worker is lost. A drain that took too long is
-    /// none.
+    /// The server can't start, or a worker is lost. A drain that took too long isn't an error.
     ///
     /// # Cancel safety
-    /// Dropping it closes the listeners and cuts the connections.
+    /// Dropping the future closes the listeners and cuts the connections.
     pub async fn run(self, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let (drain, draining) = Drain::new();
         let routes = Routes::new(app.service.clone().into_server());
@@ -255,7 +253,7 @@ impl Bound {
         for listener in self.listeners {
             acceptors.spawn(accept::run(listener, slots.clone(), workers.clone()));
         }
-        // The workers end when nobody can hand them anything any more.
+        // The workers end once no acceptor can hand them a socket.
         drop(workers);
 
         let stop = async {
@@ -266,10 +264,13 @@ impl Bound {
             info!(connections = open(), "drain begins");
             finish.cancel();
             tokio::time::sleep(self.drain_timeout).await;
-            warn!(connections = open(), "drain took too long: cutting");
+            warn!(
+                connections = open(),
+                "drain took too long: cutting connections"
+            );
             cut.cancel();
-            // The workers end by themselves now. What doesn't is left to the
-            // end of the process: no peer decides how long a drain takes.
+            // The workers now end by themselves. A worker that doesn't is left to the end of the
+            // process: no peer decides how long a drain takes.
             tokio::time::sleep(CUT_GRACE).await;
         };
         tokio::select! {

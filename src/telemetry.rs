@@ -1,14 +1,12 @@
-//! The log, as text or JSON on stderr. A caller puts a line into a bounded
-//! queue, and a dedicated thread writes the queue to stderr.
+//! The log, as text or JSON on stderr. A caller puts a line into a bounded queue, and a dedicated
+//! thread writes the queue to stderr.
 //!
-//! Logging never blocks its caller and never ends the process, whatever happens
-//! to stderr. Lines that don't fit into the queue or can't be written are
-//! dropped and counted, and one line reports the count. Lines of one call site
-//! are rate-limited.
+//! Logging never blocks its caller and never ends the process, whatever happens to stderr. Lines
+//! that don't fit into the queue or can't be written are dropped and counted, and one line reports
+//! the count. Lines of one call site are rate-limited.
 //!
-//! Keys and values are never logged. The transport logs frame types and lengths
-//! but not contents. A panic is logged with its location only, because its
-//! message may contain a key or a value.
+//! Keys and values are never logged. The transport logs frame types and lengths but not contents. A
+//! panic is logged with its location only, because its message may contain a key or a value.
 
 mod lines;
 mod notice;
@@ -47,21 +45,21 @@ static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level is not a valid filter.
-    #[error("log.level is no filter: {0}")]
+    #[error("log.level is not a filter: {0}")]
     Level(#[from] ParseError),
     /// The process already has a logger.
-    #[error("logging is set up already: {0}")]
+    #[error("logging is already set up: {0}")]
     Taken(#[from] tracing_subscriber::util::TryInitError),
     /// The system refused to start the thread that writes.
-    #[error("can't start a thread that writes the log: {0}")]
+    #[error("can't start the thread that writes the log: {0}")]
     Thread(io::Error),
 }
 
 /// Sets up logging for the whole process, panics included. To be called once.
 ///
 /// # Errors
-/// The level is not a valid filter, logging was set up before, or the system
-/// refused to start a thread.
+/// The level is not a valid filter, logging was set up before, or the system refused to start a
+/// thread.
 pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     let lines = Arc::new(Lines::default());
     let repeats = Arc::new(Repeats::default());
@@ -90,17 +88,16 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Waits until all logged lines are written, but no longer than half a second.
-/// The process calls this before it ends. Without logging set up, this does
-/// nothing.
+/// Waits until all logged lines are written, but no longer than half a second. The process calls
+/// this before it ends. Without logging set up, this does nothing.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// Writes a line to stderr outside of the log, for use when the level hides even
-/// errors. Without logging set up, this does nothing.
+/// Writes a line to stderr outside of the log, for use when the level hides even errors. Without
+/// logging set up, this does nothing.
 pub fn print(line: impl Display) {
     if let Some(lines) = LINES.get() {
         lines.push(format!("{line}\n").as_bytes());
@@ -109,14 +106,13 @@ pub fn print(line: impl Display) {
 
 /// The filter for a level.
 ///
-/// `warn` and `info` without a target apply to credcache's own lines. The
-/// libraries below log errors only, because they warn about single frames and a
-/// peer could fill the log with them. `debug` and `trace` apply to everything,
-/// and `target=level` selects a library.
+/// `warn` and `info` without a target apply to credcache's own lines. The libraries below log
+/// errors only, because they warn about single frames and a peer could fill the log with them.
+/// `debug` and `trace` apply to everything, and `target=level` selects a library.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     let parts = level.split(',').map(str::trim);
     let (own, rest): (Vec<_>, Vec<_>) = parts.partition(|part| matches!(*part, "warn" | "info"));
-    // These come first, because the later of two directives for one target wins.
+    // These directives come first, because the later of two directives for one target wins.
     let own = own
         .into_iter()
         .flat_map(|level| ["error".to_owned(), format!("credcache={level}")]);
@@ -164,8 +160,8 @@ mod tests {
         assert!(!text.contains("qzqz"), "{text}");
     }
 
-    /// Whether a level passes: credcache's info and debug lines, a library's warn
-    /// and debug lines.
+    /// Whether lines pass at a level: credcache's info and debug lines, then a library's warn and
+    /// debug lines.
     fn passes(level: &str) -> [bool; 4] {
         let subscriber = registry().with(filter(level).unwrap());
         tracing::subscriber::with_default(subscriber, || {

@@ -1,6 +1,5 @@
-//! What full caches take of the machine's memory, by the operating system's
-//! figure, and that it is given back. Alone in its process, with the
-//! allocator of the program.
+//! The resident memory of full caches by the operating system's figure, and its return to the
+//! system. These tests are alone in their process, with the allocator of the program.
 #![expect(
     clippy::expect_used,
     reason = "a test says what it expected, and its figures"
@@ -27,7 +26,8 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Cap<Jemalloc> = Cap::new(Jemalloc, usize::MAX);
 
 const MIB: u64 = 1024 * 1024;
-/// Must fit at once, and a little room on top, for no two shards fill evenly.
+/// The number of entries that must fit at once. There is a little more room, because no two shards
+/// fill evenly.
 const ENTRIES: u64 = 1_000_000;
 const ROOM: u64 = 1_020_000;
 const KEY: usize = 40;
@@ -48,8 +48,8 @@ fn weight_counts_what_an_entry_takes() {
         .map(|nth| (format!("name-{nth}"), "x".repeat(40)))
         .collect();
     let mut wrong = Vec::new();
-    // What is asked of the allocator is measured, so the lengths are such that it
-    // gives little more.
+    // The requested bytes are measured, so the lengths are chosen such that the allocator gives
+    // little more.
     for (value, tags, are_shared, attributes) in [
         (16, 0, true, 0),
         (256, 0, true, 0),
@@ -144,9 +144,8 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
     let newest = ROOM / 8 * 9 - 1;
     assert!(matches!(get(&cache, newest, start), Lookup::Hit(_)));
 
-    // Every other one ends, and nobody touches them. What lies between them is
-    // still live, so the allocator can't return whole pages; it can reuse every
-    // byte.
+    // Every other entry expires, and nothing reads it. The entries in between are still live, so
+    // the allocator can't return whole pages, but it can reuse every byte.
     let allocated = ALLOCATOR.allocated() as u64;
     let reclaimed = cache.reclaim(at(61));
     assert_eq!(held(&cache).0, entries - reclaimed);
@@ -173,8 +172,8 @@ fn full_tiers_stay_within_their_capacity_and_give_expired_memory_back() {
     assert!(empty <= full / 4, "{} MiB still resident", empty / MIB);
 }
 
-/// Each Put brings a tag of its own; tags, leases and watches come and go. What
-/// is remembered of them is bounded, so after a while nothing grows.
+/// Each Put has a tag of its own; tags, leases and watches come and go. The memory of them is
+/// bounded, so nothing grows after a while.
 #[test]
 fn tags_revocations_leases_and_changes_leave_nothing_behind() {
     let _alone = ALONE.lock();
@@ -193,11 +192,11 @@ fn tags_revocations_leases_and_changes_leave_nothing_behind() {
     let cache = Arc::new(Cache::new(vec![tier], limits).expect("a valid tier"));
     let namespace = NamespaceName::parse("memory").expect("a namespace");
     let _watcher = cache.clone().watch(namespace, WatchFrom::Now);
-    // The most of each half: in between, tables grow and memory is given back.
+    // The maximum of each half: in between, tables grow and memory is given back.
     let mut most = [(0, 0); 2];
     for number in 0..puts {
-        // A second for 10,000 Puts: entries end and are pushed out, fences are
-        // forgotten and coarsened.
+        // One second per 10,000 Puts: entries expire and are evicted, and fences are forgotten and
+        // merged.
         let now = at(number / 10_000);
         let text = format!("tag/{number}");
         let tag = Tag::parse(&text).expect("a tag");
@@ -247,7 +246,7 @@ fn batch_of_millions_of_empty_items_is_decoded_in_little_memory() {
     let four_mib = |item: [u8; 2]| item.repeat(2 << 20);
     let puts = four_mib([1 << 3 | 2, 0]);
     let keys = four_mib([2 << 3 | 2, 0]);
-    // Whoever allocates beyond the limit is aborted.
+    // An allocation beyond the limit aborts the process.
     let limit = ALLOCATOR.allocated() + 2 * 1024 * 1024;
     ALLOCATOR.set_limit(limit).expect("less is allocated");
     let puts = BatchPutRequest::decode(&puts[..]);
@@ -320,8 +319,8 @@ fn at(secs: u64) -> Now {
     }
 }
 
-/// Waits, up to 20 s, until the allocator's own thread has given memory back to
-/// the system: it tells nobody when it does.
+/// Waits, up to 20 s, until the allocator's own thread has returned memory to the system, which it
+/// doesn't report.
 fn resident_below(bound: u64) -> u64 {
     for _ in 0..2_000 {
         if resident() <= bound {
@@ -332,7 +331,7 @@ fn resident_below(bound: u64) -> u64 {
     resident()
 }
 
-/// Bytes of this process in memory.
+/// The resident bytes of this process.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("a Linux /proc");
     let line = status

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Puts each fault of tests/seeded_bugs.txt into a copy of the tree, in turn, and
-# runs the tests on it: each must build, and must be caught. Arguments: parts of
-# the names of the faults to try; none for all.
+# Puts each fault of tests/seeded_bugs.txt into a copy of the tree in turn and runs
+# the tests: each fault must build, and must be caught. Arguments: parts of the
+# names of the faults to try; without arguments, all faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,16 +10,16 @@ copy=$target/seeded-bugs/tree
 log=$target/seeded-bugs/log
 export CARGO_TARGET_DIR=$target/seeded-bugs/target
 
-# What git knows of and what it doesn't ignore, with new times: cargo goes by
-# them, and may have built an older copy.
+# Copies the files that git tracks or doesn't ignore, with new modification times:
+# cargo compares them, and may have built an older copy.
 rm -rf "$copy"
 mkdir -p "$copy"
-# A run that was cut off may have left a state that later builds can't go on from.
+# An interrupted run may have left a state that later builds can't continue.
 rm -rf "$CARGO_TARGET_DIR/debug/incremental"
 git ls-files -z --cached --others --exclude-standard |
   tar --null --files-from=- --ignore-failed-read -cf - | tar -C "$copy" -mxf -
 
-# The whole line must hold the text once; what stands around it stays.
+# Exactly one line must contain the text. The rest of the line stays.
 apply() {
   local file=$copy/$1 old=$2 new=$3
   [ "$(grep -cF -- "$old" "$1")" = 1 ] || return 1
@@ -37,10 +37,10 @@ chosen() {
   return 1
 }
 
-# A fault may make a test wait for ever: that is caught as well.
+# A fault that makes a test hang is caught as well.
 try_tests() { timeout 900 cargo test --quiet --locked "$@"; }
 
-# What was named comes first, and else what is quick and catches most.
+# The named tests come first, otherwise the quick tests that catch most faults.
 tests() {
   local file=$1 first=$2 next=--lib
   case $first,$file in
@@ -54,7 +54,7 @@ tests() {
   {
     try_tests $first && try_tests $next && try_tests --workspace
   } || {
-    # Only a test that ran has caught anything.
+    # A fault that doesn't build isn't caught.
     grep -q 'could not compile' "$log" && return 2
     return 1
   }

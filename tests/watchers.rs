@@ -1,6 +1,5 @@
-//! What thousands of watchers that never read cost a server: memory within a
-//! bound, by the operating system's figure, and nobody else's time. The server
-//! is a process of its own.
+//! What thousands of watchers that never read cost a server: a bounded amount of memory, by the
+//! operating system's figure, and no other caller's time. The server is a process of its own.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -43,26 +42,25 @@ use self::{
 
 type Stub = CredentialCacheServiceClient<Channel>;
 
-/// Far more than a test takes: then it fails instead of hanging.
+/// Far longer than the tests take, so that a hang becomes a failure.
 const NEVER: Duration = Duration::from_secs(120);
 
 const CONNECTIONS: usize = 50;
 const STREAMS: usize = 100;
 const WATCHERS: u64 = (CONNECTIONS * STREAMS) as u64;
-/// Of each watcher, in bytes.
+/// The bound for each watcher, in bytes.
 const BOUND: u64 = 64 * 1024;
 
 const NAMESPACES: usize = 10;
 const WRITERS: usize = 2;
-/// Of one writer: each puts so many times a thousand credentials.
+/// The batches of one writer. Each batch puts a thousand credentials.
 const BATCHES: usize = 100;
-/// After each batch.
+/// The invalidations after each batch.
 const INVALIDATIONS: usize = 20;
-/// As long as a key may be, nearly: events are as large as they get.
+/// Nearly the longest key, so that events are as large as possible.
 const KEY: usize = 1000;
 
-/// Tiers that are full at once and a short journal, so that what grows is what
-/// the watchers take.
+/// Tiers that fill up at once and a short journal, so that only the memory of the watchers grows.
 const CONFIG: &str = "limits.max_journal = '8MiB'\n\
     [[tier]]\nname = 'one'\nmax_ttl = '1h'\ncapacity = '8MiB'\n";
 
@@ -108,18 +106,18 @@ async fn neglect(windows: Windows) {
     let slow = quiet.median * 5 + Duration::from_millis(2);
     assert!(watched.median <= slow, "{:?}", watched.median);
 
-    // All of one connection, for they share a window.
+    // All streams of one connection, because they share a window.
     let told = connections.pop().unwrap().read_until_reset();
     for reset in within(told).await {
         assert!(reset > quiet.revision && reset <= watched.revision);
     }
 }
 
-/// What came of changing all the namespaces over and over.
+/// The result of changing all namespaces repeatedly.
 struct Changed {
-    /// Of another caller's Gets and Puts meanwhile.
+    /// The median time of another caller's Gets and Puts meanwhile.
     median: Duration,
-    /// The latest.
+    /// The latest revision.
     revision: u64,
 }
 
@@ -167,7 +165,7 @@ async fn write(mut stub: Stub, writer: usize) {
     }
 }
 
-/// Puts and gets until it is told to stop; the median time a call took.
+/// Puts and gets until `is_over`, and returns the median time of a call.
 async fn call_others(mut stub: Stub, is_over: Arc<AtomicBool>) -> Duration {
     let mut times = Vec::new();
     while !is_over.load(SeqCst) {
@@ -213,7 +211,7 @@ async fn within<T>(happening: impl Future<Output = T>) -> T {
         .expect("what was awaited never came")
 }
 
-/// Bytes of the process in memory.
+/// The resident bytes of the process.
 fn resident(process: Pid) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero()))
         .expect("a Linux /proc");

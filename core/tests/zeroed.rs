@@ -1,4 +1,4 @@
-//! No value stays in memory once its credential is gone, whichever way that goes.
+//! The value of a credential doesn't stay in memory once the credential is gone for any reason.
 
 #![allow(
     clippy::unwrap_used,
@@ -67,7 +67,7 @@ fn traces(mark: Mark) -> usize {
     mark.traces().unwrap()
 }
 
-/// Stores the value, in one place, and lets `end` make it go.
+/// Stores the value, which is then in memory once, and lets `end` remove the credential.
 fn assert_zeroed(seed: u32, end: impl Fn(&Cache)) {
     let attributes: [&[_]; 2] = [&[], &[("region", "eu")]];
     for (attributes, seed) in attributes.into_iter().zip(seed * 2..) {
@@ -113,7 +113,7 @@ fn evicted_value_is_zeroed() {
             put(&cache, &format!("{number}"), &[7; VALUE], &[], MINUTE);
         }
     };
-    // What comes into a full tier and is asked for by nobody is the next to go.
+    // An entry that enters a full tier and is never read is the next to be evicted.
     fill(0..2_000);
     put(&cache, "marked", &mark.bytes(VALUE), &[], MINUTE);
     assert_eq!(traces(mark), 1, "while it is stored");
@@ -153,7 +153,7 @@ fn value_is_zeroed_with_the_last_who_holds_it() {
     let value = lookup.hit().unwrap().value();
     invalidate(&cache);
     assert!(mark.is(value.as_ref()));
-    assert_eq!(traces(mark), 1, "while somebody reads it");
+    assert_eq!(traces(mark), 1, "while a reader holds it");
     drop(value);
     assert_eq!(traces(mark), 0);
 }

@@ -13,8 +13,8 @@ use super::{
 };
 
 pub(super) const EXAMPLES: &str = "\
-Whoever waits for the key is told at once, and needn't wait for the lease's end.
-Without --retry-after one of them gets the lease.
+Callers that wait for the key are notified at once, and don't wait for the lease's
+end. Without --retry-after, one of them gets the lease.
 
 Examples:
   credcache abandon oauth billing --lease-file lease
@@ -27,8 +27,8 @@ pub struct AbandonArgs {
     name: NameArgs,
     #[command(flatten)]
     lease: LeaseArgs,
-    /// Grant nobody a lease for the key for this long, 5 minutes at most: the
-    /// issuer is failing.
+    /// Start a cool-down of this length, 5 minutes at most, in which no caller is granted a lease
+    /// for the key: the issuer is failing.
     #[arg(long, value_name = "DURATION", value_parser = text::parse_pause)]
     retry_after: Option<Duration>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl AbandonArgs {
         let token = self
             .lease
             .read(stdin_is_free)?
-            .ok_or_else(|| Failure::Usage("give the lease by --lease-file or --lease".into()))?;
+            .ok_or_else(|| Failure::Usage("give the lease with --lease-file or --lease".into()))?;
         let client = self.connection.connect().await?;
         let lease = Lease::new(token, lease::UNKNOWN_TTL);
         client

@@ -1,4 +1,4 @@
-//! Which server a command talks to, and for how long.
+//! The server that a command calls, and the timeout.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::text;
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct ConnectionArgs {
     /// The server: HOST:PORT, http://HOST:PORT or unix:PATH.
-    // The environment is otherwise read in config.rs alone; that is the server's
-    // configuration, and clap shows this one in --help where people look for it.
+    // Elsewhere, only config.rs reads the environment. config.rs contains the server's
+    // configuration; for a client command, clap reads this variable and shows it in --help.
     #[arg(
         long,
         value_name = "ADDR",
@@ -29,7 +29,7 @@ impl ConnectionArgs {
         self.builder().connect(&self.server).await
     }
 
-    /// For a command that can do without the server.
+    /// Connects on the first call, for a command that can do without the server.
     pub(super) fn connect_lazy(&self) -> Result<Client, Error> {
         self.builder().connect_lazy(&self.server)
     }

@@ -1,5 +1,5 @@
-//! One credential on the command line: its name, what is stored beside its value,
-//! and how it is shown.
+//! One credential on the command line: its name, the fields that are stored beside its value, and
+//! how it is printed.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{names, text};
 use crate::duration;
 
-/// The arguments of every command that is about one key.
+/// The arguments of every command that names one key.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct NameArgs {
     /// The namespace: a-z, 0-9, '.', '_' and '-'.
@@ -24,18 +24,18 @@ pub(super) struct NameArgs {
 /// The arguments of every command that stores a credential.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct StoreArgs {
-    /// A tag by which it can be invalidated; may be repeated.
+    /// A tag by which the credential can be invalidated; may be repeated.
     #[arg(long = "tag", value_name = "TAG", value_parser = names::tag)]
     pub(super) tags: Vec<String>,
-    /// The tier to use, instead of the smallest that covers the lifetime.
+    /// The tier to use, instead of the smallest tier that covers the lifetime.
     #[arg(long, value_name = "NAME", value_parser = names::tier)]
     tier: Option<String>,
-    /// How long before its end it should be fetched anew.
+    /// How long before its end the credential becomes due for refresh.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     refresh_before: Option<Duration>,
 }
 
-/// What can be stored: both kinds take the same arguments.
+/// A credential to be stored. Both kinds take the same arguments.
 pub(super) trait Storable: Sized {
     fn with_tag(self, tag: String) -> Self;
     fn with_tier(self, tier: String) -> Self;
@@ -43,7 +43,7 @@ pub(super) trait Storable: Sized {
 }
 
 impl StoreArgs {
-    /// The credential with these arguments.
+    /// Adds these arguments to a credential.
     pub(super) fn apply<S: Storable>(&self, to: S) -> S {
         let mut stored = to;
         for tag in &self.tags {
@@ -79,7 +79,7 @@ macro_rules! storable {
 
 storable!(Put, Fetched);
 
-/// All fields, the value as `value_base64` if it isn't UTF-8.
+/// All fields of a credential. The value is `value_base64` if it isn't UTF-8.
 pub(super) fn json(credential: &Credential) -> serde_json::Value {
     let value = credential.value.expose();
     let mut json = json!({

@@ -1,49 +1,48 @@
-//! Why a command failed: its exit code, and what to tell the person who typed
-//! it, which is always what to do next too.
+//! Why a command failed: its exit code, and the message for the person who typed it. Every message
+//! also says what to do next.
 
 use std::{error, fmt::Write, io, process::ExitCode};
 
 use credcache_client::{Code, Error, Refusal};
 
-use super::{connection::ConnectionArgs, shown};
+use super::{connection::ConnectionArgs, escape};
 use crate::duration;
 
-/// What was typed or passed in is wrong (EX_USAGE of sysexits.h).
+/// The arguments or the input are wrong (EX_USAGE of sysexits.h).
 pub(super) const USAGE: u8 = 64;
-/// There is no server to do it (EX_UNAVAILABLE).
+/// The server can't be reached (EX_UNAVAILABLE).
 const UNREACHABLE: u8 = 69;
-/// Anything else (EX_SOFTWARE).
+/// Any other error (EX_SOFTWARE).
 const OTHER: u8 = 70;
 /// The same command may succeed in a moment (EX_TEMPFAIL).
 const NOT_NOW: u8 = 75;
 
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The message says what to do.
+    /// The arguments are wrong; the message says what to do.
     Usage(String),
-    /// The command that was to fetch a credential did not.
+    /// The command that was to fetch a credential failed.
     Command(String),
-    /// It may be tried again in a while; the message says when.
+    /// The command may be tried again; the message says when.
     NotNow(String),
     Call(Error),
-    /// The server keeps still, though it is expected to say something; the
-    /// message says what to do.
+    /// The server is silent although it should send something; the message says what to do.
     Silent(String),
-    /// A watch broke off, and where it stood, for `--from`.
-    BrokeOff {
+    /// A watch ended with this failure at this position, which `--from` accepts.
+    WatchEnded {
         failure: Box<Self>,
         position: String,
     },
     Output(io::Error),
 }
 
-/// What it comes to if a command whose fate isn't known is given again.
+/// What may happen if a command is repeated whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
-    /// The same, or nothing.
+pub(super) enum Retry {
+    /// The command has the same effect again, or no further effect.
     Harmless,
-    /// It may undo what others did meanwhile.
-    LookFirst,
+    /// The command may undo what other callers did meanwhile.
+    CheckFirst,
 }
 
 impl From<Error> for Failure {
@@ -75,25 +74,25 @@ impl Failure {
             Self::Call(_) | Self::Command(_) => OTHER,
             Self::NotNow(_) => NOT_NOW,
             Self::Silent(_) => UNREACHABLE,
-            Self::BrokeOff { failure, .. } => failure.code(),
-            // Whoever read has read enough: `credcache stats --watch | head`.
+            Self::WatchEnded { failure, .. } => failure.code(),
+            // The reader has read enough, as in `credcache stats --watch | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => OTHER,
         }
     }
 
-    /// What to say; `None` if nobody is there to be told.
-    pub(super) fn message(&self, connection: &ConnectionArgs, again: Again) -> Option<String> {
+    /// The message, or `None` if stdout has lost its reader.
+    pub(super) fn message(&self, connection: &ConnectionArgs, retry: Retry) -> Option<String> {
         let ConnectionArgs { server, timeout } = connection;
         Some(match self {
             Self::Usage(message)
             | Self::Command(message)
             | Self::NotNow(message)
             | Self::Silent(message) => message.clone(),
-            Self::BrokeOff { failure, position } => format!(
-                "{}; --from {} goes on where this one stood",
-                failure.message(connection, again)?,
-                shown::line(position)
+            Self::WatchEnded { failure, position } => format!(
+                "{}; continue with --from {}",
+                failure.message(connection, retry)?,
+                escape::line(position)
             ),
             Self::Call(Error::Unreachable(cause)) => format!(
                 "{server} can't be reached ({}); is the server running there? \
@@ -103,18 +102,18 @@ impl Failure {
             Self::Call(Error::Disconnected(cause)) => format!(
                 "the connection to {server} broke ({}); {}",
                 root(cause.as_ref()),
-                again.after_unknown("try again")
+                retry.after_unknown("try again")
             ),
             Self::Call(Error::DeadlineExceeded) => format!(
-                "{server} gave no answer within {}; {}",
-                duration::shown(*timeout),
-                again.after_unknown("try a longer --timeout")
+                "{server} did not answer within {}; {}",
+                duration::format(*timeout),
+                retry.after_unknown("try a longer --timeout")
             ),
             Self::Call(Error::Refused(refusal)) => refused(refusal),
             Self::Call(error @ Error::Malformed(_)) => {
                 format!("{error}; is {server} a credcache server of this version?")
             }
-            Self::Call(error @ Error::Expired) => format!("{error}; fetch a fresh one"),
+            Self::Call(error @ Error::Expired) => format!("{error}; fetch a new one"),
             Self::Call(error) => error.to_string(),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return None,
             Self::Output(error) => format!("can't write the output: {error}"),
@@ -122,40 +121,45 @@ impl Failure {
     }
 }
 
-impl Again {
+impl Retry {
     fn after_unknown(self, harmless: &'static str) -> &'static str {
         match self {
             Self::Harmless => harmless,
-            Self::LookFirst => {
-                "whether it was stored isn't known: `credcache get --output json` shows what is there"
+            Self::CheckFirst => {
+                "the credential may or may not have been stored: `credcache get --output json` shows it"
             }
         }
     }
 }
 
 fn refused(refusal: &Refusal) -> String {
-    let mut text = format!("the server refused it: {}", shown::line(&refusal.message));
+    let mut text = format!(
+        "the server refused the request: {}",
+        escape::line(&refusal.message)
+    );
     if let Some(reason) = &refusal.reason {
-        let _ = write!(text, " ({})", shown::line(reason));
+        let _ = write!(text, " ({})", escape::line(reason));
     }
     for violation in &refusal.violations {
         let (field, rule) = (&violation.field, &violation.description);
-        let _ = write!(text, "\n  {}: {}", shown::line(field), shown::line(rule));
+        let _ = write!(text, "\n  {}: {}", escape::line(field), escape::line(rule));
     }
     let advice = match refusal.code {
         Code::Aborted if refusal.reason.as_deref() == Some("LEASE_LOST") => {
-            "the key was put meanwhile, or its lease went to somebody else: `credcache get` looks"
+            "the key was put meanwhile, or another caller was granted its lease: see `credcache get`"
         }
         Code::Aborted if refusal.reason.as_deref() == Some("REVOKED") => {
-            "don't use it: fetch a fresh one"
+            "don't use this credential: fetch a new one"
         }
         Code::InvalidArgument => return text,
-        Code::AlreadyExists => "leave out --if-absent to replace what is there",
+        Code::AlreadyExists => "leave out --if-absent to replace the stored credential",
         Code::Aborted => "`credcache get --output json` shows the version that is live now",
         Code::FailedPrecondition => "such a credential can't be cached: use it directly",
         Code::Unavailable => "try again in a moment",
         Code::ResourceExhausted => "try again later, or raise the server's limit",
-        Code::Unauthenticated | Code::PermissionDenied => "use an identity that is granted this",
+        Code::Unauthenticated | Code::PermissionDenied => {
+            "use an identity that has this permission"
+        }
         Code::Unimplemented => "check that --server names a credcache server of this version",
         _ => "the server's log may say more",
     };
@@ -196,15 +200,15 @@ mod tests {
         Error::Disconnected(reset.into()).into()
     }
 
-    fn broke_off(failure: Failure) -> Failure {
-        Failure::BrokeOff {
+    fn watch_ended(failure: Failure) -> Failure {
+        Failure::WatchEnded {
             failure: Box::new(failure),
             position: "5f2c:7".into(),
         }
     }
 
     fn message(failure: &Failure) -> String {
-        failure.message(&connection(), Again::Harmless).unwrap()
+        failure.message(&connection(), Retry::Harmless).unwrap()
     }
 
     #[test]
@@ -220,7 +224,7 @@ mod tests {
             (unreachable(), 69),
             (disconnected(), 69),
             (Failure::Silent(String::new()), 69),
-            (broke_off(disconnected()), 69),
+            (watch_ended(disconnected()), 69),
             (Error::DeadlineExceeded.into(), 70),
             (Error::Expired.into(), 70),
             (Error::Malformed("ttl").into(), 70),
@@ -257,30 +261,27 @@ mod tests {
             tonic::Status::with_error_details(Code::InvalidArgument, "a\ncredcache: b", details);
         assert_eq!(
             message(&Error::from(status).into()),
-            "the server refused it: a\\ncredcache: b (\\u{1b}[2J)\n  ti\\ner: \\u{202e}no"
+            "the server refused the request: a\\ncredcache: b (\\u{1b}[2J)\n  ti\\ner: \\u{202e}no"
         );
     }
 
     #[test]
     fn advice_fits_the_command() {
         for failure in [disconnected(), Error::DeadlineExceeded.into()] {
-            let read = failure.message(&connection(), Again::Harmless).unwrap();
+            let read = failure.message(&connection(), Retry::Harmless).unwrap();
             assert!(read.contains("; try "), "{read}");
-            let put = failure.message(&connection(), Again::LookFirst).unwrap();
-            assert!(put.contains("whether it was stored isn't known"), "{put}");
+            let put = failure.message(&connection(), Retry::CheckFirst).unwrap();
+            assert!(put.contains("may or may not have been stored"), "{put}");
         }
-        let watch = message(&broke_off(disconnected()));
-        assert!(
-            watch.ends_with("--from 5f2c:7 goes on where this one stood"),
-            "{watch}"
-        );
+        let watch = message(&watch_ended(disconnected()));
+        assert!(watch.ends_with("; continue with --from 5f2c:7"), "{watch}");
     }
 
     #[test]
     fn what_was_aborted_is_told_by_its_reason() {
         for (reason, advice) in [
-            ("LEASE_LOST", "somebody else"),
-            ("REVOKED", "don't use it"),
+            ("LEASE_LOST", "another caller"),
+            ("REVOKED", "don't use this credential"),
             ("VERSION_DIFFERS", "the version that is live"),
         ] {
             let details = ErrorDetails::with_error_info(reason, "credcache", []);
@@ -292,20 +293,20 @@ mod tests {
 
     #[test]
     fn message_about_a_missing_server_names_it_and_the_cause() {
-        let told = message(&unreachable());
+        let text = message(&unreachable());
         assert!(
-            told.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
-            "{told}"
+            text.starts_with("127.0.0.1:50051 can't be reached (connection refused)"),
+            "{text}"
         );
-        let told = message(&disconnected());
-        assert!(told.contains("broke (connection reset)"), "{told}");
-        let told = message(&Error::DeadlineExceeded.into());
-        assert!(told.contains("within 5s"), "{told}");
+        let text = message(&disconnected());
+        assert!(text.contains("broke (connection reset)"), "{text}");
+        let text = message(&Error::DeadlineExceeded.into());
+        assert!(text.contains("within 5s"), "{text}");
     }
 
     #[test]
     fn reader_that_left_is_told_nothing() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(failure.message(&connection(), Again::Harmless), None);
+        assert_eq!(failure.message(&connection(), Retry::Harmless), None);
     }
 }

@@ -1,11 +1,10 @@
-//! `credcache fetch`: the credential of a key, or what a command fetches under
+//! `credcache fetch`: prints the credential of a key. On a miss, the command runs a program under
 //! the key's lease, so that of all shells on all machines one fetches.
 //!
-//! Leaves who fetches to the client crate, and the running of the command to
-//! `program`. Nothing that was begun is left behind: a refresh is finished, and
-//! on a signal the command is ended and its lease given back.
+//! The client crate decides who fetches, and `program` runs the program. Nothing is left behind: a
+//! refresh is finished, and on a signal the program is ended and its lease given back.
 //!
-//! Whatever can be refused by what was typed is refused before anything is run.
+//! Arguments that can be refused are refused before the program runs.
 
 mod job;
 mod program;
@@ -34,29 +33,30 @@ use super::{
 use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
-Prints the key's value byte for byte, as `get` does. On a miss one caller of the
-whole mesh runs CMD and stores what it prints; the others wait for that. A value
-that is due to be fetched anew is printed at once, and one caller then runs CMD
-before it ends.
+Prints the key's value byte for byte, as `get` does. On a miss, one caller of the
+whole mesh runs CMD and stores what CMD prints; the other callers wait for it. A
+value that is due for refresh is printed at once, and one caller then runs CMD
+before that caller ends.
 
-CMD gets no stdin and no terminal; its stderr is passed through. If it exits with
-anything but 0, prints nothing or takes too long, nobody runs it for
+CMD gets no stdin and no terminal; its stderr is passed through. If CMD exits with
+anything but 0, prints nothing or takes too long, no caller runs it for
 --retry-after: this caller ends with 70, the others with 75. The key's lease is
-extended while CMD runs. A signal ends CMD with all it started, and gives the lease
-back; a SIGKILL ends CMD too, and the others take over seconds later. What CMD
-leaves running in the background when it exits with 0 isn't waited for. While the
-server can't be reached, or doesn't take what CMD printed, CMD is run by each caller.
+extended while CMD runs. A signal ends CMD with all processes that it started, and
+gives the lease back. A SIGKILL ends CMD too, and another caller takes over seconds
+later. Processes that CMD leaves running in the background when it exits with 0 are
+not waited for. While the server can't be reached, or doesn't accept what CMD
+printed, each caller runs CMD.
 
-The lifetime had better be the issuer's own word. --lifetime-from reads it in what
-CMD prints:
+The lifetime should be the one that the issuer states. --lifetime-from reads it
+from what CMD prints:
   aws              Expiration, of a credential process or of STS (Credentials.Expiration)
   exec-credential  status.expirationTimestamp of Kubernetes
   oauth            expires_in, in seconds from before CMD was run
-  jwt              exp of the token, which isn't verified
+  jwt              exp of the token, which is not verified
   google           expiration_time, in Unix seconds
-  json:POINTER     what an RFC 6901 pointer points to: a time by RFC 3339, or Unix seconds
+  json:POINTER     the target of an RFC 6901 pointer: a time by RFC 3339, or Unix seconds
 
-CMD's arguments can be read by everybody on the machine: pass no secret in them.
+Everybody on the machine can read CMD's arguments: pass no secret in them.
 
 Examples:
   credcache fetch aws reader --lifetime-from aws -- aws sts assume-role --role-arn \"$ROLE\" --role-session-name ci
@@ -81,11 +81,11 @@ pub struct FetchArgs {
     trim_newline: bool,
     #[command(flatten)]
     store: StoreArgs,
-    /// After a failure nobody runs the command for this long, 5 minutes at most.
+    /// After a failure, no caller runs the command for this long, 5 minutes at most.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::parse_pause)]
     retry_after: Duration,
-    /// How long the command may take. Whoever waits for somebody else's does so
-    /// for as long, and --timeout.
+    /// How long the command may take. Callers that wait for another caller's command wait for as
+    /// long, and --timeout.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = text::parse_interval)]
     fetch_timeout: Duration,
     /// What to do while the server can't be reached.
@@ -97,7 +97,7 @@ pub struct FetchArgs {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum OnOutage {
-    /// Run the command all the same.
+    /// Run the command anyway.
     #[default]
     Fetch,
     /// Fail with 69.
@@ -118,10 +118,12 @@ impl FetchArgs {
                 Ok(credential) => print(&client, &job, &credential).await,
                 Err(error) => print_unstored(&job, error).await,
             };
-            // A refresh, or a fetch that the call had no time to wait for.
+            // Waits for a refresh, or for a fetch that outlasted the call's timeout.
             under_way.recv().await;
             if let (Ok(()), Some(failure)) = (&outcome, job.failure()) {
-                output::complain(&format!("it is due, and wasn't fetched anew: {failure}"));
+                output::print_to_stderr(&format!(
+                    "the credential is due for refresh, and the refresh failed: {failure}"
+                ));
             }
             outcome
         };
@@ -132,15 +134,15 @@ impl FetchArgs {
         job.stop();
         tokio::select! {
             _ = under_way.recv() => {}
-            // Somebody is in a hurry: what is left is killed.
+            // A second signal means haste: the rest is killed.
             () = interrupts.repeated() => {}
         }
         Ok(code.into())
     }
 
     fn options(&self) -> FetchOptions {
-        // The command is ended here, with more to say about it than the client
-        // could; beyond that nothing should get as far as the client's bounds.
+        // The program's own timeout ends it, and gives a better message than the client's timeout,
+        // which is therefore longer.
         let fetch_timeout = self.fetch_timeout.saturating_add(2 * GRACE);
         let options = FetchOptions::default()
             .timeout(self.connection.timeout.saturating_add(fetch_timeout))
@@ -162,7 +164,7 @@ impl FetchArgs {
         let name = command.next().ok_or_else(|| {
             Failure::Usage("give the command that fetches the credential, after --".into())
         })?;
-        Ok(Job::new(job::Order {
+        Ok(Job::new(job::JobSpec {
             program: Program {
                 name,
                 args: command.collect(),
@@ -176,8 +178,8 @@ impl FetchArgs {
     }
 }
 
-/// Nothing comes through `begun`: it is closed once all is done that the call
-/// began.
+/// Nothing is sent through `begun`. The channel is closed once all work that the call began is
+/// done.
 async fn fetch(
     client: &Client,
     (namespace, key): (&str, &str),
@@ -187,7 +189,7 @@ async fn fetch(
 ) -> Result<Credential, GetOrFetchError<ProgramError>> {
     let job = Arc::clone(job);
     let run = move || {
-        // Lives as long as the client keeps this closure.
+        // The channel stays open for as long as the client keeps this closure.
         let _ = &begun;
         let job = Arc::clone(&job);
         async move { job.run().await }
@@ -198,23 +200,25 @@ async fn fetch(
 async fn print(client: &Client, job: &Job, credential: &Credential) -> Result<(), Failure> {
     output::stream_value(credential.value.expose()).await?;
     if credential.version == 0 {
-        output::complain("the server doesn't hold what was fetched: others may fetch it too");
-    } else if let Some(asked) = job.asked_for(credential) {
+        output::print_to_stderr(
+            "the server doesn't hold the fetched credential, so other callers may fetch it too",
+        );
+    } else if let Some(requested) = job.requested_lifetime(credential) {
         let (tier, ends) = (&credential.tier, credential.expires_at);
-        if let Some(told) = lifetime::cut(client, asked, tier, ends).await {
-            output::complain(&told);
+        if let Some(note) = lifetime::shortening_note(client, requested, tier, ends).await {
+            output::print_to_stderr(&note);
         }
     }
     Ok(())
 }
 
-/// What was fetched and can't be stored is as good as in an outage: it has been
-/// paid for, and to run the command again brings no other.
+/// Prints a credential that was fetched and can't be stored, as in an outage: running the program
+/// again would fetch no better one.
 async fn print_unstored(job: &Job, error: GetOrFetchError<ProgramError>) -> Result<(), Failure> {
     match job.unstored(&error) {
-        Some((value, why)) => {
+        Some((value, reason)) => {
             output::stream_value(value.expose()).await?;
-            output::complain(&why);
+            output::print_to_stderr(&reason);
             Ok(())
         }
         None => Err(explain(error)),
@@ -229,10 +233,10 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
         GetOrFetchError::Fetch(error) => Failure::Command(error.to_string()),
         GetOrFetchError::CoolDown { retry_after } => Failure::NotNow(format!(
             "fetching the credential failed a moment ago; try again in {}",
-            duration::shown(retry_after)
+            duration::format(retry_after)
         )),
         GetOrFetchError::Pending { .. } => Failure::NotNow(
-            "somebody else is still fetching the credential; try again, or a longer \
+            "another caller is still fetching the credential; try again, or with a longer \
              --fetch-timeout"
                 .into(),
         ),
@@ -240,7 +244,7 @@ fn explain(error: GetOrFetchError<ProgramError>) -> Failure {
             Failure::NotNow(format!("{error}; try again"))
         }
         GetOrFetchError::Cache(Error::Expired) => Failure::Command(
-            "the command took longer than what it printed lives: nothing is left of it".into(),
+            "the command took longer than the lifetime of the credential that it printed".into(),
         ),
         GetOrFetchError::Cache(error) => error.into(),
         error => Failure::Command(error.to_string()),

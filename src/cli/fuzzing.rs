@@ -1,4 +1,4 @@
-//! Times that nobody chose. For tests and fuzz targets.
+//! Arbitrary times, for tests and fuzz targets.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +11,13 @@ use super::{
 
 /// A hundred years.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
-/// The year 9999, but for its last day.
+/// The year 9999 without its last day.
 const LAST: Duration = Duration::from_secs(253_402_214_400);
-/// What a time that is shown is cut to.
+/// The precision of a printed time, to which times are cut.
 const SHOWN: Duration = Duration::from_millis(1);
 
-/// What is read as a lifetime has a bounded one left, and what is shown of a time is read
-/// as the same.
+/// Checks that every lifetime that is read has a bounded rest, and that a printed time is read back
+/// as the same time.
 pub(crate) fn times(input: &[u8]) {
     if let Ok(line) = str::from_utf8(input) {
         if let Ok(interval) = text::parse_interval(line) {
@@ -27,7 +27,7 @@ pub(crate) fn times(input: &[u8]) {
             assert_shown_cut(time);
         }
     }
-    // The first line says where the end is to be found, the rest is what was printed.
+    // The first line says where the end is found; the rest is the program's output.
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
         return;
     };
@@ -38,12 +38,12 @@ pub(crate) fn times(input: &[u8]) {
     match FetchedLifetime::Stated(source).of(printed) {
         Ok(Lifetime::Ttl(ttl)) => assert!(!ttl.is_zero() && ttl <= LONGEST),
         Ok(Lifetime::ExpiresAt(end)) => assert!(end > before),
-        Err(unstated) => assert!(!unstated.to_string().is_empty()),
+        Err(lifetime_error) => assert!(!lifetime_error.to_string().is_empty()),
     }
 }
 
-/// What is shown of a time is read as the same, or as less than a millisecond earlier; it
-/// isn't a time if that is before or after what can be shown.
+/// Checks that a printed time is read back as the same time, or as less than a millisecond earlier.
+/// Times outside the printable range are printed as words, which aren't read as a time.
 fn assert_shown_cut(time: SystemTime) {
     match text::parse_time(&text::rfc3339(time)) {
         Ok(shown) => assert!(shown <= time && time < shown + SHOWN),

@@ -16,19 +16,19 @@ use super::{
 use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
-Prints the value alone, byte for byte; on a terminal what could act on it is
-escaped. On a miss nothing goes to stdout, the reason goes to stderr, and the exit
-code is 1.
+Prints only the value, byte for byte. On a terminal, characters that could control
+the terminal are escaped. On a miss, nothing goes to stdout, the reason goes to
+stderr, and the exit code is 1.
 
-With --lease, a miss or a hit that is due to be fetched anew may make it this
-caller's turn to fetch: the lease's token goes to stderr, or with --output json,
-on a miss too, to stdout. Who has the token can fill the key until somebody else
-is granted the lease, which is for some seconds. `credcache fetch` does all of that.
+With --lease, a miss or a hit that is due for refresh may grant this caller the
+key's lease: the lease's token goes to stderr, or with --output json to stdout, also
+on a miss. With the token, a caller can fill the key until another caller is granted
+the lease. A lease lasts for some seconds. `credcache fetch` does all of this.
 
 Examples:
   export VAULT_TOKEN=$(credcache get vault ci --min-ttl 60s)
   credcache get aws reader --output json | jq .expires_at
-  credcache get vault ci --wait 10s   # for what somebody else is fetching
+  credcache get vault ci --wait 10s   # for another caller's fetch
   credcache get vault ci --lease --output json | jq -r '.lease.token // empty' >lease";
 
 /// Arguments of `get`.
@@ -39,16 +39,14 @@ pub struct GetArgs {
     /// Miss if less lifetime than this is left.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     min_ttl: Option<Duration>,
-    /// Wait this long, 5 minutes at most, for what somebody else is fetching. It
-    /// comes on top of --timeout.
+    /// Wait this long, 5 minutes at most, for another caller's fetch. The wait comes on top of
+    /// --timeout.
     #[arg(long, value_name = "DURATION", value_parser = text::parse_pause)]
     wait: Option<Duration>,
-    /// Ask for the key's lease: if it is granted, fetch, and put or abandon
-    /// with it.
+    /// Ask for the key's lease. If the lease is granted, fetch, and put or abandon with its token.
     #[arg(long)]
     lease: bool,
-    /// Print the value alone, or all fields as JSON (`value`, or `value_base64`
-    /// if it isn't UTF-8).
+    /// Print only the value, or all fields as JSON (`value`, or `value_base64` if it isn't UTF-8).
     #[arg(long, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]
@@ -80,7 +78,7 @@ impl GetArgs {
                 ExitCode::SUCCESS
             }
             Lookup::Miss(miss) => {
-                output::complain(&describe(miss.reason, miss.retry_after));
+                output::print_to_stderr(&describe(miss.reason, miss.retry_after));
                 if self.output == Format::Json && lease.is_some() {
                     output::print_json(&with_lease(miss_json(miss), lease))?;
                 }
@@ -88,7 +86,7 @@ impl GetArgs {
             }
         };
         if let (Format::Text, Some(lease)) = (self.output, lease) {
-            output::complain(&granted(lease));
+            output::print_to_stderr(&granted(lease));
         }
         Ok(code)
     }
@@ -97,18 +95,20 @@ impl GetArgs {
 const MISS: u8 = 1;
 
 fn describe(reason: MissReason, retry_after: Option<Duration>) -> String {
-    let reason = match (reason, retry_after.map(duration::shown)) {
-        (MissReason::Pending, None) => "somebody is fetching the credential; try again".into(),
-        (MissReason::Pending, Some(after)) => {
-            format!("somebody is fetching the credential; try again in {after}")
+    let reason = match (reason, retry_after.map(duration::format)) {
+        (MissReason::Pending, None) => {
+            "another caller is fetching the credential; try again".into()
         }
-        // There is a pause after a fetch that failed. A Put is welcome all the same.
+        (MissReason::Pending, Some(after)) => {
+            format!("another caller is fetching the credential; try again in {after}")
+        }
+        // The key is in a cool-down after a failed fetch. A Put is accepted all the same.
         (reason, Some(after)) => format!(
-            "{}; fetching it failed a moment ago, and nobody is granted its lease for {after}",
+            "{}; the last fetch failed a moment ago, and no lease is granted for {after}",
             state(reason)
         ),
         (reason @ MissReason::NotFound, None) => format!("{}; put it first", state(reason)),
-        (reason, None) => format!("{}; put a fresh one", state(reason)),
+        (reason, None) => format!("{}; put a new one", state(reason)),
     };
     format!("miss: {reason}")
 }
@@ -118,18 +118,18 @@ fn state(reason: MissReason) -> &'static str {
         MissReason::NotFound => "nothing is stored under this key",
         MissReason::Expired => "the credential has expired",
         MissReason::Revoked => "the credential was revoked",
-        MissReason::TtlTooShort => "the credential ends before --min-ttl",
+        MissReason::TtlTooShort => "the credential has less lifetime left than --min-ttl",
         _ => "there is no credential under this key",
     }
 }
 
-/// The one place where a token is shown to people: without it, the lease would
-/// only keep others waiting.
+/// The only place that shows a token to people: without the token, the lease would only keep other
+/// callers waiting.
 fn granted(lease: &Lease) -> String {
     format!(
-        "it is yours to fetch for {}: put it with --lease {token}, or give that back with \
-         `credcache abandon`",
-        duration::shown(lease.ttl),
+        "the lease is granted for {}: fetch the credential and put it with --lease {token}, or \
+         give the lease back with `credcache abandon`",
+        duration::format(lease.ttl),
         token = lease::hex(&lease.token),
     )
 }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn miss_says_what_is_so_and_what_to_do() {
         let pause = Some(Duration::from_millis(4_500));
-        for (reason, retry_after, told) in [
+        for (reason, retry_after, expected) in [
             (
                 MissReason::NotFound,
                 None,
@@ -173,32 +173,32 @@ mod tests {
             (
                 MissReason::NotFound,
                 pause,
-                "miss: nothing is stored under this key; fetching it failed a moment ago, and \
-                 nobody is granted its lease for 4s 500ms",
+                "miss: nothing is stored under this key; the last fetch failed a moment ago, and \
+                 no lease is granted for 4s 500ms",
             ),
             (
                 MissReason::Expired,
                 None,
-                "miss: the credential has expired; put a fresh one",
+                "miss: the credential has expired; put a new one",
             ),
             (
                 MissReason::Revoked,
                 pause,
-                "miss: the credential was revoked; fetching it failed a moment ago, and nobody \
-                 is granted its lease for 4s 500ms",
+                "miss: the credential was revoked; the last fetch failed a moment ago, and no \
+                 lease is granted for 4s 500ms",
             ),
             (
                 MissReason::Pending,
                 pause,
-                "miss: somebody is fetching the credential; try again in 4s 500ms",
+                "miss: another caller is fetching the credential; try again in 4s 500ms",
             ),
             (
                 MissReason::Pending,
                 None,
-                "miss: somebody is fetching the credential; try again",
+                "miss: another caller is fetching the credential; try again",
             ),
         ] {
-            assert_eq!(describe(reason, retry_after), told);
+            assert_eq!(describe(reason, retry_after), expected);
         }
     }
 

@@ -7,11 +7,11 @@ use tokio::{
     time::Instant,
 };
 
-/// What comes within this is the same wish told twice, not impatience: GNU
-/// `timeout` signals its child and then its whole group.
-const SAME_WISH: Duration = Duration::from_millis(500);
+/// Signals within this time count as one signal: GNU `timeout` signals its child and then its whole
+/// group.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
-/// Listens from its making on: a signal ends the process no longer.
+/// A listener for the signals. From its creation on, they no longer end the process.
 pub(super) struct Interrupts([(SignalKind, Signal); 4]);
 
 impl Interrupts {
@@ -25,8 +25,8 @@ impl Interrupts {
         ]))
     }
 
-    /// Waits for the next one. Answers with what a shell would say of a process
-    /// that it ended.
+    /// Waits for the next signal. Returns the exit code by which a shell reports a process that
+    /// this signal ended.
     pub(super) async fn next(&mut self) -> u8 {
         let [(int, ints), (term, terms), (hup, hups), (quit, quits)] = &mut self.0;
         let kind = tokio::select! {
@@ -38,12 +38,12 @@ impl Interrupts {
         u8::try_from(kind.as_raw_value()).map_or(u8::MAX, |number| number.saturating_add(128))
     }
 
-    /// Right after one: waits until somebody says it again.
+    /// Called right after a signal: waits until a person repeats it.
     pub(super) async fn repeated(&mut self) {
-        let told = Instant::now();
+        let first = Instant::now();
         loop {
             self.next().await;
-            if told.elapsed() >= SAME_WISH {
+            if first.elapsed() >= SAME_REQUEST {
                 return;
             }
         }

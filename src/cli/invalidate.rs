@@ -14,8 +14,8 @@ use super::{
 };
 
 pub(super) const EXAMPLES: &str = "\
-Once it has returned, the server answers no get with a matching credential that
-was put before.
+Once the command has returned, no get returns a matching credential that was put
+before.
 
 Examples:
   credcache invalidate aws --key reader
@@ -31,7 +31,7 @@ pub struct InvalidateArgs {
     namespace: String,
     #[command(flatten)]
     target: TargetArgs,
-    /// With --key: revoke only this version of it.
+    /// With --key: revoke only this version.
     #[arg(
         long,
         value_name = "VERSION",
@@ -39,8 +39,8 @@ pub struct InvalidateArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     if_version: Option<u64>,
-    /// Refuse from now on what was issued at or before this, by RFC 3339 and at
-    /// most 5 minutes ahead; by default what was issued until now.
+    /// From now on, refuse credentials that were issued at or before this time, by RFC 3339 and at
+    /// most 5 minutes ahead; by default, credentials that were issued until now.
     #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     issued_before: Option<SystemTime>,
     /// How to print what was revoked.
@@ -56,7 +56,7 @@ struct TargetArgs {
     /// Revoke the credential of this key.
     #[arg(long, value_parser = names::key)]
     key: Option<String>,
-    /// Revoke every credential whose key starts so.
+    /// Revoke every credential whose key starts with this prefix.
     #[arg(long, value_parser = names::prefix)]
     prefix: Option<String>,
     /// Revoke every credential that was put with this tag.
@@ -92,7 +92,7 @@ impl InvalidateArgs {
 
 impl TargetArgs {
     fn into_target(self, if_version: Option<u64>) -> Result<Target, Failure> {
-        // `all` isn't what is left over: it is revoked only if it was said.
+        // `all` isn't a fallback: a whole namespace is revoked only on request.
         Ok(
             match (self.key, self.prefix, self.tag, self.all, if_version) {
                 (Some(key), None, None, false, None) => Target::Key(key),

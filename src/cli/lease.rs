@@ -1,4 +1,4 @@
-//! A lease's token as scripts pass it on: in hexadecimal.
+//! A lease's token in hexadecimal, as scripts pass it on.
 
 use std::{
     fmt::Write,
@@ -12,20 +12,20 @@ use credcache_client::LeaseToken;
 
 use super::failure::Failure;
 
-/// Of a lease whose token is all that was passed on.
+/// The lifetime of a lease of which only the token was passed on.
 pub(super) const UNKNOWN_TTL: Duration = Duration::ZERO;
 
 /// No server's tokens are longer.
-const MOST_BYTES: usize = 64;
+const MAX_BYTES: usize = 64;
 const WRONG: &str = "must be a lease's token, as `credcache get --lease` prints it";
 
-/// Who has the token can fill the key, and arguments can be read by every
-/// process of the machine: hence the file.
+/// The lease's token. A token can fill the key, and every process of the machine can read
+/// arguments: therefore the token can come from a file.
 #[derive(clap::Args, Debug)]
 #[group(id = "lease_token", multiple = false)]
 pub(super) struct LeaseArgs {
-    /// The lease, from `get --lease`. Everybody on the machine can read
-    /// arguments: --lease-file keeps it from them.
+    /// The lease, from `get --lease`. Everybody on the machine can read arguments: --lease-file
+    /// keeps the lease from them.
     #[arg(long, value_name = "TOKEN", value_parser = parse)]
     lease: Option<LeaseToken>,
     /// Read the lease from this file, or from stdin if it is '-'.
@@ -34,7 +34,7 @@ pub(super) struct LeaseArgs {
 }
 
 impl LeaseArgs {
-    /// The token, if one was given. Stdin may be taken by something else.
+    /// The token, if one was given. `stdin_is_free` is false if another argument reads stdin.
     pub(super) fn read(&self, stdin_is_free: bool) -> Result<Option<LeaseToken>, Failure> {
         let Some(path) = &self.lease_file else {
             return Ok(self.lease.clone());
@@ -62,15 +62,15 @@ impl LeaseArgs {
 
 fn read_token(source: impl Read) -> io::Result<String> {
     let mut token = String::new();
-    // Line ends and all; what is longer is no token.
-    let most = 2 * MOST_BYTES as u64 + 16;
-    source.take(most).read_to_string(&mut token)?;
+    // Includes line ends. Longer text isn't a token.
+    let max_len = 2 * MAX_BYTES as u64 + 16;
+    source.take(max_len).read_to_string(&mut token)?;
     Ok(token)
 }
 
 fn parse(text: &str) -> Result<LeaseToken, &'static str> {
     let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() > 2 * MOST_BYTES || !digits.len().is_multiple_of(2) {
+    if digits.is_empty() || digits.len() > 2 * MAX_BYTES || !digits.len().is_multiple_of(2) {
         return Err(WRONG);
     }
     let nibble = |digit: u8| char::from(digit).to_digit(16);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_token_is_refused() {
-        let long = "00".repeat(MOST_BYTES + 1);
+        let long = "00".repeat(MAX_BYTES + 1);
         for wrong in ["", "0", "0g", "+1", "é", "00 ff", &long] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
@@ -123,16 +123,16 @@ mod tests {
             std::fs::write(&path, held).unwrap();
             match (args.read(true), token) {
                 (Ok(Some(read)), Some(token)) => assert_eq!(read.expose(), token),
-                (Err(Failure::Usage(told)), None) => {
-                    assert!(told.contains("must hold a lease's token"), "{told}");
-                    assert!(!told.contains("hunter2"), "{told}");
+                (Err(Failure::Usage(message)), None) => {
+                    assert!(message.contains("must hold a lease's token"), "{message}");
+                    assert!(!message.contains("hunter2"), "{message}");
                 }
                 (read, token) => panic!("{read:?} for {token:?}"),
             }
         }
         std::fs::remove_file(&path).unwrap();
         let missing = args.read(true);
-        assert!(matches!(missing, Err(Failure::Usage(told)) if told.contains("can't read")));
+        assert!(matches!(missing, Err(Failure::Usage(message)) if message.contains("can't read")));
     }
 
     #[test]

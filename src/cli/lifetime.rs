@@ -1,5 +1,5 @@
-//! How long a credential lives, as it is typed or as its issuer states it, and
-//! what a tier made of that.
+//! The lifetime of a credential, as people type it and as issuers state it, and how a tier
+//! shortened it.
 
 mod stated;
 
@@ -7,42 +7,42 @@ use std::time::{Duration, SystemTime};
 
 use credcache_client::{Client, Lifetime};
 
-pub(super) use self::stated::{Source, Unstated};
-use super::{failure::Failure, shown, text};
+pub(super) use self::stated::{LifetimeError, Source};
+use super::{escape, failure::Failure, text};
 use crate::{clock::Clock, duration};
 
-/// Of `put`.
+/// The lifetime arguments of `put`.
 #[derive(clap::Args, Debug)]
 #[group(id = "typed_lifetime", required = true, multiple = false)]
 pub(super) struct LifetimeArgs {
-    /// How long it lives, as in 90s, 15m or 1h 30m.
+    /// How long the credential lives, as in 90s, 15m or 1h 30m.
     #[arg(long, value_name = "DURATION", value_parser = text::parse_interval)]
     ttl: Option<Duration>,
-    /// When it ends, by RFC 3339, as in 2031-05-01T12:00:00Z or
+    /// When the credential's lifetime ends, by RFC 3339, as in 2031-05-01T12:00:00Z or
     /// 2031-05-01T14:00:00+02:00.
     #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     expires_at: Option<SystemTime>,
 }
 
-/// Of `fetch`.
+/// The lifetime arguments of `fetch`.
 #[derive(clap::Args, Debug)]
 #[group(id = "any_lifetime", required = true, multiple = false)]
 pub(super) struct FetchedLifetimeArgs {
-    /// How long it lives, as in 90s, 15m or 1h 30m, counted from before the
-    /// command is run.
+    /// How long the credential lives, as in 90s, 15m or 1h 30m, counted from before the command is
+    /// run.
     #[arg(long, value_name = "DURATION", value_parser = text::parse_interval)]
     ttl: Option<Duration>,
-    /// When it ends, by RFC 3339, as in 2031-05-01T12:00:00Z or
+    /// When the credential's lifetime ends, by RFC 3339, as in 2031-05-01T12:00:00Z or
     /// 2031-05-01T14:00:00+02:00.
     #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     expires_at: Option<SystemTime>,
-    /// Read the end from what the command prints: aws, exec-credential, oauth,
-    /// jwt, google or json:POINTER.
+    /// Read the end from what the command prints: aws, exec-credential, oauth, jwt, google or
+    /// json:POINTER.
     #[arg(long, value_name = "SOURCE", value_parser = Source::parse)]
     lifetime_from: Option<Source>,
 }
 
-/// Where the lifetime of what is fetched comes from.
+/// The source of a fetched credential's lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FetchedLifetime {
     Typed(Lifetime),
@@ -63,10 +63,10 @@ impl FetchedLifetimeArgs {
     pub(super) fn into_lifetime(self) -> Result<FetchedLifetime, Failure> {
         match (self.ttl, self.expires_at, self.lifetime_from) {
             (Some(ttl), None, None) => Ok(FetchedLifetime::Typed(Lifetime::Ttl(ttl))),
-            // The server's clock decides; but by this machine's, too, it would be
-            // fetched in vain.
+            // The server's clock decides, but if the time is past by this machine's clock too, the
+            // fetch would be in vain.
             (None, Some(end), None) if end <= wall_now() => Err(Failure::Usage(format!(
-                "--expires-at {} is past: what is fetched would have ended",
+                "--expires-at {} is in the past: the fetched credential would have expired",
                 text::rfc3339(end)
             ))),
             (None, Some(end), None) => Ok(FetchedLifetime::Typed(Lifetime::ExpiresAt(end))),
@@ -79,8 +79,8 @@ impl FetchedLifetimeArgs {
 }
 
 impl FetchedLifetime {
-    /// The lifetime of what the command printed.
-    pub(super) fn of(&self, value: &[u8]) -> Result<Lifetime, Unstated> {
+    /// The lifetime of the command's output.
+    pub(super) fn of(&self, value: &[u8]) -> Result<Lifetime, LifetimeError> {
         match self {
             Self::Typed(lifetime) => Ok(*lifetime),
             Self::Stated(source) => source.read(value, wall_now()),
@@ -93,36 +93,36 @@ pub(super) fn wall_now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Clock::System.now().wall.since_unix()
 }
 
-/// What to say if less was stored than `asked`, as the tier is shorter.
-pub(super) async fn cut(
+/// The message if the tier stores the credential for less than the requested lifetime.
+pub(super) async fn shortening_note(
     client: &Client,
-    asked: Lifetime,
+    requested: Lifetime,
     tier: &str,
     ends: SystemTime,
 ) -> Option<String> {
     let ends = text::rfc3339(ends);
-    match asked {
-        Lifetime::ExpiresAt(asked) => {
-            let asked = text::rfc3339(asked);
-            (asked != ends).then(|| {
+    match requested {
+        Lifetime::ExpiresAt(requested) => {
+            let requested = text::rfc3339(requested);
+            (requested != ends).then(|| {
                 format!(
-                    "tier {} doesn't keep it for so long: it is stored until {ends}, not {asked}",
-                    shown::line(tier)
+                    "tier {} is shorter: the credential is stored until {ends}, not {requested}",
+                    escape::line(tier)
                 )
             })
         }
-        // The two machines' clocks may differ: the tier's own bound tells. Who
-        // may not ask for it isn't told.
+        // The clocks of the two machines may differ, so the tier's own bound is compared. A caller
+        // that may not read Stats gets no message.
         Lifetime::Ttl(ttl) => {
             let stats = client.stats(None).await.ok()?;
             let longest = stats.tiers.iter().find(|it| it.name == tier)?.max_ttl;
             (longest < ttl).then(|| {
                 format!(
-                    "tier {} keeps nothing for longer than {}: it is stored until {ends}, not \
-                     for {}",
-                    shown::line(tier),
-                    duration::shown(longest),
-                    duration::shown(ttl)
+                    "tier {} keeps credentials for at most {}: this one is stored until {ends}, \
+                     not for {}",
+                    escape::line(tier),
+                    duration::format(longest),
+                    duration::format(ttl)
                 )
             })
         }

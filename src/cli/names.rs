@@ -1,5 +1,4 @@
-//! The names that are typed, held against the contract's rules before anything
-//! is done with them.
+//! The names that are typed, checked by the contract's rules before anything is done with them.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +22,7 @@ pub(super) fn tag(text: &str) -> Result<String, NameError> {
     Tag::parse(text).map(|_| text.to_owned())
 }
 
-/// Which tiers there are, the server knows.
+/// Only the server knows the tiers, so only an empty name is refused.
 pub(super) fn tier(text: &str) -> Result<String, NameError> {
     match text {
         "" => Err(NameError::Empty),
@@ -38,7 +37,7 @@ pub(super) fn attribute(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
-/// What a credential may have no more than so many of.
+/// Checks the bounds on the number and the size of a credential's tags and attributes.
 pub(super) fn check_labels(
     tags: &[String],
     attributes: &[(String, String)],
@@ -46,7 +45,7 @@ pub(super) fn check_labels(
     if let Err(too_much) = Tags::new(tags.iter().filter_map(|tag| Tag::parse(tag).ok())) {
         return Err(Failure::Usage(format!("a credential {too_much}")));
     }
-    // Of a name that is repeated the last one counts.
+    // The last value of a repeated name counts.
     let attributes: BTreeMap<_, _> = attributes
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -1,7 +1,7 @@
-//! The one place that writes to stdout and stderr.
+//! The only writer to stdout and stderr.
 //!
-//! Guarantees that no text that others wrote reaches a terminal with characters
-//! that do more there than be seen.
+//! Text that others wrote is escaped before it reaches a terminal, so that it can't control the
+//! terminal.
 
 use std::{
     future,
@@ -15,12 +15,12 @@ use rustix::{
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
-use super::shown;
+use super::escape;
 
-/// How a command prints its answer.
+/// How a command prints its result.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Format {
-    /// For people, or the bare value.
+    /// Text for people, or the bare value.
     #[default]
     Text,
     /// One JSON document, for scripts.
@@ -28,15 +28,15 @@ pub(super) enum Format {
 }
 
 pub(super) fn print(text: &str) -> io::Result<()> {
-    write(&[shown::lines(text).as_bytes(), b"\n"])
+    write(&[escape::lines(text).as_bytes(), b"\n"])
 }
 
 pub(super) fn print_json(document: &Value) -> io::Result<()> {
-    write(&[shown::json(&document.to_string()).as_bytes(), b"\n"])
+    write(&[escape::json(&document.to_string()).as_bytes(), b"\n"])
 }
 
-/// A value as it is. A terminal gets what can be shown of it, and a line end, so
-/// that the prompt doesn't stand behind a secret.
+/// Prints a value as it is. On a terminal, the value is escaped and ends with a newline, so that
+/// the prompt doesn't follow a secret on its line.
 pub(super) fn print_value(value: &[u8]) -> io::Result<()> {
     match for_terminal(value) {
         Some(text) => write(&[text.as_bytes()]),
@@ -44,25 +44,23 @@ pub(super) fn print_value(value: &[u8]) -> io::Result<()> {
     }
 }
 
-/// What takes the place of what was printed before, on a terminal; else another
-/// block.
+/// On a terminal, replaces the text printed before; otherwise prints another block.
 pub(super) fn print_screen(text: &str) -> io::Result<()> {
     let clear: &[u8] = if to_terminal() { b"\x1b[2J\x1b[H" } else { b"" };
-    write(&[clear, shown::lines(text).as_bytes(), b"\n"])
+    write(&[clear, escape::lines(text).as_bytes(), b"\n"])
 }
 
-/// The same as [`print()`], for a command that must end on a signal even while its
-/// reader takes its time.
+/// Like [`print()`], for a command that must end on a signal even while its reader is slow.
 pub(super) async fn stream(text: &str) -> io::Result<()> {
-    write_async(&[shown::lines(text).as_bytes(), b"\n"]).await
+    write_async(&[escape::lines(text).as_bytes(), b"\n"]).await
 }
 
-/// The same as [`print_json`], likewise.
+/// Like [`print_json`], for a command that must end on a signal.
 pub(super) async fn stream_json(document: &Value) -> io::Result<()> {
-    write_async(&[shown::json(&document.to_string()).as_bytes(), b"\n"]).await
+    write_async(&[escape::json(&document.to_string()).as_bytes(), b"\n"]).await
 }
 
-/// The same as [`print_value`], likewise.
+/// Like [`print_value`], for a command that must end on a signal.
 pub(super) async fn stream_value(value: &[u8]) -> io::Result<()> {
     match for_terminal(value) {
         Some(text) => write_async(&[text.as_bytes()]).await,
@@ -70,15 +68,15 @@ pub(super) async fn stream_value(value: &[u8]) -> io::Result<()> {
     }
 }
 
-pub(super) fn complain(message: &str) {
-    // If stderr is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "credcache: {}", shown::lines(message));
+pub(super) fn print_to_stderr(message: &str) {
+    // If stderr is closed, the message is lost.
+    let _ = writeln!(io::stderr(), "credcache: {}", escape::lines(message));
 }
 
-/// Waits until nobody can read stdout any more, which a command that has nothing
-/// to write would not notice. For ever where that can't be told, as of a file.
+/// Waits until stdout has lost its reader, which a command that writes nothing would not notice.
+/// Never returns where that can't be observed, as for a file.
 pub(super) async fn until_reader_leaves() {
-    // A thread that nobody waits for when the command ends.
+    // Nothing waits for this thread when the command ends.
     if !matches!(spawn_blocking(await_end_of_reader).await, Ok(Ok(()))) {
         future::pending().await
     }
@@ -87,7 +85,7 @@ pub(super) async fn until_reader_leaves() {
 fn await_end_of_reader() -> io::Result<()> {
     let stdout = io::stdout();
     loop {
-        // What is told without being asked for: an error, and the other end's end.
+        // Without requested events, `poll` reports only errors and the end of the reader.
         let mut stdout = [PollFd::new(&stdout, PollFlags::empty())];
         match poll(&mut stdout, None) {
             Ok(_) => return Ok(()),
@@ -98,7 +96,7 @@ fn await_end_of_reader() -> io::Result<()> {
 }
 
 fn for_terminal(value: &[u8]) -> Option<String> {
-    to_terminal().then(|| shown::value(value) + "\n")
+    to_terminal().then(|| escape::value(value) + "\n")
 }
 
 fn to_terminal() -> bool {

@@ -8,20 +8,21 @@ use serde_json::json;
 use super::{
     connection::ConnectionArgs,
     credential::{NameArgs, StoreArgs},
+    escape,
     failure::Failure,
     lease::{self, LeaseArgs},
     lifetime::{self, LifetimeArgs},
     names,
     output::{self, Format},
-    shown, text, value,
+    text, value,
 };
 
 pub(super) const EXAMPLES: &str = "\
 The value is stored byte for byte; a newline at its end is kept unless
 --trim-newline is given. An empty value is refused.
 
-A value that was fetched under a lease is refused if the key's lease went to
-somebody else since, or if it was revoked since: don't use it then.
+A value that was fetched under a lease is refused if another caller was granted the
+key's lease since, or if the credential was revoked since: don't use the value then.
 
 Examples:
   vault token create -field=token | credcache put vault ci --ttl 1h
@@ -47,7 +48,8 @@ pub struct PutArgs {
     /// Text to keep beside the value; may be repeated.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = names::attribute)]
     attributes: Vec<(String, String)>,
-    /// When the issuer issued it, by RFC 3339: refused if it was revoked since.
+    /// When the issuer issued the credential, by RFC 3339; the put is refused if the credential was
+    /// revoked since.
     #[arg(long, value_name = "TIME", value_parser = text::parse_time)]
     issued_at: Option<SystemTime>,
     #[command(flatten)]
@@ -64,7 +66,7 @@ pub struct PutArgs {
 #[derive(clap::Args, Debug)]
 #[group(multiple = false)]
 struct PreconditionArgs {
-    /// Store only if the key isn't live.
+    /// Store only if the key has no live credential.
     #[arg(long)]
     if_absent: bool,
     /// Store only in place of this version.
@@ -75,12 +77,12 @@ struct PreconditionArgs {
 impl PutArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         names::check_labels(&self.store.tags, &self.attributes)?;
-        let asked = self.lifetime.lifetime()?;
+        let requested = self.lifetime.lifetime()?;
         let lease = self.lease.read(self.value_file.is_some())?;
         let value = value::read(self.value_file.as_deref(), self.trim_newline)?;
         let client = self.connection.connect().await?;
         let format = self.output;
-        let stored = client.put(self.into_put(value, asked, lease)).await?;
+        let stored = client.put(self.into_put(value, requested, lease)).await?;
         match format {
             Format::Text => output::print(&describe(&stored))?,
             Format::Json => output::print_json(&json(&stored))?,
@@ -88,8 +90,8 @@ impl PutArgs {
         let Stored {
             tier, expires_at, ..
         } = &stored;
-        if let Some(told) = lifetime::cut(&client, asked, tier, *expires_at).await {
-            output::complain(&told);
+        if let Some(note) = lifetime::shortening_note(&client, requested, tier, *expires_at).await {
+            output::print_to_stderr(&note);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -125,7 +127,7 @@ fn describe(stored: &Stored) -> String {
     } = stored;
     format!(
         "stored version {version} in tier {} until {}",
-        shown::line(tier),
+        escape::line(tier),
         text::rfc3339(*expires_at)
     )
 }

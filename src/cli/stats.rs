@@ -1,4 +1,4 @@
-//! `credcache stats`: asks, once or again and again, and prints.
+//! `credcache stats`: prints the counters once, or again and again.
 
 mod json;
 mod table;
@@ -29,10 +29,10 @@ Examples:
 /// Arguments of `stats`.
 #[derive(clap::Args, Debug)]
 pub struct StatsArgs {
-    /// Count this namespace alone.
+    /// Count only this namespace.
     #[arg(long, value_name = "NAME", value_parser = names::namespace)]
     namespace: Option<String>,
-    /// Refresh until a signal, or until nobody reads any more.
+    /// Refresh until a signal, or until stdout has lost its reader.
     #[arg(long)]
     watch: bool,
     /// How often to refresh.
@@ -44,7 +44,7 @@ pub struct StatsArgs {
         value_parser = text::parse_interval
     )]
     interval: Duration,
-    /// A table, or one JSON document a line.
+    /// A table, or one JSON document per line.
     #[arg(long, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]

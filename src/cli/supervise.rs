@@ -1,11 +1,11 @@
-//! The process between `fetch` and the command that it runs: the leader of the
-//! command's process group, which ends with all of it when `fetch` has ended,
-//! however that came about.
+//! The supervisor: the process between `fetch` and the command that it runs. The supervisor leads
+//! the command's process group, and ends with the whole group when `fetch` has ended for whatever
+//! reason.
 //!
-//! A kill -9 leaves `fetch` no time to do it. A socket tells: its end in `fetch` is
-//! closed by the kernel, also before this process has got anywhere, whichever
-//! thread made it, and whatever the command is allowed to do. What has left the
-//! group, as a daemon does, isn't reached.
+//! A SIGKILL leaves `fetch` no time to end the command. A socket therefore reports its end: the
+//! kernel closes the end of the socket in `fetch`, even before this process has got anywhere,
+//! whichever thread made the socket, and whatever the command is allowed to do. Processes that have
+//! left the group, as daemons do, aren't reached.
 
 use std::{
     env,
@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{failure::USAGE, interrupts::Interrupts, output};
 
-/// Between the request to end and being killed.
+/// The time between the request to end and the kill.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Arguments of the process that `fetch` starts.
@@ -41,10 +41,10 @@ pub struct SuperviseArgs {
     command: Vec<OsString>,
 }
 
-/// As `fetch` types it.
+/// The name of this command, as `fetch` passes it.
 pub(super) const NAME: &str = "supervise-for-fetch";
 
-/// What is told over the socket, once.
+/// What the supervisor reports over the socket, once.
 #[derive(Debug)]
 pub(super) enum Report {
     NotStarted(io::Error),
@@ -75,9 +75,9 @@ impl Report {
     }
 }
 
-/// This program, to be run as its own supervisor.
+/// The path of this program, which also runs as its own supervisor.
 pub(super) fn program() -> io::Result<PathBuf> {
-    // Good even after an upgrade has replaced the file.
+    // This path stays valid after an upgrade has replaced the file.
     let itself = PathBuf::from("/proc/self/exe");
     if itself.exists() {
         Ok(itself)
@@ -86,13 +86,12 @@ pub(super) fn program() -> io::Result<PathBuf> {
     }
 }
 
-/// Runs the command, and tells whoever holds the other end of stdin what became
-/// of it.
+/// Runs the command, and reports its end to the process at the other end of stdin.
 pub async fn supervise(args: SuperviseArgs) -> ExitCode {
     match run(args.command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => {
-            output::complain("this is run by `credcache fetch` alone");
+            output::print_to_stderr("only `credcache fetch` runs this command");
             USAGE.into()
         }
     }
@@ -104,7 +103,7 @@ async fn run(command: Vec<OsString>) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let mut fetch = stdin()?;
-    // From here on no signal to the group ends this process before the command.
+    // From here on, no signal to the group ends this process before the command.
     let mut interrupts = Interrupts::listen()?;
     let started = Command::new(name)
         .args(command)
@@ -114,12 +113,13 @@ async fn run(command: Vec<OsString>) -> io::Result<()> {
         Err(error) => Report::NotStarted(error),
         Ok(mut child) => tokio::select! {
             status = child.wait() => Report::Ended(status?),
-            // Nothing is ever sent: it has ended, or wants the command to end.
+            // `fetch` never sends anything: the read returns because `fetch` has ended or wants the
+            // command to end.
             _ = fetch.read_u8() => return end(&mut child).await,
             _ = interrupts.next() => return end(&mut child).await,
         },
     };
-    // Nobody may be there any more.
+    // `fetch` may have ended.
     let _ = report.send(&mut fetch).await;
     Ok(())
 }
@@ -127,7 +127,7 @@ async fn run(command: Vec<OsString>) -> io::Result<()> {
 fn stdin() -> io::Result<UnixStream> {
     let stdin: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let stdin = net::UnixStream::from(stdin);
-    // Fails where it is no socket.
+    // This call fails if stdin isn't a socket.
     stdin.local_addr()?;
     stdin.set_nonblocking(true)?;
     UnixStream::from_std(stdin)
@@ -136,7 +136,7 @@ fn stdin() -> io::Result<UnixStream> {
 /// Ends the group, this process included.
 async fn end(child: &mut Child) -> io::Result<()> {
     let _ = kill_current_process_group(Signal::TERM);
-    // If that isn't enough, what follows is.
+    // If the command doesn't end in time, the kill below ends it.
     let _ = timeout(GRACE, child.wait()).await;
     Ok(kill_current_process_group(Signal::KILL)?)
 }

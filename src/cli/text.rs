@@ -19,7 +19,7 @@ pub(super) fn parse_interval(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
-/// A duration that the server keeps to 5 minutes.
+/// A duration of at most 5 minutes, the server's bound.
 pub(super) fn parse_pause(text: &str) -> Result<Duration, &'static str> {
     match duration::parse(text)? {
         pause if pause > MAX_COOL_DOWN => Err("must be at most 5m"),
@@ -36,9 +36,9 @@ pub(super) fn parse_time(text: &str) -> Result<SystemTime, &'static str> {
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond; cut, never rounded up.
+/// The time by RFC 3339 in UTC, cut to the millisecond and never rounded up.
 pub(super) fn rfc3339(time: SystemTime) -> String {
-    // humantime panics at these.
+    // humantime panics at times before 1970.
     if time < SystemTime::UNIX_EPOCH {
         return "before the year 1970".into();
     }
@@ -51,7 +51,7 @@ pub(super) fn rfc3339(time: SystemTime) -> String {
 
 /// A duration without its fraction of a second.
 pub(super) fn seconds(span: Duration) -> String {
-    duration::shown(Duration::from_secs(span.as_secs()))
+    duration::format(Duration::from_secs(span.as_secs()))
 }
 
 #[cfg(test)]

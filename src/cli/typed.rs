@@ -1,5 +1,5 @@
-//! What was typed, and what is said of it where it is wrong: never what it was,
-//! which may be a secret in the wrong place.
+//! The parser of the arguments. Its error messages never repeat a wrong argument, which may be a
+//! secret in the wrong place.
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -11,17 +11,17 @@ use clap::{
 use super::{failure::USAGE, output};
 use crate::config;
 
-/// Stands for what isn't shown.
+/// The replacement for text that isn't shown.
 const HIDDEN: &str = "…";
 
-/// Parses the program's arguments. Help and version are printed, and so is what
-/// is wrong with them; then there is but an exit code to end with.
+/// Parses the program's arguments. Help, the version and errors are printed, and only an exit code
+/// is returned.
 pub(super) fn parse<P: Parser>() -> Result<P, ExitCode> {
     read(env::args_os()).map_err(|error| {
         let text = error.to_string();
         match text.strip_prefix("error: ") {
-            Some(message) => output::complain(message.trim_end()),
-            // Help or version. A reader that left early has seen enough of it.
+            Some(message) => output::print_to_stderr(message.trim_end()),
+            // Help or version. A reader that left early has seen enough.
             None => drop(error.print()),
         }
         if error.use_stderr() {
@@ -39,7 +39,7 @@ pub(super) fn read<P: Parser, T: Into<OsString> + Clone>(
     command
         .try_get_matches_from_mut(args)
         .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
-        .map_err(|error| discreet(error.format(&mut command)))
+        .map_err(|error| redact(error.format(&mut command)))
 }
 
 /// A variable that is set but empty counts as unset, as it does for the server.
@@ -52,13 +52,13 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-fn discreet(mut error: clap::Error) -> clap::Error {
-    // Tips about what was typed repeat it.
+fn redact(mut error: clap::Error) -> clap::Error {
+    // Tips repeat the argument.
     error.remove(ContextKind::Suggested);
     error.remove(ContextKind::SuggestedCommand);
     error.remove(ContextKind::TrailingArg);
     hide(&mut error, ContextKind::InvalidValue, |value| {
-        // None at all is told by what it is.
+        // An empty value contains no secret, and the message says that it is missing.
         value.is_empty()
     });
     match error.kind() {
@@ -71,16 +71,16 @@ fn discreet(mut error: clap::Error) -> clap::Error {
     error
 }
 
-fn hide(error: &mut clap::Error, kind: ContextKind, may_be_shown: impl Fn(&str) -> bool) {
+fn hide(error: &mut clap::Error, kind: ContextKind, is_public: impl Fn(&str) -> bool) {
     match error.get(kind) {
-        Some(ContextValue::String(text)) if !may_be_shown(text) => {
+        Some(ContextValue::String(text)) if !is_public(text) => {
             error.insert(kind, ContextValue::String(HIDDEN.into()));
         }
         _ => {}
     }
 }
 
-/// `-x`, or a few lower-case words: no token looks like that.
+/// `-x`, or a few lower-case words: no secret looks like this.
 fn is_flag(text: &str) -> bool {
     match text.strip_prefix("--") {
         Some(name) => name.len() <= 24 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_without_what_was_typed() {
         const SECRET: &str = "hunter2-Secret";
-        for (line, told) in [
+        for (line, expected) in [
             ("get aws reader SECRET", "unexpected argument"),
             ("get aws reader --output SECRET", "possible values"),
             ("get aws reader --min-ttl SECRET", "a number and a unit"),
@@ -119,14 +119,14 @@ mod tests {
             let error = read::<Cli, _>(line.split_whitespace())
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(told), "{line}: {error}");
+            assert!(error.contains(expected), "{line}: {error}");
             assert!(!error.contains("hunter2"), "{line}: {error}");
         }
     }
 
     #[test]
     fn what_was_mistyped_is_still_told() {
-        for (line, told) in [
+        for (line, expected) in [
             ("fecth aws reader", "'fetch'"),
             ("get aws reader --outpt json", "'--outpt'"),
             ("get aws reader -x", "'-x'"),
@@ -136,7 +136,7 @@ mod tests {
             let error = read::<Cli, _>(line.split_whitespace())
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(told), "{line}: {error}");
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

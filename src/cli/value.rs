@@ -1,5 +1,5 @@
-//! Where a credential's value comes from: stdin, a file or a command's output,
-//! never an argument, which every process of the machine could read.
+//! The sources of a credential's value: stdin, a file or a command's output. Arguments aren't a
+//! source, because every process of the machine can read them.
 
 use std::{
     fs::File,
@@ -11,23 +11,23 @@ use credcache_client::Secret;
 
 use super::failure::Failure;
 
-/// The largest message of the server; its own limit on values is lower, and
+/// The largest message that a server accepts. The server's limit on values is lower and
 /// configurable.
 pub(super) const MAX_VALUE: usize = 4 << 20;
 
-/// Why bytes are no credential's value.
+/// Why bytes aren't accepted as a credential's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// More than [`MAX_VALUE`].
+pub(super) enum ValueError {
+    /// The value has more than [`MAX_VALUE`] bytes.
     TooLarge,
-    /// An empty credential is an upstream command that failed.
+    /// The value is empty: usually, the command that should print it failed.
     Empty,
 }
 
-/// The value that was read, of which one newline may be dropped from the end.
-pub(super) fn accept(mut value: Vec<u8>, trim_newline: bool) -> Result<Secret, Unusable> {
+/// Accepts a value that was read, after dropping a newline from its end if `trim_newline` is set.
+pub(super) fn accept(mut value: Vec<u8>, trim_newline: bool) -> Result<Secret, ValueError> {
     if value.len() > MAX_VALUE {
-        return Err(Unusable::TooLarge);
+        return Err(ValueError::TooLarge);
     }
     if trim_newline && value.ends_with(b"\n") {
         value.pop();
@@ -36,13 +36,13 @@ pub(super) fn accept(mut value: Vec<u8>, trim_newline: bool) -> Result<Secret, U
         }
     }
     if value.is_empty() {
-        return Err(Unusable::Empty);
+        return Err(ValueError::Empty);
     }
     Ok(Secret::new(value))
 }
 
-/// Reads the value from the file, or from stdin if there is none. Blocks: the
-/// command has nothing else to do until it has the value.
+/// Reads the value from the file, or from stdin without a file. This call blocks: the command has
+/// nothing else to do until it has the value.
 pub(super) fn read(file: Option<&Path>, trim_newline: bool) -> Result<Secret, Failure> {
     let Some(path) = file else {
         return read_from(io::stdin().lock(), "stdin", trim_newline);
@@ -58,10 +58,12 @@ fn read_from(source: impl Read, name: &str, trim_newline: bool) -> Result<Secret
     bounded
         .read_to_end(&mut value)
         .map_err(|error| unreadable(name, &error))?;
-    accept(value, trim_newline).map_err(|unusable| {
-        Failure::Usage(match unusable {
-            Unusable::TooLarge => format!("{name} holds more than 4 MiB; no server takes that"),
-            Unusable::Empty => format!("{name} is empty; pass the credential's value in it"),
+    accept(value, trim_newline).map_err(|value_error| {
+        Failure::Usage(match value_error {
+            ValueError::TooLarge => {
+                format!("{name} holds more than 4 MiB; no server accepts that much")
+            }
+            ValueError::Empty => format!("{name} is empty; it must hold the credential's value"),
         })
     })
 }

@@ -1,4 +1,4 @@
-//! `credcache watch`: a line for each event, until somebody ends it.
+//! `credcache watch`: prints a line for each event until it is ended.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -8,20 +8,21 @@ use tokio::time::timeout;
 
 use super::{
     connection::ConnectionArgs,
+    escape,
     failure::Failure,
     interrupts::Interrupts,
     names,
     output::{self, Format},
-    shown,
 };
 use crate::duration;
 
 pub(super) const EXAMPLES: &str = "\
-A line is the revision, what happened, and to what; names are quoted, and a value
-is never told. After `reset` events were lost, or the server is another instance:
-what was derived from earlier lines is void. Ends with 69 when the server goes
-away, or says nothing for --timeout, 3 seconds at least; --from goes on where it
-stood. Ends with 0 on a signal, and when nobody reads any more.
+A line contains the revision, the event and its target. Names are quoted, and values
+are never printed. `reset` means that events were lost, or that the server is
+another instance: discard what was derived from earlier lines. The command ends with
+69 when the server goes away, or sends nothing for --timeout, 3 seconds at least;
+--from continues at the last position. The command ends with 0 on a signal, and when
+stdout has lost its reader.
 
 Examples:
   credcache watch oauth
@@ -34,11 +35,11 @@ pub struct WatchArgs {
     /// The namespace.
     #[arg(value_parser = names::namespace)]
     namespace: String,
-    /// Go on from where an earlier watch stood, instead of from now.
+    /// Continue from the position of an earlier watch, instead of from now.
     #[arg(long, value_name = "INSTANCE:REVISION", value_parser = Position::parse)]
     from: Option<Position>,
-    /// Print the sign of life too that the server gives every second: all up to
-    /// its revision was told.
+    /// Print heartbeats too, which the server sends every second: everything up to the heartbeat's
+    /// revision was sent.
     #[arg(long)]
     heartbeats: bool,
     /// A line of text, or of JSON, for each event.
@@ -48,7 +49,7 @@ pub struct WatchArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-/// Where a watch stood.
+/// The position of a watch: everything up to the revision was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Position {
     instance_id: String,
@@ -73,20 +74,20 @@ impl Position {
 }
 
 impl Position {
-    /// Up to this event everything was told.
-    fn go_on(stood: &mut Option<Self>, event: &Event) {
+    /// Advances the position past a received event.
+    fn advance(position: &mut Option<Self>, event: &Event) {
         let revision = event.revision();
         match event {
             Event::Reset { instance_id, .. } | Event::Heartbeat { instance_id, .. } => {
                 let instance_id = instance_id.clone();
-                *stood = Some(Self {
+                *position = Some(Self {
                     instance_id,
                     revision,
                 });
             }
             _ => {
-                if let Some(stood) = stood {
-                    stood.revision = revision;
+                if let Some(position) = position {
+                    position.revision = revision;
                 }
             }
         }
@@ -105,8 +106,8 @@ impl WatchArgs {
 
     async fn watch(&self) -> Result<ExitCode, Failure> {
         let client = self.connection.connect().await?;
-        let mut stood = self.from.clone();
-        let mut watch = match stood.clone() {
+        let mut position = self.from.clone();
+        let mut watch = match position.clone() {
             Some(Position {
                 instance_id,
                 revision,
@@ -119,44 +120,44 @@ impl WatchArgs {
         loop {
             let event = match self.next(&mut watch).await {
                 Ok(event) => event,
-                Err(failure) => return Err(broke_off(failure, stood)),
+                Err(failure) => return Err(watch_ended(failure, position)),
             };
-            Position::go_on(&mut stood, &event);
+            Position::advance(&mut position, &event);
             if matches!(event, Event::Heartbeat { .. }) && !self.heartbeats {
                 continue;
             }
             match self.output {
                 Format::Text => output::stream(&describe(&event)).await?,
                 Format::Json => {
-                    let instance = stood.as_ref().map(|stood| &stood.instance_id[..]);
+                    let instance = position.as_ref().map(|at| &at.instance_id[..]);
                     output::stream_json(&json(&event, instance)).await?;
                 }
             }
         }
     }
 
-    /// A server that is there says something every second.
+    /// Waits for the next event. The server sends a heartbeat every second.
     async fn next(&self, watch: &mut Watch) -> Result<Event, Failure> {
-        let patience = self.connection.timeout.max(LEAST_PATIENCE);
-        match timeout(patience, watch.next()).await {
+        let silence_timeout = self.connection.timeout.max(MIN_SILENCE_TIMEOUT);
+        match timeout(silence_timeout, watch.next()).await {
             Ok(event) => Ok(event?),
             Err(_) => Err(Failure::Silent(format!(
-                "{} has said nothing for {}, not even that it is there",
+                "{} has sent nothing for {}, not even a heartbeat",
                 self.connection.server,
-                duration::shown(patience)
+                duration::format(silence_timeout)
             ))),
         }
     }
 }
 
-/// Of the heartbeats, which come every second, some may be late.
-const LEAST_PATIENCE: Duration = Duration::from_secs(3);
+/// Some of the heartbeats, which come every second, may be late.
+const MIN_SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
-fn broke_off(failure: Failure, stood: Option<Position>) -> Failure {
-    match stood {
-        Some(stood) => Failure::BrokeOff {
+fn watch_ended(failure: Failure, position: Option<Position>) -> Failure {
+    match position {
+        Some(position) => Failure::WatchEnded {
             failure: Box::new(failure),
-            position: format!("{}:{}", stood.instance_id, stood.revision),
+            position: format!("{}:{}", position.instance_id, position.revision),
         },
         None => failure,
     }
@@ -164,7 +165,7 @@ fn broke_off(failure: Failure, stood: Option<Position>) -> Failure {
 
 fn describe(event: &Event) -> String {
     let what = match event {
-        // Quoted: a key may hold a line end.
+        // Names are quoted because a key may contain a line end.
         Event::Invalidated { target, .. } => match target {
             Target::Key(key) | Target::KeyVersion(key, _) => format!("invalidated key {key:?}"),
             Target::KeyPrefix(prefix) => format!("invalidated prefix {prefix:?}"),
@@ -174,10 +175,10 @@ fn describe(event: &Event) -> String {
         },
         Event::Replaced { key, version, .. } => format!("replaced key {key:?} version {version}"),
         Event::Reset { instance_id, .. } => {
-            format!("reset instance {}", shown::line(instance_id))
+            format!("reset instance {}", escape::line(instance_id))
         }
         Event::Heartbeat { instance_id, .. } => {
-            format!("heartbeat instance {}", shown::line(instance_id))
+            format!("heartbeat instance {}", escape::line(instance_id))
         }
         _ => "unknown".into(),
     };
@@ -205,7 +206,7 @@ fn json(event: &Event, instance_id: Option<&str>) -> serde_json::Value {
     }
     .into();
     json["revision"] = event.revision().into();
-    // With the revision, what --from takes.
+    // `--from` accepts the instance together with the revision.
     if let Some(instance_id) = instance_id {
         json["instance_id"] = instance_id.into();
     }

@@ -1,7 +1,7 @@
 //! The flags of the commands that read the configuration.
 //!
-//! Their values stay text here, so that a wrong value is reported together with
-//! the errors of the file and the environment.
+//! Their values stay text here, so that a wrong value is reported together with the errors of the
+//! file and the environment.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -35,7 +35,7 @@ pub struct CheckConfigArgs {
     pub config: Option<PathBuf>,
 }
 
-/// What was typed behind the flags of the table of settings.
+/// What was typed after the flags of the table of settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flags(BTreeMap<&'static str, Value>);
 
@@ -48,8 +48,12 @@ impl Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let usual = Config::default();
-        command.args(SETTINGS.iter().filter_map(|setting| arg(setting, &usual)))
+        let defaults = Config::default();
+        command.args(
+            SETTINGS
+                .iter()
+                .filter_map(|setting| arg(setting, &defaults)),
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -84,11 +88,11 @@ impl FromArgMatches for Flags {
     }
 }
 
-fn arg(setting: &'static Setting<Config>, usual: &Config) -> Option<Arg> {
+fn arg(setting: &'static Setting<Config>, defaults: &Config) -> Option<Arg> {
     let long = setting.flag()?.trim_start_matches('-');
     let arg = Arg::new(setting.path())
         .long(long)
-        .help(describe::flag(setting, usual));
+        .help(describe::flag(setting, defaults));
     Some(match setting.flag_form() {
         Flag::Switch => arg.action(ArgAction::SetTrue),
         Flag::One(name) => arg.value_name(name),

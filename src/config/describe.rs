@@ -11,25 +11,25 @@ use super::{
 };
 
 /// The help of a setting's flag.
-pub(super) fn flag(setting: &Setting<Config>, usual: &Config) -> String {
+pub(super) fn flag(setting: &Setting<Config>, defaults: &Config) -> String {
     let (text, variable) = (setting.text(), setting.variable());
-    let default = default(setting, usual, as_argument);
+    let default = default(setting, defaults, as_argument);
     let repeatable = match setting.flag_form() {
         Flag::Switch => return format!("{text} [env: {variable}]"),
         Flag::One(_) => "",
         Flag::Repeatable(_) => "; for a list, the flag is repeated",
     };
-    let accepts = setting.accepts(usual);
+    let accepts = setting.accepts(defaults);
     format!("{text}. Accepts {accepts}{repeatable} [env: {variable}] [default: {default}]")
 }
 
 /// Every setting, for the help of `check-config`.
 pub(crate) fn help() -> String {
-    let usual = Config::default();
+    let defaults = Config::default();
     let mut help = "Settings, by their place in the file:\n".to_owned();
     for setting in SETTINGS {
-        let (variable, accepts) = (setting.variable(), setting.accepts(&usual));
-        let default = default(setting, &usual, Value::to_string);
+        let (variable, accepts) = (setting.variable(), setting.accepts(&defaults));
+        let default = default(setting, &defaults, Value::to_string);
         entry(&mut help, setting.path(), setting.text(), &accepts);
         let _ = writeln!(help, "      [env: {variable}] [default: {default}]");
     }
@@ -53,7 +53,7 @@ fn entry(help: &mut String, path: &str, text: &str, accepts: &str) {
     let _ = writeln!(help, "  {path}\n      {text}. Accepts {accepts}.");
 }
 
-/// A value as it is typed behind a flag.
+/// A value as it is typed after a flag.
 fn as_argument(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -63,8 +63,12 @@ fn as_argument(value: &Value) -> String {
 }
 
 /// The default in words, or as `shown` writes it.
-fn default(setting: &Setting<Config>, usual: &Config, shown: impl Fn(&Value) -> String) -> String {
-    match (setting.default_in_words(), setting.write(usual)) {
+fn default(
+    setting: &Setting<Config>,
+    defaults: &Config,
+    shown: impl Fn(&Value) -> String,
+) -> String {
+    match (setting.default_in_words(), setting.write(defaults)) {
         (Some(words), _) => words.to_owned(),
         (None, Some(value)) => shown(&value),
         (None, None) => String::new(),

@@ -1,5 +1,5 @@
-//! Errors of the configuration: the setting, where it was typed, what is wrong,
-//! and what is accepted.
+//! Errors of the configuration: the setting, where it was typed, what is wrong, and what is
+//! accepted.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub(super) enum Origin {
     Variable(String),
     /// In the file.
     File,
-    /// Nowhere: the value is the default, and another setting rules it out.
+    /// Nowhere: the value is the default, and another setting forbids it.
     Default,
 }
 

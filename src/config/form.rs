@@ -1,8 +1,7 @@
-//! The forms of values: what each one accepts, how it is read and how it is
-//! written.
+//! The forms of values: what each form accepts, and how it reads and writes values.
 //!
-//! The environment and the flags carry only text, so every form accepts text,
-//! even where the file may hold a number or a boolean.
+//! The environment and the flags carry only text, so every form accepts text, even where the file
+//! may hold a number or a boolean.
 
 mod numbers;
 mod words;
@@ -21,12 +20,12 @@ pub(super) type Problem = String;
 
 /// A form of values.
 pub(super) trait Form: Sync {
-    /// What a value is read into.
+    /// The type of the values.
     type Value;
 
-    /// Describes the accepted values, for errors, `--help` and README. `usual`
-    /// is an example: the default of the setting.
-    fn accepts(&self, usual: Option<&Self::Value>) -> String;
+    /// Describes the accepted values, for errors, `--help` and README. `example` is the default of
+    /// the setting.
+    fn accepts(&self, example: Option<&Self::Value>) -> String;
 
     /// Reads a value.
     ///
@@ -34,26 +33,26 @@ pub(super) trait Form: Sync {
     /// What is wrong with the value.
     fn read(&self, value: &Value) -> Result<Self::Value, Problem>;
 
-    /// Writes a value, such that [`read`](Self::read) returns it again; `None`
-    /// if the setting has to be left out for that.
+    /// Writes a value so that [`read`](Self::read) returns it again, or returns `None` if the
+    /// setting has to be left out for that.
     fn write(&self, value: &Self::Value) -> Option<Value>;
 
-    /// How a flag of this form is followed by its value.
+    /// How a flag of this form takes its value.
     fn flag(&self) -> Flag;
 
-    /// Values as TOML that are accepted, and values that are refused.
+    /// Sample values as TOML: accepted ones, and refused ones.
     #[cfg(test)]
     fn samples(&self) -> Samples;
 }
 
-/// How a flag is followed by its value.
+/// How a flag takes its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
-    /// Not at all: the flag itself means `true`.
+    /// The flag takes no value and means `true`.
     Switch,
-    /// By one value, which `--help` calls by this name.
+    /// The flag takes one value, which `--help` calls by this name.
     One(&'static str),
-    /// By one value, and the flag may be repeated.
+    /// The flag takes one value and may be repeated.
     Repeatable(&'static str),
 }
 
@@ -81,14 +80,14 @@ impl Samples {
     }
 }
 
-/// A value of another form, or none.
+/// A value of another form, or no value.
 pub(super) struct Optional<F>(pub(super) F);
 
 impl<F: Form> Form for Optional<F> {
     type Value = Option<F::Value>;
 
-    fn accepts(&self, usual: Option<&Self::Value>) -> String {
-        self.0.accepts(usual.and_then(Option::as_ref))
+    fn accepts(&self, example: Option<&Self::Value>) -> String {
+        self.0.accepts(example.and_then(Option::as_ref))
     }
 
     fn read(&self, value: &Value) -> Result<Self::Value, Problem> {
@@ -111,7 +110,7 @@ impl<F: Form> Form for Optional<F> {
 
 /// The problem of a value that can't be read.
 pub(super) fn unreadable(value: &Value, error: impl Display) -> Problem {
-    format!("{} won't do: {error}", shown(value))
+    format!("{} is not valid: {error}", shown(value))
 }
 
 /// The value as it was typed, on one line and not too long.

@@ -11,16 +11,16 @@ use super::form::{Flag, Form, Problem, shown};
 /// The longest path of a Unix socket that the kernel accepts, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Where to listen.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// An IP address and a port; port 0 = any.
+    /// An IP address and a port. Port 0 means any free port.
     Ip(SocketAddr),
     /// A name to resolve when the server starts, and a port.
     Host {
         /// The name.
         name: String,
-        /// The port; 0 = any.
+        /// The port. 0 means any free port.
         port: u16,
     },
     /// The path of a Unix socket.
@@ -28,9 +28,8 @@ pub enum ListenAddr {
 }
 
 impl ListenAddr {
-    /// Whether only this host can reach the address. The only name for which this
-    /// is true is `localhost`; the addresses behind it are checked when they are
-    /// bound.
+    /// Whether only this host can reach the address. `localhost` is the only name for which this is
+    /// true; the addresses behind the name are checked when they are bound.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -41,7 +40,7 @@ impl ListenAddr {
     }
 }
 
-/// Whether the address is a loopback one, IPv4 inside IPv6 included.
+/// Whether the address is a loopback address, including IPv4 inside IPv6.
 pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
@@ -109,13 +108,13 @@ fn is_host_name(name: &str) -> bool {
     name.split('.').all(label) && !last_is_number
 }
 
-/// A list of addresses, with one at least.
+/// A list of at least one address.
 pub(super) struct Addresses;
 
 impl Form for Addresses {
     type Value = Vec<ListenAddr>;
 
-    fn accepts(&self, _usual: Option<&Vec<ListenAddr>>) -> String {
+    fn accepts(&self, _example: Option<&Vec<ListenAddr>>) -> String {
         "a list of host:port (port 0 = any) or unix:PATH".into()
     }
 

@@ -1,4 +1,4 @@
-//! What is logged, and in which form.
+//! The settings of the log: what is logged, and in which format.
 
 use toml::Value;
 use tracing_subscriber::EnvFilter;
@@ -7,16 +7,16 @@ use tracing_subscriber::EnvFilter;
 use super::form::Samples;
 use super::form::{Choice, Flag, Form, Problem, shown, unreadable};
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The words for the form of a log line.
+/// The words for the formats.
 pub(super) const LOG_FORMAT: Choice<LogFormat> = Choice {
     name: "FORMAT",
     words: &[("text", LogFormat::Text), ("json", LogFormat::Json)],
@@ -28,7 +28,7 @@ pub(super) struct LogLevel;
 impl Form for LogLevel {
     type Value = String;
 
-    fn accepts(&self, _usual: Option<&String>) -> String {
+    fn accepts(&self, _example: Option<&String>) -> String {
         "off, error, warn, info, debug or trace, or target=level pairs, comma separated".into()
     }
 
@@ -38,8 +38,8 @@ impl Form for LogLevel {
             // EnvFilter's parser panics on some text that isn't ASCII.
             .filter(|text| text.is_ascii())
             .ok_or_else(|| format!("{} isn't a level", shown(value)))?;
-        // A word that is no level passes for the name of a target otherwise, and
-        // "verbose" would silence everything.
+        // Otherwise, a word that isn't a level would count as the name of a target, and "verbose"
+        // would silence the whole log.
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
         for part in text.split(',') {
             if !part.contains('=') && !levels.contains(&part.trim()) {

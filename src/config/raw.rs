@@ -1,6 +1,6 @@
-//! What was typed: the value of each setting from the source that wins, unchecked.
+//! The typed values, unchecked: for each setting, the value from the source that wins.
 //!
-//! Names that are no setting are refused here; values are read in `valid`.
+//! Unknown names are refused here; values are read in `valid`.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
@@ -13,7 +13,7 @@ use super::{
     settings::{Config, LISTS, SETTINGS},
 };
 
-/// What was typed.
+/// The typed values.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     /// The values, by the path of their setting.
@@ -22,7 +22,7 @@ pub(super) struct Raw {
     pub(super) lists: BTreeMap<&'static str, Vec<Table>>,
 }
 
-/// A value, and where it was typed.
+/// A value and its origin.
 #[derive(Debug)]
 pub(super) struct Typed {
     pub(super) value: Value,
@@ -99,7 +99,7 @@ impl Raw {
     fn insert(&mut self, path: &str, value: Value, errors: &mut Vec<SettingError>) {
         match SETTINGS.iter().find(|setting| setting.path() == path) {
             Some(setting) => self.set(setting, value, Origin::File),
-            None => errors.push(in_file(path, "is no setting", known_names())),
+            None => errors.push(in_file(path, "is not a setting", known_names())),
         }
     }
 
@@ -110,7 +110,7 @@ impl Raw {
     ) {
         for (name, value) in environment {
             let name = name.to_string_lossy();
-            // Set but empty counts as unset, as it does for shells' `${NAME:-…}`.
+            // A variable that is set but empty counts as unset, as in a shell's `${NAME:-…}`.
             if !name.starts_with("CREDCACHE_") || value.is_empty() || belongs_to_others(&name) {
                 continue;
             }
@@ -122,7 +122,7 @@ impl Raw {
                     continue;
                 }
                 (Some(_), Err(_)) => "isn't UTF-8",
-                (None, _) => "is no setting",
+                (None, _) => "is not a setting",
             };
             errors.push(SettingError {
                 setting: name.escape_debug().to_string(),
@@ -148,12 +148,12 @@ impl Raw {
 
 /// Whether a `CREDCACHE_*` variable is not meant as a setting.
 ///
-/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` belongs
-/// to the client commands. Kubernetes gives every pod the address of every
-/// Service of its namespace: for one called credcache as `CREDCACHE_SERVICE_HOST`,
-/// `CREDCACHE_SERVICE_PORT[_NAME]`, `CREDCACHE_PORT` and `CREDCACHE_PORT_…`;
-/// for credcache-metrics as `CREDCACHE_METRICS_…` alike. Refusing those would
-/// keep the server from starting wherever it has a Service.
+/// `CREDCACHE_CONFIG` was read before the file, and `CREDCACHE_SERVER` belongs to the client
+/// commands. Kubernetes gives every pod the address of every Service of its namespace. For a
+/// Service called credcache, the variables are `CREDCACHE_SERVICE_HOST`,
+/// `CREDCACHE_SERVICE_PORT[_NAME]`, `CREDCACHE_PORT` and `CREDCACHE_PORT_…`; for credcache-metrics,
+/// they begin with `CREDCACHE_METRICS_…`. If these were refused, the server could not start
+/// wherever it has a Service.
 fn belongs_to_others(name: &str) -> bool {
     matches!(name, "CREDCACHE_CONFIG" | "CREDCACHE_SERVER")
         || name.ends_with("_SERVICE_HOST")
@@ -186,7 +186,7 @@ fn known_names() -> String {
     names.join(", ")
 }
 
-/// The variables that the environment may have, those of a section in one.
+/// The variables that the environment may have, with one entry for each section.
 fn known_variables() -> String {
     let mut names = vec!["CREDCACHE_CONFIG".to_owned()];
     for setting in SETTINGS {

@@ -1,5 +1,5 @@
-//! The configuration as TOML, as `check-config` prints it. Reading the text again
-//! gives the same configuration.
+//! The configuration as TOML, as `check-config` prints it. Reading the text again gives the same
+//! configuration.
 
 use std::fmt;
 

@@ -1,8 +1,6 @@
-//! A setting as the table describes it: its path, its flag, its text, and the
-//! field that its value goes into.
+//! A setting as the table describes it: its path, its flag, its text, and the field for its value.
 //!
-//! The owner of the field is the whole configuration, or one table of a list
-//! such as `[[tier]]`.
+//! The owner of the field is the whole configuration, or one table of a list such as `[[tier]]`.
 
 use toml::Value;
 
@@ -21,8 +19,8 @@ pub(super) struct Setting<Owner: 'static> {
 }
 
 impl<Owner> Setting<Owner> {
-    /// A setting with its dotted path in the file, its field, and a text of one
-    /// phrase that says what it is.
+    /// Creates a setting from its dotted path in the file, its field, and a phrase that says what
+    /// the setting is.
     pub(super) const fn new(
         path: &'static str,
         field: &'static dyn AnyField<Owner>,
@@ -50,7 +48,7 @@ impl<Owner> Setting<Owner> {
         self
     }
 
-    /// Describes a default that isn't the same everywhere.
+    /// Describes a default that depends on the machine.
     pub(super) const fn with_default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
@@ -61,7 +59,7 @@ impl<Owner> Setting<Owner> {
         self.path
     }
 
-    /// The table of the file that the setting stands in, and its name there.
+    /// The table of the file that contains the setting, and the setting's name there.
     pub(super) fn section_and_name(&self) -> (Option<&'static str>, &'static str) {
         match self.path.split_once('.') {
             Some((section, name)) => (Some(section), name),
@@ -69,18 +67,18 @@ impl<Owner> Setting<Owner> {
         }
     }
 
-    /// The variable that sets it, such as `CREDCACHE_LIMITS_MAX_VALUE`.
+    /// The variable that sets this setting, such as `CREDCACHE_LIMITS_MAX_VALUE`.
     pub(super) fn variable(&self) -> String {
         let path = self.path.to_ascii_uppercase().replace('.', "_");
         format!("CREDCACHE_{path}")
     }
 
-    /// The flag that sets it, if there is one.
+    /// The flag that sets this setting, if the setting has a flag.
     pub(super) const fn flag(&self) -> Option<&'static str> {
         self.flag
     }
 
-    /// How the flag is followed by its value.
+    /// How the flag takes its value.
     pub(super) fn flag_form(&self) -> Flag {
         self.field.flag()
     }
@@ -90,16 +88,16 @@ impl<Owner> Setting<Owner> {
         self.text
     }
 
-    /// What it accepts; `usual` holds the values for examples.
-    pub(super) fn accepts(&self, usual: &Owner) -> String {
-        let accepts = self.field.accepts(usual);
+    /// What the setting accepts. `example` holds the values for examples.
+    pub(super) fn accepts(&self, example: &Owner) -> String {
+        let accepts = self.field.accepts(example);
         match self.condition {
             Some(condition) => format!("{accepts}, {condition}"),
             None => accepts,
         }
     }
 
-    /// The default in words, where it isn't the same everywhere.
+    /// The default in words, where it depends on the machine.
     pub(super) const fn default_in_words(&self) -> Option<&'static str> {
         self.default
     }
@@ -112,7 +110,7 @@ impl<Owner> Setting<Owner> {
         self.field.read(value, owner)
     }
 
-    /// The value of the owner's field; `None` if it is to be left out.
+    /// The value of the owner's field, or `None` if the setting is to be left out.
     pub(super) fn write(&self, owner: &Owner) -> Option<Value> {
         self.field.write(owner)
     }
@@ -130,8 +128,7 @@ pub(super) struct Field<Owner, F: Form> {
     pub(super) of_mut: fn(&mut Owner) -> &mut F::Value,
 }
 
-/// `field!(Config.limits.max_streams, Number(1..=65_536))`: a field of an owner,
-/// and its form.
+/// `field!(Config.limits.max_streams, Number(1..=65_536))`: a field of an owner, and its form.
 macro_rules! field {
     ($owner:ident $(.$name:ident)+, $form:expr) => {
         &$crate::config::setting::Field {
@@ -145,7 +142,7 @@ pub(super) use field;
 
 /// A [`Field`] of any form.
 pub(super) trait AnyField<Owner>: Sync {
-    fn accepts(&self, usual: &Owner) -> String;
+    fn accepts(&self, example: &Owner) -> String;
     fn read(&self, value: &Value, owner: &mut Owner) -> Result<(), Problem>;
     fn write(&self, owner: &Owner) -> Option<Value>;
     fn flag(&self) -> Flag;
@@ -154,8 +151,8 @@ pub(super) trait AnyField<Owner>: Sync {
 }
 
 impl<Owner, F: Form> AnyField<Owner> for Field<Owner, F> {
-    fn accepts(&self, usual: &Owner) -> String {
-        self.form.accepts(Some((self.of)(usual)))
+    fn accepts(&self, example: &Owner) -> String {
+        self.form.accepts(Some((self.of)(example)))
     }
 
     fn read(&self, value: &Value, owner: &mut Owner) -> Result<(), Problem> {

@@ -1,11 +1,9 @@
-//! The table of settings. A setting is described here and nowhere else: the
-//! field that holds it, its default, and a row with its path in the file, the
-//! form and the bounds of its value, its text and its flag. The name of its
-//! variable is made from the path.
+//! The table of settings. Each setting is described here and nowhere else: the field that holds it,
+//! its default, and a row with its path in the file, the form and the bounds of its value, its text
+//! and its flag. The name of its variable is made from the path.
 //!
-//! The parser, the errors, `check-config`, `--help` and README's table come from
-//! the rows. To add a setting, add a field, its default and a row; then run
-//! `UPDATE_README=1 cargo test --lib readme`.
+//! The parser, the errors, `check-config`, `--help` and README's table come from the rows. To add a
+//! setting, add a field, its default and a row; then run `UPDATE_README=1 cargo test --lib readme`.
 
 use std::{num::NonZero, thread, time::Duration};
 
@@ -28,8 +26,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const MAX_WORKERS: u32 = 1024;
 
-/// The settings with one value each, in the order in which they are printed:
-/// those of a section stand together, and those of no section come first.
+/// The settings with one value each, in the order in which they are printed. The settings of a
+/// section stand together, and settings without a section come first.
 pub(super) static SETTINGS: &[Setting<Config>] = &[
     Setting::new(
         "listen",
@@ -67,7 +65,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         field!(Config.limits.cache.max_value, Size(1..=MAX_VALUE_LIMIT)),
         "The largest value of a credential",
     ),
-    // Stats sums over all of them.
+    // Bounded because Stats sums over all namespaces.
     Setting::new(
         "limits.max_namespaces",
         field!(Config.limits.cache.max_namespaces, Number(1..=65_536)),
@@ -95,7 +93,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         field!(Config.limits.cache.max_waiters, Number(1..=1_000_000)),
         "How many Gets can wait, 8192 of them for one key",
     ),
-    // One in each of the parts it is divided into.
+    // At least one invalidation for each of the parts into which this memory is divided.
     Setting::new(
         "limits.max_revocations",
         field!(Config.limits.cache.max_revocations, Number(8..=10_000_000)),
@@ -107,7 +105,7 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         field!(Config.limits.cache.max_watchers, Number(1..=1_000_000)),
         "How many Watch streams can be open",
     ),
-    // Some events in each of the parts it is divided into.
+    // At least a few events for each of the parts into which this memory is divided.
     Setting::new(
         "limits.max_journal",
         field!(Config.limits.cache.max_journal, Size(64 * KIB..=TIB)),
@@ -153,25 +151,24 @@ pub(super) static LISTS: &[List<Config>] = &[List {
     },
 }];
 
-/// The server's settings. One that was loaded needs no further check.
+/// The server's settings. A loaded configuration needs no further check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to listen; never empty.
+    /// The addresses to listen on; never empty.
     pub listen: Vec<ListenAddr>,
-    /// Plaintext is allowed on addresses other hosts can reach.
+    /// Whether plaintext is allowed on addresses that other hosts can reach.
     pub insecure: bool,
     /// Who may connect to the Unix sockets.
     pub unix: UnixAccess,
-    /// How many threads serve connections; never zero.
+    /// The number of threads that serve connections; never zero.
     pub workers: u32,
-    /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the
-    /// order of the file.
+    /// The lifetime classes: 1 to 16, with distinct names and lifetimes, in the order of the file.
     pub tiers: Vec<TierSpec>,
-    /// What one client, or all of them, may take.
+    /// Bounds on what one client, or all clients together, may take.
     pub limits: Limits,
-    /// How long in-flight calls may go on after the signal to stop.
+    /// How long calls in flight may go on after the signal to stop.
     pub drain_timeout: Duration,
-    /// What is logged, and how.
+    /// What is logged, and in which format.
     pub log: LogConfig,
 }
 
@@ -199,9 +196,9 @@ impl Default for Config {
 /// Who may connect to the Unix sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixAccess {
-    /// The permissions of their files, at most 0o777. The owner has them all.
+    /// The permissions of the socket files, at most 0o777. The owner can always read and write.
     pub mode: u32,
-    /// The group of their files; that of the process, if none.
+    /// The group of the socket files. `None` is the group of the process.
     pub group: Option<Group>,
 }
 
@@ -220,25 +217,25 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             cache: credcache_core::Limits::default(),
-            // A connection from each pod of the largest clusters, and far below
-            // the hard limit of open files that systemd and Docker give.
+            // One connection from each pod of the largest clusters, and far below the hard limit of
+            // open files that systemd and Docker set.
             max_connections: 10_000,
             max_streams: 512,
         }
     }
 }
 
-/// What is logged, and how.
+/// What is logged, and in which format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// The form of a line.
+    /// The format of a line.
     pub format: LogFormat,
     /// A filter that `tracing_subscriber::EnvFilter` accepts.
     pub level: String,
 }
 
-/// The number of processors that the process may use, by its affinity and its
-/// quota; one where the system doesn't say.
+/// The number of processors that the process may use by its affinity and its quota, or 1 where the
+/// system doesn't report a number.
 fn default_workers() -> u32 {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     u32::try_from(processors).map_or(MAX_WORKERS, |count| count.min(MAX_WORKERS))

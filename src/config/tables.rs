@@ -1,5 +1,4 @@
-//! A list of tables in the file, such as `[[tier]]`: each of its tables has the
-//! same settings.
+//! A list of tables in the file, such as `[[tier]]`. All tables of a list have the same settings.
 
 use toml::{Table, Value};
 
@@ -12,9 +11,9 @@ use super::{
 pub(super) struct List<Owner: 'static> {
     /// The name of the list, and the settings of its tables.
     pub(super) tables: &'static dyn AnyTables,
-    /// Reads the tables of the file into the owner, after its own settings.
+    /// Reads the tables of the file into the owner, after the owner's own settings.
     pub(super) read: fn(&[Table], &mut Owner, &mut Vec<SettingError>),
-    /// The tables of an owner, such that they can be read again.
+    /// Returns the tables of an owner in a form that can be read again.
     pub(super) write: fn(&Owner) -> Vec<Written>,
 }
 
@@ -56,13 +55,13 @@ impl<Item> AnyTables for Tables<Item> {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let usual = (self.usual)();
+        let example = (self.example)();
         let settings = self.settings.iter();
         settings
             .map(|setting| Row {
                 name: setting.path(),
                 text: setting.text(),
-                accepts: setting.accepts(&usual),
+                accepts: setting.accepts(&example),
             })
             .collect()
     }
@@ -74,21 +73,20 @@ pub(super) struct Tables<Item: 'static> {
     pub(super) name: &'static str,
     /// What the list is, in one phrase.
     pub(super) text: &'static str,
-    /// What it accepts.
+    /// What the list accepts.
     pub(super) accepts: &'static str,
-    /// The list where the file has none, in words.
+    /// The default list, in words.
     pub(super) default: &'static str,
     /// The settings of a table.
     pub(super) settings: &'static [Setting<Item>],
     /// The settings that every table needs.
     pub(super) required: &'static [&'static str],
     /// A table whose values serve as examples.
-    pub(super) usual: fn() -> Item,
+    pub(super) example: fn() -> Item,
 }
 
 impl<Item: Default> Tables<Item> {
-    /// Reads the tables. An item whose settings are wrong has their defaults,
-    /// and an error for each.
+    /// Reads the tables. A setting with a wrong value keeps its default and adds an error.
     pub(super) fn read(&self, tables: &[Table], errors: &mut Vec<SettingError>) -> Vec<Item> {
         let tables = tables.iter().enumerate();
         tables
@@ -102,7 +100,7 @@ impl<Item: Default> Tables<Item> {
             errors.push(SettingError {
                 setting: format!("{}[{index}].{}", self.name, name.escape_debug()),
                 origin: Origin::File,
-                problem: "is no setting".into(),
+                problem: "is not a setting".into(),
                 accepts: self.accepts.into(),
             });
         }
@@ -130,7 +128,7 @@ impl<Item: Default> Tables<Item> {
             problem,
             accepts: setting.map_or_else(
                 || self.accepts.into(),
-                |setting| setting.accepts(&(self.usual)()),
+                |setting| setting.accepts(&(self.example)()),
             ),
         }
     }
@@ -145,8 +143,7 @@ impl<Item: Default> Tables<Item> {
         }
     }
 
-    /// The settings of a table and their values, as [`read`](Self::read) reads
-    /// them.
+    /// The settings of a table and their values, in the form that [`read`](Self::read) reads.
     pub(super) fn write(&self, item: &Item) -> Written {
         let settings = self.settings.iter();
         settings

@@ -1,5 +1,5 @@
-//! Precedence, rules between settings, and what no file or variable may do:
-//! pass unnoticed, or end in a panic.
+//! Precedence, the rules between settings, and malformed input, which must neither pass unnoticed
+//! nor cause a panic.
 
 use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The `[[tier]]` tables: what each holds, and what they demand of each other.
+//! The `[[tier]]` tables: the settings of a table, and the rules between the tables.
 
 use std::time::Duration;
 
@@ -33,13 +33,13 @@ pub(super) static TIERS: Tables<TierTable> = Tables {
             field!(TierTable.name, Optional(TierName)),
             "The name of the tier",
         )
-        .on_condition("each name once"),
+        .on_condition("unique among the tiers"),
         Setting::new(
             "max_ttl",
             field!(TierTable.max_ttl, Optional(Span(SECOND..=LONGEST))),
             "The longest lifetime in the tier",
         )
-        .on_condition("another in every tier"),
+        .on_condition("different in every tier"),
         Setting::new(
             "capacity",
             field!(TierTable.capacity, Optional(Size(MIB..=MAX_CAPACITY))),
@@ -48,14 +48,14 @@ pub(super) static TIERS: Tables<TierTable> = Tables {
         .on_condition("with room for 16 of the largest credentials"),
     ],
     required: &["name", "max_ttl", "capacity"],
-    usual: || TierTable {
+    example: || TierTable {
         name: None,
         max_ttl: Some(HOUR / 4),
         capacity: Some(64 * MIB),
     },
 };
 
-/// A `[[tier]]` table, without what is wrong in it.
+/// A `[[tier]]` table. Missing and wrong values are `None`.
 #[derive(Default)]
 pub(super) struct TierTable {
     name: Option<String>,
@@ -79,7 +79,7 @@ pub(super) fn read(
     max_value: u64,
     errors: &mut Vec<SettingError>,
 ) -> Vec<TierSpec> {
-    // By the place in the file, which a tier that is refused keeps.
+    // Each tier with its index in the file, where refused tiers count as well.
     let mut tiers: Vec<(usize, TierSpec)> = Vec::with_capacity(tables.len());
     let read = TIERS.read(tables, errors).into_iter().zip(tables);
     for (index, (tier, table)) in read.enumerate() {
@@ -100,7 +100,7 @@ pub(super) fn read(
         }
     }
     if !(1..=MAX_TIERS).contains(&tables.len()) {
-        errors.push(TIERS.error_of_all(format!("there are {}", tables.len())));
+        errors.push(TIERS.error_of_all(format!("the list has {} tables", tables.len())));
     }
     refuse_repeated(&tiers, errors);
     tiers.into_iter().map(|(_, tier)| tier).collect()
@@ -114,7 +114,7 @@ fn refuse_repeated(tiers: &[(usize, TierSpec)], errors: &mut Vec<SettingError>) 
             errors.push(TIERS.error(*index, "name", problem));
         }
         if before.any(|other| other.max_ttl == tier.max_ttl) {
-            let problem = "another tier has the same".into();
+            let problem = "another tier has the same max_ttl".into();
             errors.push(TIERS.error(*index, "max_ttl", problem));
         }
     }
@@ -143,7 +143,7 @@ struct TierName;
 impl Form for TierName {
     type Value = String;
 
-    fn accepts(&self, _usual: Option<&String>) -> String {
+    fn accepts(&self, _example: Option<&String>) -> String {
         "1 to 63 of [a-z0-9._-], starting with a letter or digit".into()
     }
 

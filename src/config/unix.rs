@@ -1,5 +1,4 @@
-//! Who may connect to the Unix sockets: the permissions and the group of their
-//! files.
+//! Who may connect to the Unix sockets: the permissions and the group of their files.
 
 use std::fmt;
 
@@ -12,9 +11,9 @@ use super::form::{Flag, Form, Problem, shown};
 /// A group of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Its number.
+    /// The number of the group.
     Id(u32),
-    /// Its name, which is looked up when the socket is made.
+    /// The name of the group, which is looked up when the socket is created.
     Name(String),
 }
 
@@ -27,14 +26,14 @@ impl fmt::Display for Group {
     }
 }
 
-/// The permissions of a socket's file. They are text in octal: as a number, 660
-/// would be 01224 in octal.
+/// The permissions of a socket's file. They are text in octal: as a number, 660 would be 01224 in
+/// octal.
 pub(super) struct SocketMode;
 
 impl Form for SocketMode {
     type Value = u32;
 
-    fn accepts(&self, _usual: Option<&u32>) -> String {
+    fn accepts(&self, _example: Option<&u32>) -> String {
         "an octal mode as text, such as \"0660\": 6 or 7 for the owner; for the group and for \
          others 0, or a mode that includes write permission, because connecting requires it"
             .into()
@@ -56,7 +55,7 @@ impl Form for SocketMode {
         let cannot_connect = |rights: u32| rights & 0o7 != 0 && rights & 0o2 == 0;
         if cannot_connect(mode >> 3) || cannot_connect(mode) {
             return Err(format!(
-                "{} gives rights with which nobody can connect",
+                "{} doesn't allow connecting, which requires write permission",
                 shown(value)
             ));
         }
@@ -102,7 +101,7 @@ pub(super) struct GroupName;
 impl Form for GroupName {
     type Value = Group;
 
-    fn accepts(&self, _usual: Option<&Group>) -> String {
+    fn accepts(&self, _example: Option<&Group>) -> String {
         "the name of a group of this host, or its number".into()
     }
 
@@ -114,7 +113,7 @@ impl Form for GroupName {
             _ => return Err(refused()),
         };
         if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-            // The highest number stands for "as it is".
+            // To `chown`, the highest number means "leave the group unchanged".
             let id = text.parse().ok().filter(|id| *id != u32::MAX);
             return id.map(Group::Id).ok_or_else(refused);
         }

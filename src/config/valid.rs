@@ -1,5 +1,5 @@
-//! The checks of what was typed: each value by its form, then the rules between
-//! settings. Checking goes on after an error, so that all errors are reported.
+//! The checks of what was typed: each value by its form, then the rules between settings. Checking
+//! goes on after an error, so that all errors are reported.
 
 use super::{
     error::{Origin, SettingError},
@@ -10,8 +10,8 @@ use super::{
 
 /// Returns the configuration, which is valid only if `errors` stays empty.
 pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
-    let usual = Config::default();
-    let mut config = usual.clone();
+    let defaults = Config::default();
+    let mut config = defaults.clone();
     for setting in SETTINGS {
         let Some(typed) = raw.values.get(setting.path()) else {
             continue;
@@ -21,7 +21,7 @@ pub(super) fn validate(raw: &Raw, errors: &mut Vec<SettingError>) -> Config {
                 setting: setting.path().into(),
                 origin: typed.origin.clone(),
                 problem,
-                accepts: setting.accepts(&usual),
+                accepts: setting.accepts(&defaults),
             });
         }
     }

@@ -1,4 +1,4 @@
-//! AbandonLease: the holder doesn't fetch any more.
+//! AbandonLease: the holder gives its lease back without a fill.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
 //! What BatchGet and BatchPut have in common.
 //!
-//! Guarantees that neither message can cost much more memory than its bytes: a
-//! request keeps no more items than a batch may have (`items`), and a response
-//! stays within what clients take (`room`).
+//! Neither message can cost much more memory than its bytes: a request keeps no more items than a
+//! batch may have (`items`), and a response stays within the size that clients accept (`room`).
 
 mod items;
 mod room;
@@ -13,7 +12,7 @@ pub use self::items::{BatchGetRequest, BatchPutRequest};
 pub(super) use self::room::Room;
 use super::fields::Fields;
 
-/// The items of a batch, if there are as many as there may be.
+/// The items of a batch, if their number is allowed.
 pub(super) fn items<'a, T>(
     fields: &mut Fields,
     field: &str,

@@ -10,12 +10,12 @@ use super::{
 };
 use credcache_core::{Key, Lookup, Name};
 
-/// How many bad keys a refusal names: an answer hasn't room for a thousand.
+/// How many invalid keys an error names: a response has no room for a thousand.
 const MAX_NAMED: usize = 16;
 
 impl Service {
-    /// Looks all the keys up without a pause: what was judged by the clocks must
-    /// not wait for other calls.
+    /// Looks all keys up without yielding: entries that were checked against the clocks must not
+    /// wait for other calls.
     pub(super) fn serve_batch_get(
         &self,
         request: &BatchGetRequest,
@@ -24,7 +24,7 @@ impl Service {
         let names = names(&mut fields, request);
         let min_ttl = fields.optional_duration("min_ttl", request.min_ttl);
         let (names, min_ttl) = fields.finish(|| Some((names?, min_ttl?.unwrap_or_default())))?;
-        let mut room = Room::of_misses(names.len());
+        let mut room = Room::for_misses(names.len());
         let lookups = self.cache.get_each(&names, min_ttl, || self.clock.now());
         let results = lookups.into_iter().map(|lookup| {
             let result = result(match lookup {

@@ -13,15 +13,14 @@ use super::{
     status::Failure,
 };
 
-/// After so many Puts the thread's other calls have their turn.
+/// How many Puts run before the thread's other calls have their turn.
 const PUTS_AT_A_TIME: usize = 64;
 
-/// What the type URL of a BadRequest ends with.
+/// The end of BadRequest's type URL.
 const BAD_REQUEST: &str = "/google.rpc.BadRequest";
 
 impl Service {
-    /// Carries the Puts out in their order. A caller that goes away meanwhile
-    /// leaves the later ones undone.
+    /// Runs the Puts in their order. If the caller goes away meanwhile, later Puts are left out.
     pub(super) async fn serve_batch_put(
         &self,
         request: &BatchPutRequest,
@@ -29,7 +28,7 @@ impl Service {
         let mut fields = Fields::default();
         let requests = items(&mut fields, "requests", &request.requests);
         let requests = fields.finish(|| requests)?;
-        let mut room = Room::of_outcomes(requests.len());
+        let mut room = Room::for_outcomes(requests.len());
         let mut results = Vec::with_capacity(requests.len());
         for some in requests.chunks(PUTS_AT_A_TIME) {
             if !results.is_empty() {
@@ -57,7 +56,7 @@ fn result(outcome: Result<proto::PutResponse, Failure>) -> proto::BatchPutResult
     }
 }
 
-/// A status as a message, which is how one with details carries them along.
+/// A status as a message. A status with details already carries this message.
 fn message_of(status: &Status) -> pb::Status {
     pb::Status::decode(status.details()).unwrap_or_else(|_| pb::Status {
         code: Code::Internal.into(),
@@ -65,11 +64,11 @@ fn message_of(status: &Status) -> pb::Status {
     })
 }
 
-/// A refusal that doesn't say which fields it is for: with every field wrong, a
-/// thousand of them would take more than a message.
+/// An error that doesn't name the fields: if every field of a thousand Puts is wrong, their names
+/// don't fit into a message.
 fn without_fields(mut result: proto::BatchPutResult) -> proto::BatchPutResult {
     if let Some(Outcome::Error(error)) = &mut result.outcome {
-        error.message = "the response has no room to say more".into();
+        error.message = "the response has no room for the details".into();
         error
             .details
             .retain(|detail| !detail.type_url.ends_with(BAD_REQUEST));

@@ -1,4 +1,4 @@
-//! What a key holds, as Get and BatchGet answer it.
+//! A key's credential or miss, as Get and BatchGet return it.
 
 use bytes::Bytes;
 

@@ -1,9 +1,8 @@
-//! The fast path answers a Get or BatchGet from the request's bytes to the
-//! response's bytes, with no message type in between.
+//! The fast path answers a Get or BatchGet from the request's bytes to the response's bytes, with
+//! no message type in between.
 //!
-//! Guarantees that the fast path answers the message that the generated path
-//! would have answered. Everything else, every error included, is left to the
-//! generated path, untouched and uncounted.
+//! The fast path gives the same answer as the generated path. Everything else, including every
+//! error, is left to the generated path, untouched and uncounted.
 
 mod buffer;
 mod encode;
@@ -36,8 +35,8 @@ impl Method {
 }
 
 impl Service {
-    /// The framed response to a request's message, if it can be had at once and
-    /// isn't an error.
+    /// The framed response to a request's message, or `None` if the response needs a wait or is an
+    /// error.
     pub(crate) fn answer_fast(&self, method: Method, message: &[u8]) -> Option<Vec<u8>> {
         match method {
             Method::Get => self.fast_get(message),
@@ -49,7 +48,7 @@ impl Service {
         let get = read::get(message)?;
         let now = || self.clock.now();
         if get.acquire_lease || !get.wait.is_zero() {
-            // Where there is no hit, there is more to do than to look.
+            // Without a hit, the generated path grants a lease or waits.
             let hit = self.cache.hit(get.name, get.min_ttl, get.when_due(), now)?;
             return Some(write::get(&self.cache, &Lookup::Hit(hit)));
         }
@@ -60,20 +59,20 @@ impl Service {
     fn fast_batch_get(&self, message: &[u8]) -> Option<Vec<u8>> {
         let batch = read::batch_get(message)?;
         let now = || self.clock.now();
-        // A second time if something ended before it could be judged: it is known
-        // then to have.
+        // A second round runs if an entry expired before the check at the end: the entry is then
+        // known to have expired.
         let mut earlier = None;
         for _ in 0..2 {
-            let sought = BatchGet {
+            let request = BatchGet {
                 namespace: batch.namespace,
                 keys: &batch.keys,
                 min_ttl: batch.min_ttl,
                 earlier,
             };
             let mut response = BatchWriter::new(&self.cache, batch.keys.len());
-            let reading = self.cache.batch_get(sought, now, &mut response)?;
+            let batch_read = self.cache.batch_get(request, now, &mut response)?;
             let now = now();
-            match reading.judge(now, |left| response.set_next_ttl(left)) {
+            match batch_read.judge(now, |left| response.set_next_ttl(left)) {
                 Verdict::Valid => return Some(response.framed()),
                 Verdict::Expired => earlier = Some(now),
                 Verdict::ClockStepped => return None,

@@ -1,5 +1,5 @@
-//! The fields of requests, each parsed by its rule. What breaks a rule is
-//! collected, so that a refusal names every field that does.
+//! The fields of requests, each parsed by its rule. The broken rules are collected, so that an
+//! error names every wrong field.
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
@@ -9,20 +9,19 @@ use super::{
 };
 use credcache_core::{Key, MAX_CLOCK_AHEAD, Name, NamespaceName, Now, Revision, Token, WallTime};
 
-/// How long a lease may be asked to last.
+/// The allowed lifetimes of a lease.
 const LEASE_TTLS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
-/// The rules that were broken so far. Each parser returns `None` where it noted
-/// one.
+/// The rules that were broken so far. Each parser returns `None` if it noted a broken rule.
 #[derive(Default)]
 pub(super) struct Fields(Vec<Violation>);
 
 impl Fields {
-    /// The whole request, once each field was parsed: `request` puts it together,
-    /// and returns `None` if a field is missing.
+    /// Returns the whole request once each field was parsed. `request` builds it, and returns
+    /// `None` if a field is missing.
     ///
     /// # Errors
-    /// Every rule that was broken.
+    /// Every broken rule.
     pub(super) fn finish<T>(self, request: impl FnOnce() -> Option<T>) -> Result<T, Failure> {
         request().ok_or(Failure::Invalid(self.0))
     }
@@ -63,7 +62,7 @@ impl Fields {
         self.optional(field, value, parse_duration)
     }
 
-    /// An instant that is at most [`MAX_CLOCK_AHEAD`] ahead.
+    /// Parses a time that is at most [`MAX_CLOCK_AHEAD`] ahead.
     pub(super) fn not_far_ahead(
         &mut self,
         field: &str,

@@ -1,12 +1,11 @@
-//! Requests that nobody chose: what must hold of each, whatever its bytes are. For
-//! tests and fuzz targets.
+//! The properties that hold for every request, whatever its bytes are. For tests and fuzz targets.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
     missing_docs,
-    reason = "a promise that doesn't hold ends the test or the fuzz target"
+    reason = "a property that doesn't hold ends the test or the fuzz target"
 )]
 
 use std::{cell::LazyCell, sync::Arc, time::Duration};
@@ -34,13 +33,13 @@ thread_local! {
     };
 }
 
-/// Several requests, one after the other: what the fast path answers, the generated one
-/// would have answered, and counted.
+/// Checks, for several requests in turn, that the fast path answers and counts as the generated
+/// path does.
 pub(crate) fn fast_path(input: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
             let service = service().await;
-            // Else the generated path would wait for a lease.
+            // Otherwise, the generated path would wait for a lease.
             service.ending().cancel();
             for (kind, message) in messages(input) {
                 let method = [Method::Get, Method::BatchGet][usize::from(kind % 2)];
@@ -50,8 +49,8 @@ pub(crate) fn fast_path(input: &[u8]) {
     });
 }
 
-/// A batch is decoded as the generated code would decode it, and each of its Puts is
-/// answered as if it had come alone.
+/// Checks that a batch is decoded as by the generated code, and that each of its Puts is answered
+/// as if it had come alone.
 pub(crate) fn batch(input: &[u8]) {
     let Some(batch) = decoded(input) else { return };
     let Ok(by_hand) = BatchPutRequest::decode(input) else {
@@ -78,7 +77,7 @@ pub(crate) fn batch(input: &[u8]) {
                     (batch_put_result::Outcome::Error(error), Err(single)) => {
                         assert_eq!(error.code, i32::from(single.code()));
                     }
-                    _ => panic!("stored in one way, and refused in the other"),
+                    _ => panic!("stored by one path, and refused by the other"),
                 }
             }
             for count in [Count::Puts, Count::PutsRefused] {
@@ -88,8 +87,8 @@ pub(crate) fn batch(input: &[u8]) {
     });
 }
 
-/// A BatchPut as the generated code has it, if it has no more items than it may; both
-/// are then decoded alike.
+/// Decodes a BatchPut with the generated code, and checks that the decoder here agrees. `None` if
+/// it has too many items.
 fn decoded(input: &[u8]) -> Option<BatchPut> {
     let (generated, by_hand) = (BatchPut::decode(input), BatchPutRequest::decode(input));
     match (generated, by_hand) {
@@ -100,17 +99,17 @@ fn decoded(input: &[u8]) -> Option<BatchPut> {
             Some(generated)
         }
         (Err(_), Err(_)) => None,
-        // Beyond the last item that may be, nothing is read.
+        // Nothing is read after the last allowed item.
         (Err(_), Ok(by_hand)) => {
             let has_more = by_hand.requests.all().is_none();
-            assert!(has_more, "what is malformed is decoded");
+            assert!(has_more, "a malformed message is decoded");
             None
         }
-        (Ok(_), Err(_)) => panic!("what is well-formed isn't decoded"),
+        (Ok(_), Err(_)) => panic!("a well-formed message isn't decoded"),
     }
 }
 
-/// An input as messages, each behind a byte for what it is and one for its length.
+/// An input as messages, each after a byte for its kind and a byte for its length.
 fn messages(mut input: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let ([kind, len], rest) = input.split_first_chunk()?;
@@ -164,7 +163,7 @@ pub(super) fn put(key: &str, ttl: i64) -> proto::PutRequest {
     }
 }
 
-/// A service of which every key of [`KEYS`] has a fate of its own.
+/// A service in which every key of [`KEYS`] has a state of its own.
 pub(super) async fn service() -> Service {
     let tiers = [("minutes", 600), ("hours", 36_000)].map(|(name, seconds)| TierSpec {
         name: name.into(),
@@ -175,8 +174,8 @@ pub(super) async fn service() -> Service {
         max_value: 1 << 20,
         ..Limits::DEFAULT
     };
-    let hand = Arc::new(ManualClock::new(at(0)));
-    let clock = Arc::new(Clock::Manual(Arc::clone(&hand)));
+    let manual = Arc::new(ManualClock::new(at(0)));
+    let clock = Arc::new(Clock::Manual(Arc::clone(&manual)));
     let cache = Arc::new(Cache::new(tiers.into(), limits).unwrap());
     let instance = Instance::new(at(0).wall).unwrap();
     let service = Service::new(cache, clock, instance);
@@ -217,38 +216,38 @@ pub(super) async fn service() -> Service {
         ..Default::default()
     };
     service.invalidate(Request::new(revoked)).await.unwrap();
-    hand.set(at(50));
+    manual.set(at(50));
     service
 }
 
-/// What the generated path answers, from the request's bytes on.
+/// The generated path's response to the request's bytes.
 async fn generated(
     service: &Service,
     method: Method,
     message: &[u8],
-) -> Result<Result<Answer, Status>, prost::DecodeError> {
+) -> Result<Result<AnyResponse, Status>, prost::DecodeError> {
     Ok(match method {
         Method::Get => {
             let request = proto::GetRequest::decode(message)?;
             let response = service.get(Request::new(request)).await;
-            response.map(|response| Answer::Get(response.into_inner().into()))
+            response.map(|response| AnyResponse::Get(response.into_inner().into()))
         }
         Method::BatchGet => {
             let request = BatchGetRequest::decode(message)?;
             let response = service.batch_get(Request::new(request)).await;
-            response.map(|response| Answer::BatchGet(response.into_inner()))
+            response.map(|response| AnyResponse::BatchGet(response.into_inner()))
         }
     })
 }
 
 #[derive(PartialEq)]
-enum Answer {
+enum AnyResponse {
     Get(Box<GetResponse>),
     BatchGet(BatchGetResponse),
 }
 
-impl Answer {
-    /// Reads a framed response; it must be one message and nothing else.
+impl AnyResponse {
+    /// Reads a framed response, which must be exactly one message.
     fn decode(method: Method, framed: &[u8]) -> Self {
         let (head, message) = framed.split_first_chunk::<5>().unwrap();
         assert_eq!(head[0], 0);
@@ -267,19 +266,19 @@ fn counted(service: &Service) -> Counts {
     service.cache.counts(None)
 }
 
-/// Asks both paths. Returns whether the fast path had an answer.
+/// Asks both paths and compares them. Returns whether the fast path gave a response.
 pub(super) async fn agree(service: &Service, method: Method, message: &[u8]) -> bool {
     let before = counted(service);
     let Some(framed) = service.answer_fast(method, message) else {
-        assert!(counted(service) == before, "counted, and not answered");
+        assert!(counted(service) == before, "counted without an answer");
         return false;
     };
     let fast = counted(service);
     let generated = generated(service, method, message).await;
     let generated = generated
         .expect("what was answered can be decoded")
-        .expect("what was answered is no error");
-    assert!(Answer::decode(method, &framed) == generated);
+        .expect("what was answered isn't an error");
+    assert!(AnyResponse::decode(method, &framed) == generated);
     let again = counted(service);
     for count in [
         Count::NotFound,

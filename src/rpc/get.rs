@@ -1,4 +1,4 @@
-//! Get: a look, or a lease, or a wait for somebody else's fetch.
+//! Get: a lookup, a lease, or a wait for another caller's fetch.
 
 use std::{pin::pin, time::Duration};
 
@@ -23,19 +23,19 @@ use credcache_core::{
     Lease, LeaseAnswer, LeaseQuery, LeaseRequest, Lookup, Name, Token, Waiting, WhenDue, Woken,
 };
 
-/// No Get waits longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// How much earlier than the caller's deadline a Get that waits is answered, so
-/// that the answer is there in time: a tenth of the time there is, up to this.
+/// The longest wait of a Get.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+/// How much earlier than the caller's deadline a waiting Get is answered, so that the response
+/// arrives in time: a tenth of the remaining time, up to this.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// What a Get asks.
+/// The fields of a Get.
 pub(super) struct Get<'a> {
     pub(super) name: Name<'a>,
     pub(super) min_ttl: Duration,
     pub(super) acquire_lease: bool,
     pub(super) lease_ttl: Option<Duration>,
-    /// Zero for one that doesn't wait.
+    /// Zero for a Get that doesn't wait.
     pub(super) wait: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Get<'_> {
 
 impl Service {
     /// # Cancel safety
-    /// Dropping it leaves the queue of those who wait.
+    /// Dropping the future leaves the queue of waiters.
     pub(super) async fn serve_get(
         &self,
         request: &proto::GetRequest,
@@ -75,10 +75,10 @@ impl Service {
         })
     }
 
-    /// Looks, and then does what it takes.
+    /// Looks the key up, then takes a lease or waits.
     ///
     /// # Cancel safety
-    /// Dropping it leaves the queue of those who wait.
+    /// Dropping the future leaves the queue of waiters.
     async fn look_or_wait(
         &self,
         get: Get<'_>,
@@ -96,16 +96,16 @@ impl Service {
         if let Some(hit) = self.cache.hit(name, min_ttl, when_due, now) {
             return Ok((Lookup::Hit(hit), None));
         }
-        let mut ask = LeaseQuery {
+        let mut query = LeaseQuery {
             min_ttl,
             lease: acquire_lease
                 .then(|| lease_request(lease_ttl))
                 .transpose()?,
             wait: !wait.is_zero(),
         };
-        let mut over = pin!(sleep_until(last_moment(wait, timeout(headers))));
+        let mut deadline = pin!(sleep_until(last_moment(wait, timeout(headers))));
         loop {
-            let waiting = match self.cache.get_or_lease(name, ask, now)? {
+            let waiting = match self.cache.get_or_lease(name, query, now)? {
                 LeaseAnswer::Ready(lookup, lease) => return Ok((lookup, lease)),
                 LeaseAnswer::Waits(waiting) => waiting,
             };
@@ -113,7 +113,7 @@ impl Service {
                 biased;
                 () = until_notified(&waiting) => waiting.try_take(),
                 () = self.ending.cancelled() => return Err(Refusal::Draining.into()),
-                () = &mut over => waiting.try_take(),
+                () = &mut deadline => waiting.try_take(),
             };
             match woken {
                 Some(Woken::Granted(lease)) => {
@@ -121,7 +121,7 @@ impl Service {
                     return Ok((lookup, Some(lease)));
                 }
                 Some(Woken::Again) => {}
-                None => ask.wait = false,
+                None => query.wait = false,
             }
         }
     }
@@ -153,9 +153,9 @@ fn lease_message(lease: Lease) -> proto::Lease {
 
 /// Waits until there is a notification to take.
 ///
-/// Nothing that is ready is taken by a caller who has gone away: before a lease
-/// is, what has come on the caller's connection by then is read (the first
-/// yield), and the connection drops the call if that is its end (the second).
+/// A caller that has gone away must not take a notification. Before a lease is taken, bytes that
+/// have arrived on the caller's connection are therefore read (the first yield), and the connection
+/// drops the call if they end it (the second).
 async fn until_notified(waiting: &Waiting<'_>) {
     if let Woken::Granted(_) = waiting.notified().await {
         yield_now().await;
@@ -164,7 +164,7 @@ async fn until_notified(waiting: &Waiting<'_>) {
 }
 
 fn last_moment(wait: Duration, timeout: Option<Duration>) -> Instant {
-    let wait = wait.min(LONGEST_WAIT);
+    let wait = wait.min(MAX_WAIT);
     let wait = timeout.map_or(wait, |timeout| {
         wait.min(timeout - (timeout / 10).min(MARGIN))
     });

@@ -1,4 +1,4 @@
-//! Which run of the server answers.
+//! The run of the server that answers.
 
 use credcache_core::WallTime;
 
@@ -10,7 +10,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// A new one, with a random id.
+    /// Creates an instance with a random id.
     ///
     /// # Errors
     /// The system gives no random bytes.
@@ -23,7 +23,7 @@ impl Instance {
         })
     }
 
-    /// Its id: 128 random bits in hexadecimal.
+    /// The id: 128 random bits in hexadecimal.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -1,4 +1,4 @@
-//! Invalidate: what to revoke, at once or in steps.
+//! Invalidate: revokes one key at once, or more than one in steps.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use super::{
 use crate::pacer::{self, DutyCycle};
 use credcache_core::{Invalidate, Invalidated, Invalidation, Key, KeyPrefix, Now, Tag, Target};
 
-/// What each of them may take of a busy worker: an eighth of the calls' time at
-/// first, twice as much after each interval, and at last as much as they. So
-/// 100,000 credentials, a fifth of a second's work, go within about one. While it lasts
-/// and others put, watchers hear nothing: in two seconds near caches would give up.
+/// The most that each invalidation may take of a busy worker: an eighth of the calls' time at
+/// first, twice as much after each interval, and at last as much as the calls. An invalidation of
+/// 100,000 credentials, a fifth of a second's work, therefore takes about one second. While it runs
+/// and other callers put, watchers receive nothing, and near caches would give up after two
+/// seconds.
 const MAX_DUTY_CYCLE: DutyCycle = DutyCycle { eighths: 8 };
 const WIDE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -39,9 +40,8 @@ impl Service {
         })
     }
 
-    /// Carries out what may take as long as a million credentials take, in steps
-    /// between which the worker serves others; in a task of its own, which
-    /// nobody cancels.
+    /// Runs an invalidation that may remove a million credentials, in steps between which the
+    /// worker serves other calls. A task of its own runs the steps, so that nothing cancels them.
     async fn invalidate_wide(&self, invalidation: Invalidation) -> Result<Invalidated, Failure> {
         let permit = self
             .wide
@@ -60,7 +60,7 @@ impl Service {
         });
         sweeping
             .await
-            .map_err(|_| Failure::broken("an invalidation panicked or wasn't carried out"))
+            .map_err(|_| Failure::broken("an invalidation panicked or was not run"))
     }
 }
 
@@ -83,7 +83,7 @@ fn target<'a>(fields: &mut Fields, request: &'a proto::InvalidateRequest) -> Opt
     let if_version = match request.if_version {
         None => Some(None),
         Some(_) if !matches!(request.target, Some(Wire::Key(_))) => {
-            fields.refuse("if_version", "goes with key only")
+            fields.refuse("if_version", "is allowed only with key")
         }
         Some(version) => fields.if_version(version).map(Some),
     };

@@ -1,4 +1,4 @@
-//! Put: one credential to store.
+//! Put: stores one credential.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -44,7 +44,7 @@ fn parse<'a>(request: &'a proto::PutRequest, cache: &Cache, now: Now) -> Result<
     let refresh_before = fields.optional_duration("refresh_before", request.refresh_before);
     let tier = tier(&mut fields, &request.tier, cache);
     let precondition = precondition(&mut fields, request.precondition.as_ref());
-    // One that is further ahead would clear every fence there will be until then.
+    // A later time would pass every fence until then.
     let issued_at = fields.not_far_ahead("issued_at", request.issued_at, now);
     let lease = lease(&mut fields, &request.lease_token);
     let put = fields.finish(|| {
@@ -71,7 +71,7 @@ fn parse<'a>(request: &'a proto::PutRequest, cache: &Cache, now: Now) -> Result<
 
 fn value(fields: &mut Fields, value: &[u8], cache: &Cache) -> Option<Secret> {
     match value {
-        // What asks for a credential and gets nothing would go on with that.
+        // A caller that asks for a credential and gets an empty one would go on with it.
         [] => fields.refuse("value", "must not be empty"),
         value => fields.check("value", cache.limits().value(value)),
     }
@@ -84,8 +84,8 @@ fn tags(fields: &mut Fields, tags: &[String]) -> Option<Tags> {
         match Tag::parse(tag) {
             Ok(tag) => parsed.push(tag),
             Err(rule) => {
-                // A message has room for millions of empty tags, an answer has
-                // none for all their names.
+                // A message can contain millions of empty tags; an error has no room for all their
+                // names.
                 if wrong < MAX_TAGS {
                     fields.refuse::<()>(&format!("tags[{nth}]"), rule);
                 }
@@ -118,7 +118,7 @@ fn lifetime(
         },
         Some(put_request::Lifetime::ExpiresAt(at)) => {
             match fields.check("expires_at", parse_timestamp(*at))? {
-                at if at <= now.wall => fields.refuse("expires_at", "must lie in the future"),
+                at if at <= now.wall => fields.refuse("expires_at", "must be in the future"),
                 at => Some(Lifetime::Until(at)),
             }
         }

@@ -1,7 +1,7 @@
-//! Requests that hold values, as they were received.
+//! Requests with values, as they were received.
 //!
-//! The transport's message is where a value is decoded to: the value is a slice of
-//! it. It is zeroed when the request is dropped, however the call ends.
+//! The value of a decoded request is a slice of the transport's message, which is zeroed when the
+//! request is dropped, however the call ends.
 
 use std::{mem, ops::Deref};
 
@@ -13,9 +13,9 @@ use super::{batch::BatchPutRequest, proto::PutRequest};
 /// A request whose values are zeroed when it is dropped.
 pub(super) struct Received<R: HoldsValues>(R);
 
-/// A message with values in it.
+/// A message that contains values.
 pub(super) trait HoldsValues {
-    /// Takes all the values out, and lets go of whatever else shares their memory.
+    /// Takes all values out, and drops everything else that shares their memory.
     fn take_values(&mut self) -> impl Iterator<Item = Bytes>;
 }
 
@@ -36,7 +36,8 @@ impl<R: HoldsValues> Deref for Received<R> {
 impl<R: HoldsValues> Drop for Received<R> {
     fn drop(&mut self) {
         let mut last = None;
-        // The one after is there still: only the last of a message has it to itself.
+        // An earlier value shares the message with the next one. Only the last value of a message
+        // is its only owner.
         for value in self.0.take_values() {
             if let Some(earlier) = last.replace(value) {
                 zeroize_message(earlier);
@@ -65,14 +66,13 @@ impl HoldsValues for BatchPutRequest {
     }
 }
 
-/// Zeroes a message up to the end of this value, if nothing else of it is there any
-/// more.
+/// Zeroes a message up to the end of this value, if nothing else of the message is left.
 fn zeroize_message(value: Bytes) {
     let Ok(mut message) = value.try_into_mut() else {
         return;
     };
     message.zeroize();
-    // What stands before the value: other values of a batch.
+    // Zeroes the bytes before the value, which are other values of a batch.
     let rest = message.capacity();
     message.clear();
     if message.try_reclaim(rest + 1) {
@@ -96,8 +96,8 @@ mod tests {
 
     const VALUE: usize = 300;
 
-    /// A Put of the value. One that `is_refused` names a lease that nobody was granted,
-    /// and the token's bytes share the message with the value's.
+    /// A Put of the value. If `is_refused`, the Put names a lease that was never granted, and the
+    /// token's bytes share the message with the value's.
     fn put(mark: Mark, is_refused: bool) -> PutRequest {
         let hour = prost_types::Duration {
             seconds: 3600,
@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// The message in a buffer that the decoder then shares out, as the transport's is.
+    /// The messages in a buffer that the decoder shares out, like the transport's.
     fn encoded(puts: Vec<PutRequest>, message: impl Fn(&[PutRequest], &mut BytesMut)) -> BytesMut {
         let mut buffer = BytesMut::with_capacity(8192);
         message(&puts, &mut buffer);
@@ -147,7 +147,7 @@ mod tests {
         let puts = puts.map(|(mark, is_refused)| put(mark, is_refused));
         let message = encoded(puts.collect(), |puts, buffer| {
             for put in puts {
-                // One after the other they are the repeated field.
+                // Encoded one after the other, they form the repeated field.
                 prost::encoding::message::encode(1, put, buffer);
             }
         });

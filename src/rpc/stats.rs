@@ -19,7 +19,7 @@ impl Service {
     }
 }
 
-/// The namespace to count, if it is only one.
+/// The namespace to count, or `None` for all.
 fn parse(request: &proto::StatsRequest) -> Result<Option<NamespaceName<'_>>, Failure> {
     if request.namespace.is_empty() {
         return Ok(None);

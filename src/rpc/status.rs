@@ -1,6 +1,6 @@
-//! Why calls fail, and the one table from that to statuses.
+//! Why calls fail, and the one table from failures to statuses.
 //!
-//! No message holds a key, a value or an attribute.
+//! No message contains a key, a value or an attribute.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use credcache_core::{ExtendError, LeaseError, LeaseLost, PutError, TooManyWatche
 /// The `domain` of every ErrorInfo.
 const DOMAIN: &str = "credcache";
 
-/// When a call that was refused for the moment may come back: a lease is over in
-/// seconds, and a restart takes about as long.
+/// When a temporarily refused call may be repeated: a lease ends within seconds, and a restart
+/// takes about as long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a call failed.
@@ -36,23 +36,22 @@ pub(super) enum Failure {
     Abandon(#[from] LeaseLost),
     #[error(transparent)]
     Watch(#[from] TooManyWatchers),
-    /// See [`Failure::broken`].
+    /// The call can't be finished; see [`Failure::broken`].
     #[error("the server failed to finish the call")]
     Broken,
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
-/// Why a call isn't answered by its rpc, whichever rpc that is.
+/// Why a call of any rpc is refused without being served.
 #[derive(Clone, Copy, Debug, Error)]
 pub(crate) enum Refusal {
     #[error("the deadline passed in the server")]
     DeadlineExceeded,
-    /// The drain began before the call, or while the call waited or went on for
-    /// as long as it would.
+    /// The drain began before the call, or while the call waited or streamed.
     #[error("the server is draining; safe to retry")]
     Draining,
-    #[error("a message is larger than the server takes")]
+    #[error("a message is larger than the server accepts")]
     MessageTooLarge,
     #[error("a message can't be read: it is incomplete, badly framed or of another type")]
     MessageMalformed,
@@ -60,10 +59,10 @@ pub(crate) enum Refusal {
     HeadersTooLarge,
     #[error("grpc-timeout is malformed: it is 1 to 8 digits and one of H, M, S, m, u and n")]
     TimeoutMalformed,
-    /// Where the method takes one.
-    #[error("the method takes one message, and none came")]
+    /// For a method that takes one message.
+    #[error("the method takes one message, and the request has none")]
     NoMessage,
-    #[error("the method takes one message, and more came")]
+    #[error("the method takes one message, and the request has more")]
     TooManyMessages,
     #[error("grpc-encoding isn't supported; supported: identity")]
     EncodingUnsupported,
@@ -73,7 +72,7 @@ pub(crate) enum Refusal {
     MethodUnknown,
 }
 
-/// A field that breaks a rule, and which one.
+/// A field and the rule that it breaks.
 #[derive(Debug)]
 pub(super) struct Violation {
     pub(super) field: String,
@@ -81,14 +80,14 @@ pub(super) struct Violation {
 }
 
 impl Failure {
-    /// A call that can't be finished, which is a fault of the server: the log
-    /// has to tell why, for the caller isn't told.
-    pub(super) fn broken(why: &'static str) -> Self {
-        error!(why, "a call is broken");
+    /// Creates the failure of a call that can't be finished because of a fault in the server. The
+    /// log states the reason, because the caller doesn't learn it.
+    pub(super) fn broken(reason: &'static str) -> Self {
+        error!(reason, "a call can't be finished");
         Self::Broken
     }
 
-    /// The code, and the stable reason.
+    /// The code and the stable reason.
     fn code_and_reason(&self) -> (Code, &'static str) {
         match self {
             Self::Invalid(_) | Self::Put(PutError::NoLifetime) => {
@@ -126,7 +125,7 @@ impl Failure {
         }
     }
 
-    /// What a caller needs besides code and reason, added to the reason.
+    /// The details: the reason, and whatever else a caller needs.
     fn details(&self, reason: &str) -> ErrorDetails {
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
         match self {
@@ -135,9 +134,9 @@ impl Failure {
                     details.add_bad_request_violation(field, rule);
                 }
             }
-            // Refused, under the field's own name, before the cache sees it.
+            // Parsing refuses an expired lifetime by its field's own name before the cache sees it.
             Self::Put(PutError::NoLifetime) => {
-                details.add_bad_request_violation("lifetime", "must not be over");
+                details.add_bad_request_violation("lifetime", "must not have expired");
             }
             Self::Lease(LeaseError::TooManyLeases) | Self::Refused(Refusal::Draining) => {
                 details.set_retry_info(Some(RETRY_AFTER));
@@ -158,7 +157,7 @@ impl Failure {
 fn summary(violations: &[Violation]) -> String {
     let fields: Vec<_> = violations
         .iter()
-        .map(|one| format!("{}: {}", one.field, one.rule))
+        .map(|violation| format!("{}: {}", violation.field, violation.rule))
         .collect();
     fields.join("; ")
 }

@@ -1,4 +1,4 @@
-//! Calls beside a wide invalidation, or that wait for a lease, on one thread.
+//! Calls that run beside a wide invalidation or wait for a lease, on one thread.
 
 use std::{
     future::poll_fn,
@@ -56,7 +56,7 @@ fn held(service: &Service) -> u64 {
         .sum()
 }
 
-/// Ready or not, without the runtime's help.
+/// Polls a future once, without the runtime.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     match future
@@ -68,7 +68,7 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Gives way to whoever is ready, but not to what has yielded.
+/// Lets the ready tasks run, but not the tasks that have yielded.
 async fn next_in_line() {
     let mut is_back = false;
     poll_fn(|context| {
@@ -94,7 +94,7 @@ fn revoking(service: &Service) -> tokio::task::JoinHandle<u64> {
     })
 }
 
-/// A service with what is to be revoked, that has begun to.
+/// A service with credentials to revoke, and a call that has begun to revoke them.
 async fn half_way() -> (Service, tokio::task::JoinHandle<u64>) {
     let service = service();
     for nth in 0..ENTRIES {
@@ -188,12 +188,15 @@ async fn lease_is_taken_only_once_it_is_known_that_the_caller_is_there() {
         ..Now::default()
     };
     service.cache.reclaim(later);
-    // Woken by the lease; and then by what comes on its connection.
+    // Woken by the lease, and then by the bytes that come on its connection.
     for _ in 0..2 {
-        assert!(now(leaving.as_mut()).is_none(), "it is known too early");
+        assert!(
+            now(leaving.as_mut()).is_none(),
+            "the lease is taken too early"
+        );
     }
     drop(leaving);
     service.cache.reclaim(later);
     let answered = tokio::time::timeout(Duration::from_secs(30), staying.as_mut());
-    assert!(answered.await.unwrap(), "the lease is the next one's");
+    assert!(answered.await.unwrap(), "the next waiter gets the lease");
 }

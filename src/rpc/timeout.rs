@@ -1,17 +1,17 @@
-//! How long a caller waits for its answer.
+//! The timeout of a call.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// A `grpc-timeout` that is none.
+/// The error of a malformed `grpc-timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MalformedTimeout;
 
 /// The caller's `grpc-timeout`: at most 8 digits and a unit.
 ///
 /// # Errors
-/// It is something else.
+/// The header has another form.
 pub(crate) fn parse_timeout(headers: &HeaderMap) -> Result<Option<Duration>, MalformedTimeout> {
     let Some(text) = headers.get("grpc-timeout") else {
         return Ok(None);
@@ -34,7 +34,7 @@ pub(crate) fn parse_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Mal
     }))
 }
 
-/// The same of a call that has begun: none does with a malformed one.
+/// The timeout of a call that has begun. Calls with a malformed timeout don't begin.
 pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     parse_timeout(headers).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! Watch: a stream of what is invalidated or replaced in a namespace.
+//! Watch: a stream of the invalidations and replacements in a namespace.
 
 use std::{
     pin::Pin,
@@ -23,32 +23,31 @@ use super::{
 };
 use credcache_core::{Change, NamespaceName, OwnedTarget, WatchEvent, WatchFrom, Watcher};
 
-/// How often a watcher is told up to where it knows everything.
+/// How often a watcher is told the revision up to which everything was sent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How many bytes of events are handed on in one piece. tonic would make pieces
-/// of 32 KiB, of which a stream that isn't read holds two: 87 KiB a watcher were
-/// measured, and 20 KiB with this.
+/// How many bytes of events are handed on in one piece. tonic would make pieces of 32 KiB, and an
+/// unread stream holds two of them: 87 KiB per watcher were measured, and 20 KiB with this size.
 const PIECE: usize = 4 * 1024;
 
-/// What a Watch asks.
+/// The fields of a Watch.
 struct Watch<'a> {
     namespace: NamespaceName<'a>,
     from: WatchFrom,
 }
 
-/// Made as it is read: a watcher that doesn't read holds no message but those
-/// the connection has taken already.
+/// The stream of events. Events are created as they are read: a watcher that doesn't read holds
+/// only the messages that the connection has already taken.
 pub(super) struct Events {
     watcher: Watcher,
     instance: Arc<Instance>,
     heartbeat: Interval,
     deadline: Option<Pin<Box<Sleep>>>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// To be sent when there is no event to send: it says that there is none.
-    owes_heartbeat: bool,
-    /// Bytes of the piece that is being made.
-    piece: usize,
-    is_over: bool,
+    /// A heartbeat is due. It is sent when there is no event, and says so.
+    heartbeat_due: bool,
+    /// The bytes of the current piece.
+    piece_len: usize,
+    has_ended: bool,
 }
 
 impl Service {
@@ -64,7 +63,7 @@ impl Service {
     }
 }
 
-/// `instance` is the id of the server that is asked.
+/// `instance` is the id of this server.
 fn parse<'a>(request: &'a proto::WatchRequest, instance: &str) -> Result<Watch<'a>, Failure> {
     let mut fields = Fields::default();
     let namespace = fields.namespace(&request.namespace);
@@ -91,7 +90,7 @@ impl Events {
         ending: CancellationToken,
     ) -> Self {
         let mut heartbeat = interval(HEARTBEAT);
-        // One that reads late needs one, not all that it missed.
+        // A watcher that reads late needs one heartbeat, not all that it missed.
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         Self {
@@ -100,13 +99,13 @@ impl Events {
             heartbeat,
             deadline: timeout(headers).map(|timeout| Box::pin(sleep(timeout))),
             ending: Box::pin(ending.cancelled_owned()),
-            owes_heartbeat: true,
-            piece: 0,
-            is_over: false,
+            heartbeat_due: true,
+            piece_len: 0,
+            has_ended: false,
         }
     }
 
-    /// Why it ends, if it does.
+    /// Polls for the end of the stream, with its reason.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if self.ending.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Refusal::Draining.into());
@@ -122,18 +121,18 @@ impl Events {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<WatchResponse> {
         if self.heartbeat.poll_tick(cx).is_ready() {
-            // Polled again, or its next tick would wake nobody.
+            // A second poll registers for the next tick.
             let _ = self.heartbeat.poll_tick(cx);
-            self.owes_heartbeat = true;
+            self.heartbeat_due = true;
         }
         match self.watcher.poll_next(cx) {
             Poll::Ready(WatchEvent::Change(revision, change)) => {
                 Poll::Ready(changed(revision, change))
             }
             Poll::Ready(WatchEvent::Gap(revision)) => Poll::Ready(reset(&self.instance, revision)),
-            // Not while an invalidation that has answered waits to be told.
-            Poll::Pending if self.owes_heartbeat && self.watcher.is_current() => {
-                self.owes_heartbeat = false;
+            // No heartbeat is sent while a finished invalidation is not yet published.
+            Poll::Pending if self.heartbeat_due && self.watcher.is_current() => {
+                self.heartbeat_due = false;
                 let position = self.watcher.position();
                 Poll::Ready(heartbeat(&self.instance, position))
             }
@@ -147,22 +146,22 @@ impl Stream for Events {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.is_over {
+        if this.has_ended {
             return Poll::Ready(None);
         }
         if let Poll::Ready(status) = this.poll_end(cx) {
-            this.is_over = true;
+            this.has_ended = true;
             return Poll::Ready(Some(Err(status)));
         }
-        if this.piece >= PIECE {
-            this.piece = 0;
+        if this.piece_len >= PIECE {
+            this.piece_len = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let event = this.poll_event(cx);
         match &event {
-            Poll::Ready(event) => this.piece += event.encoded_len(),
-            Poll::Pending => this.piece = 0,
+            Poll::Ready(event) => this.piece_len += event.encoded_len(),
+            Poll::Pending => this.piece_len = 0,
         }
         event.map(|event| Some(Ok(event)))
     }

@@ -1,5 +1,5 @@
-//! The accept loop of one listener: goes on whatever happens, keeps to the
-//! number of connections that all listeners share, and hands each to a worker.
+//! The accept loop of one listener. The loop survives every error, keeps to the number of
+//! connections that all listeners share, and hands each connection to a worker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,33 +8,33 @@ use tracing::warn;
 
 use super::{
     listener::Listener,
+    log_throttle::LogThrottle,
     stranger::Strangers,
-    trouble::Trouble,
     workers::{Lost, Workers},
 };
 
-/// Out of file descriptors or buffers, the next accept would fail as well
-/// until some connection has gone.
+/// The pause after running out of file descriptors or buffers: until a connection has closed, the
+/// next accept would fail as well.
 const BACKOFF: Duration = Duration::from_millis(100);
-/// How often a repeated trouble is logged.
+/// The least time between two log lines about a repeated problem.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Accepts until the task is aborted.
 ///
-/// Above the limit a connection is closed at once, not left in the backlog: its
-/// client learns within a round trip that it has to go elsewhere, instead of
-/// hanging until its deadline on a connection that looks established.
+/// Above the limit, a connection is closed at once and not left in the backlog. Its client learns
+/// within a round trip that it has to go elsewhere, instead of hanging until its deadline on a
+/// connection that looks established.
 ///
-/// `slots` has one permit for each connection there may be.
+/// `slots` has one permit for each connection that may be open.
 pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<Workers>) {
-    let mut failed = Trouble::told_every(LOG_INTERVAL);
-    let mut full = Trouble::told_every(LOG_INTERVAL);
+    let mut failed = LogThrottle::every(LOG_INTERVAL);
+    let mut full = LogThrottle::every(LOG_INTERVAL);
     let strangers = Arc::new(Strangers::new(listener.address().clone()));
     loop {
         let socket = match listener.accept().await {
             Ok(socket) => socket,
             Err(error) => {
-                if let Some(count) = failed.tell() {
+                if let Some(count) = failed.record() {
                     warn!(address = %listener.address(), %error, count, "accepting failed");
                 }
                 if is_exhaustion(&error) {
@@ -44,7 +44,7 @@ pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<
             }
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            if let Some(count) = full.tell() {
+            if let Some(count) = full.record() {
                 warn!(address = %listener.address(), count, "too many connections: closing new ones");
             }
             continue;
@@ -55,8 +55,8 @@ pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<
     }
 }
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM: everything but errors of the one
-/// connection, which is gone already.
+/// Whether the error is EMFILE, ENFILE, ENOBUFS, ENOMEM or the like: every error except those of a
+/// single connection, which has gone already.
 fn is_exhaustion(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     !matches!(

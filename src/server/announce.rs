@@ -1,4 +1,4 @@
-//! The bound addresses on stdout, for scripts: one `listening on ADDR` a line.
+//! Prints the bound addresses to stdout for scripts, one `listening on ADDR` per line.
 
 use std::{
     fmt::Write as _,
@@ -10,13 +10,13 @@ use tracing::{info, warn};
 
 use super::bound_addr::BoundAddr;
 
-/// Prints the addresses. A thread does it, and nobody waits for it: a stdout
-/// that is full, or that nobody reads, is no reason not to serve or not to end.
+/// Prints the addresses on a thread that nothing waits for: a full or unread stdout is no reason
+/// not to serve or not to end.
 pub(super) fn announce<'a>(addresses: impl Iterator<Item = &'a BoundAddr>) {
     let mut text = String::new();
     for address in addresses {
         info!(%address, "listening");
-        // A string takes whatever it is given.
+        // Writing to a string can't fail.
         let _ = writeln!(text, "listening on {address}");
     }
     let print = move || {

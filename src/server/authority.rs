@@ -1,14 +1,12 @@
-//! What a peer sends, on its way to HTTP/2, with an `:authority` that HTTP/2
-//! would refuse replaced by one that it takes.
+//! Replaces an `:authority` that h2 would refuse by one that it accepts, in the bytes that a peer
+//! sends, before they reach HTTP/2.
 //!
-//! Nothing here routes by the authority, but h2 resets each call whose
-//! authority isn't a host with a port. Many clients send something else: gRPC's
-//! C core a percent-encoded path where it calls a Unix socket, gRPC for Java the
-//! path itself, Envoy the name of a cluster.
+//! credcache doesn't route by the authority, but h2 resets each call whose authority isn't a host
+//! with a port. Many clients send something else: gRPC's C core sends a percent-encoded path for a
+//! Unix socket, gRPC for Java the path itself, Envoy the name of a cluster.
 //!
-//! Guarantees that whatever h2 takes reaches it unchanged, and that what is
-//! replaced keeps its length, both as sent and as decoded: HPACK counts lengths
-//! to know which fields both ends still remember.
+//! Bytes that h2 accepts reach it unchanged. A replaced authority keeps its length, both as sent
+//! and as decoded, because HPACK uses lengths to decide which fields both ends still remember.
 
 mod block;
 mod huffman;
@@ -22,15 +20,14 @@ use std::{
 
 use tokio::io::ReadBuf;
 
-/// The bytes every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
+/// The bytes that every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
-/// A frame's head: its length in three bytes, its type, its flags, its stream.
+/// A frame's head: three bytes of length, the type, the flags, the stream.
 const HEAD_LEN: usize = 9;
-/// The largest frame that the server takes, in bytes. Headers that don't fit one
-/// frame are above what the headers of a call may take, so only the first frame
-/// of a block is looked at.
+/// The largest frame that the server accepts, in bytes. Headers that don't fit into one frame
+/// exceed the limit on a call's headers, so only the first frame of a block is inspected.
 const MAX_FRAME: usize = 16 * 1024;
-/// How much is read at once of a frame that didn't come in one piece, in bytes.
+/// How many bytes are read at once of a frame that didn't come in one piece.
 const PIECE: usize = 1024;
 
 const HEADERS: u8 = 1;
@@ -38,18 +35,18 @@ const PADDED: u8 = 0x08;
 const PRIORITY: u8 = 0x20;
 const PRIORITY_LEN: usize = 5;
 
-/// The authorities of a connection's calls.
+/// The filter that replaces the authorities of a connection's calls.
 #[derive(Debug)]
 pub(super) struct Authorities {
-    /// How much comes before the next frame's head, in bytes.
+    /// The number of bytes before the next frame's head.
     skip: usize,
-    /// The head of the frame that is being read.
+    /// The head of the current frame.
     head: [u8; HEAD_LEN],
-    /// How much of that has come.
+    /// How many bytes of the head have come.
     head_len: usize,
-    /// HEADERS that didn't come in one piece, without their head.
+    /// A HEADERS frame that didn't come in one piece, without its head.
     held: Vec<u8>,
-    /// How much of them hasn't come, in bytes.
+    /// How many bytes of `held` are still to come.
     missing: usize,
 }
 
@@ -64,11 +61,11 @@ impl Authorities {
         }
     }
 
-    /// Reads what `receive` does. HEADERS are held back until they are whole,
-    /// as HTTP/2 would do with them.
+    /// Reads what `receive` reads. A HEADERS frame is held back until it is complete, as HTTP/2
+    /// would do.
     ///
     /// # Errors
-    /// Those of `receive`.
+    /// The errors of `receive`.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -79,7 +76,7 @@ impl Authorities {
             let mut piece = [0; PIECE];
             let mut piece = ReadBuf::new(&mut piece[..self.missing.min(PIECE)]);
             ready!(receive(cx, &mut piece))?;
-            self.hold(piece.filled());
+            self.add_piece(piece.filled());
         }
         if !self.held.is_empty() {
             self.hand_out(buffer);
@@ -89,14 +86,14 @@ impl Authorities {
         ready!(receive(cx, buffer))?;
         let read = &mut buffer.filled_mut()[before..];
         let len = read.len();
-        // Never all of it: that would mean that the peer is done.
+        // The bytes aren't all held back, because an empty read would mean that the peer is done.
         let back = self.look_at(read);
         buffer.set_filled(before + len - back);
         Poll::Ready(Ok(()))
     }
 
-    /// Looks for HEADERS in what was read; how many bytes at its end are held
-    /// back.
+    /// Looks for HEADERS frames in the bytes that were read, and returns how many bytes at their
+    /// end are held back.
     fn look_at(&mut self, mut read: &mut [u8]) -> usize {
         loop {
             let skipped = self.skip.min(read.len());
@@ -125,24 +122,24 @@ impl Authorities {
                 return read.len();
             }
             let (payload, rest) = read.split_at_mut(len);
-            mend(flags, payload);
+            repair(flags, payload);
             read = rest;
         }
     }
 
-    /// Adds to what is held; nothing, if no more will come.
-    fn hold(&mut self, piece: &[u8]) {
+    /// Adds a piece to the held frame. An empty piece means that the peer is done.
+    fn add_piece(&mut self, piece: &[u8]) {
         self.held.extend_from_slice(piece);
         self.missing = match piece {
             [] => 0,
             _ => self.missing - piece.len(),
         };
         if self.missing == 0 {
-            mend(self.head[4], &mut self.held);
+            repair(self.head[4], &mut self.held);
         }
     }
 
-    /// Hands out what was held, as far as there is room for it.
+    /// Hands out the held bytes, as far as the buffer has room.
     fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
         let len = buffer.remaining().min(self.held.len());
         buffer.put_slice(&self.held[..len]);
@@ -154,15 +151,14 @@ impl Authorities {
     }
 }
 
-/// Replaces the authority of HEADERS that came whole. Malformed ones are left
-/// for HTTP/2 to judge.
-fn mend(flags: u8, payload: &mut [u8]) {
+/// Replaces the authority of a complete HEADERS frame. HTTP/2 judges malformed frames.
+fn repair(flags: u8, payload: &mut [u8]) {
     if let Some(block) = block_of(flags, payload) {
-        block::mend(block);
+        block::repair(block);
     }
 }
 
-/// The part of HEADERS that is no padding or priority.
+/// The header block of a HEADERS frame: the payload without padding and priority.
 fn block_of(flags: u8, mut payload: &mut [u8]) -> Option<&mut [u8]> {
     let mut padding = 0;
     if flags & PADDED != 0 {

@@ -2,10 +2,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-/// Where clients reach the server.
+/// The address at which clients reach the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoundAddr {
-    /// An IP address, with the port that was chosen.
+    /// An IP address, with the port that the system chose.
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),

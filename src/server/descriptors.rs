@@ -1,19 +1,18 @@
-//! The process's limit of open files, which bounds the connections as well.
+//! The process's limit of open files, which also bounds the connections.
 
 use std::fs;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::warn;
 
-/// What is left for other files than connections: those that are accepted only
-/// to be closed, and whatever is opened for a moment.
+/// The files that are kept free for other purposes: connections that are accepted only to be
+/// closed, and files that are opened for a moment.
 const SPARE: u64 = 16;
-/// How many are open without connections, where the system doesn't say.
+/// The assumed number of open files without connections, where the system doesn't report it.
 const OPEN_BY_THEMSELVES: u64 = 128;
 
-/// Raises the soft limit to the hard one. The soft one is usually 1024, for the
-/// sake of programs that use `select`, and would end accepting far below
-/// `limits.max_connections`.
+/// Raises the soft limit to the hard limit. The soft limit is usually 1024, for the sake of
+/// programs that use `select`; with it, accepting would fail far below `limits.max_connections`.
 pub(super) fn raise_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -22,9 +21,8 @@ pub(super) fn raise_limit() {
     }
 }
 
-/// How many connections there may be: as many as are wanted, or as the limit of
-/// open files leaves room for now. Above that they would wait in the backlog,
-/// where nobody closes them.
+/// The number of connections to allow: `wanted`, or fewer if the limit of open files leaves less
+/// room. Connections above that limit would wait in the backlog, where the server can't close them.
 pub(super) fn affordable_connections(wanted: u32) -> u32 {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return wanted;
@@ -44,8 +42,8 @@ pub(super) fn affordable_connections(wanted: u32) -> u32 {
     affordable
 }
 
-/// How many more files than those `open` a connection each may be, and one at
-/// the least. Where there's little room, half of it is spared.
+/// How many files can be opened besides the `open` ones, for one connection each. At least one;
+/// where there is little room, half of it is kept free.
 fn room(limit: u64, open: u64) -> u32 {
     let left = limit.saturating_sub(open);
     let room = left - SPARE.min(left / 2);

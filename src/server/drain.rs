@@ -1,13 +1,13 @@
-//! The one bit that says the server is going away, for whoever must know.
+//! The flag that the drain has begun.
 
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
-/// Begins the drain; held by the server alone.
+/// Begins the drain. Only the server holds this end of the flag.
 #[derive(Debug)]
 pub(crate) struct Drain(watch::Sender<bool>);
 
-/// Says whether the drain has begun.
+/// Reports whether the drain has begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Draining(watch::Receiver<bool>);
 
@@ -17,22 +17,20 @@ impl Drain {
         (Self(sender), Draining(receiver))
     }
 
-    /// Tells everybody. The sender ends with that, so that streams of changes
-    /// end too and don't hold up the drain.
+    /// Begins the drain. The sender is dropped with that, so that streams of changes end and don't
+    /// hold up the drain.
     pub(crate) fn begin(self) {
         self.0.send_replace(true);
     }
 }
 
 impl Draining {
-    /// Whether the drain has begun: one atomic load, for it is asked on every
-    /// call.
+    /// Whether the drain has begun. This is one atomic load, because every call asks.
     pub(crate) fn has_begun(&self) -> bool {
         self.0.has_changed().is_err()
     }
 
-    /// The state now and, if it wasn't that yet, `true` when the drain begins;
-    /// then the stream ends.
+    /// The current state, then `true` when the drain begins if it hadn't; then the stream ends.
     pub(crate) fn changes(&self) -> WatchStream<bool> {
         WatchStream::new(self.0.clone())
     }

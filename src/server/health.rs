@@ -1,7 +1,7 @@
 //! grpc.health.v1: SERVING until the drain begins, NOT_SERVING from then on.
 //!
-//! In place of tonic-health's own service, whose Watch never ends and would
-//! hold every drain until its time-out.
+//! This service replaces tonic-health's own, whose Watch never ends and would hold every drain
+//! until its timeout.
 
 use std::pin::Pin;
 
@@ -46,15 +46,15 @@ impl Health for Service {
         Ok(Response::new(if is_known(request.get_ref()) {
             Box::pin(changes.map(|begun| Ok(answer(serving(begun)))))
         } else {
-            // Stays open, as any other: a client may know of the service before
-            // the server does. This server will never, but ends.
+            // The stream stays open as for a known service, because a client may know of a service
+            // before the server does. It ends with the drain.
             let unknown = tokio_stream::once(Ok(answer(ServingStatus::ServiceUnknown)));
             Box::pin(unknown.chain(changes.filter_map(|_| None)))
         }))
     }
 }
 
-/// Names other than the server's, which is "", and the service's aren't.
+/// The known names are the server's, which is "", and the service's.
 fn is_known(request: &HealthCheckRequest) -> bool {
     matches!(request.service.as_str(), "" | SERVICE_NAME)
 }

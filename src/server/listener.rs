@@ -1,4 +1,4 @@
-//! A listening socket of either kind, and the connections that come in on it.
+//! A listening socket of either kind, and the connections that it accepts.
 
 use std::{io, time::Duration};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::config::{Config, ListenAddr, is_loopback};
 
-/// When the kernel begins to probe an idle peer. HTTP/2 pings find most dead
-/// peers earlier; this one also holds before the preface.
+/// How long a peer is idle before the kernel probes it. HTTP/2 pings find most dead peers earlier;
+/// the probe also works before the preface.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Listens on one address.
@@ -27,21 +27,21 @@ pub(super) struct Listener {
 enum Socket {
     Tcp(TcpListener),
     Unix {
-        // Goes with the listener, and before it: fields drop in this order.
+        // The file is removed before the listener is dropped, because fields drop in this order.
         _file: SocketFile,
         listener: UnixListener,
     },
 }
 
 impl Listener {
-    /// Binds `address`. A name may stand for several: the first that can be
-    /// bound is taken.
+    /// Binds `address`. If a name stands for several addresses, the first that can be bound is
+    /// used.
     pub(super) async fn bind(address: &ListenAddr, config: &Config) -> io::Result<Self> {
         match address {
             ListenAddr::Ip(address) => Self::tcp(TcpListener::bind(address).await?),
             ListenAddr::Host { name, port } => {
                 let addresses: Vec<_> = lookup_host((name.as_str(), *port)).await?.collect();
-                // What the name stands for is known only now.
+                // A name's addresses are known only now.
                 if !config.insecure && !addresses.iter().copied().all(is_loopback) {
                     return Err(io::Error::new(
                         io::ErrorKind::PermissionDenied,
@@ -74,12 +74,12 @@ impl Listener {
         &self.address
     }
 
-    /// The next socket. Cancel safe.
+    /// Accepts the next connection. Cancel safe.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Without it, small answers wait 40 ms for an acknowledgement.
+                // Without this option, small responses wait 40 ms for an acknowledgement.
                 stream.set_nodelay(true)?;
                 let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE);
                 SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;

@@ -1,5 +1,4 @@
-//! Reclaims the memory of expired credentials, in steps between the calls of one
-//! worker.
+//! Reclaims the memory of expired credentials, in steps between the calls of one worker.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -19,12 +18,12 @@ use crate::{
     telemetry,
 };
 
-/// How often a round begins. With the quarter of a second or so that a round takes
-/// on a busy worker, the memory of an expired credential is held for less than a
-/// second, and for another second where a clock was stepped.
+/// How often a round begins. A round takes about a quarter of a second on a busy worker, so the
+/// memory of an expired credential is held for less than a second, and for another second where a
+/// clock was stepped.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// Four times the part of the calls: with less, memory would be held for as long as
-/// the worker is busy.
+/// Four times the part of the calls. With less, memory would be held for as long as the worker is
+/// busy.
 const MAX_DUTY_CYCLE: DutyCycle = DutyCycle { eighths: 32 };
 
 #[derive(Debug)]
@@ -38,7 +37,7 @@ impl Reclaimer {
         Self { cache, clock }
     }
 
-    /// Reclaims until it is dropped.
+    /// Reclaims until the future is dropped.
     pub(super) async fn run(self) {
         let mut due = interval(INTERVAL);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,9 +49,9 @@ impl Reclaimer {
     }
 }
 
-/// Aborts the process if the step panics. Without the reclaimer, expired secrets
-/// would stay in memory unnoticed, and the cache's state would be unknown. A restart
-/// loses no more than a cache may lose.
+/// Aborts the process if the step panics. Without the reclaimer, expired secrets would stay in
+/// memory unnoticed, and the cache's state would be unknown. A restart loses no more than a cache
+/// may lose.
 fn or_abort<T>(step: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
         error!("expired credentials are no longer reclaimed: aborting");

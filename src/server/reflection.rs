@@ -1,13 +1,12 @@
-//! Server reflection, v1 and v1alpha: grpcurl before 1.8.8 speaks only the
-//! latter.
+//! Server reflection, v1 and v1alpha: grpcurl before 1.8.8 speaks only v1alpha.
 
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
 use crate::rpc::proto::DESCRIPTORS;
 
-/// Adds both services. They describe the cache, with the google.rpc types that
-/// the details of its errors are decoded by, health, and themselves.
+/// Adds both services. They describe the cache, with the google.rpc types that decode the details
+/// of its errors, health, and themselves.
 pub(super) fn add_to(routes: Routes) -> Result<Routes, Error> {
     let described = || {
         Builder::configure()

@@ -1,4 +1,4 @@
-//! The signals that a server is sent, and what each asks for.
+//! The signals that the server handles.
 
 use std::{io, time::Duration};
 
@@ -8,14 +8,13 @@ use tokio::{
 };
 use tracing::info;
 
-/// Signals that come together are one: `timeout` sends one to the process and
-/// one to its group, a terminal and a supervisor may both send theirs.
-const TOGETHER: Duration = Duration::from_secs(1);
+/// Signals within this time count as one: `timeout` sends one to the process and one to its group,
+/// and a terminal and a supervisor may both send theirs.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
-/// SIGTERM, as an orchestrator sends it, and SIGINT, as a terminal does, ask to
-/// drain. SIGQUIT, for those who don't want to wait, asks to end at once, and
-/// leaves no core with the credentials in it. SIGHUP asks for nothing that there
-/// is, and ends nothing.
+/// The signals. SIGTERM, which orchestrators send, and SIGINT, which terminals send, request a
+/// drain. SIGQUIT requests an end at once, and leaves no core dump with credentials in it. SIGHUP
+/// does nothing.
 #[derive(Debug)]
 pub(super) struct Signals {
     term: Signal,
@@ -24,17 +23,17 @@ pub(super) struct Signals {
     hup: Signal,
 }
 
-/// What a signal asks for.
+/// What a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// To drain. Named, and when it came.
+    /// A drain. The fields are the signal's name and the time at which it came.
     Drain(&'static str, Instant),
-    /// To end at once.
+    /// An end at once. The field is the signal's name.
     AtOnce(&'static str),
 }
 
 impl Signals {
-    /// From here on they no longer end the process by themselves.
+    /// Installs the handlers. From here on, the signals no longer end the process by themselves.
     pub(super) fn install() -> io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
@@ -44,7 +43,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one that asks for an end. Cancel safe.
+    /// Waits for a signal that requests an end. Cancel safe.
     pub(super) async fn stop(&mut self) -> Stop {
         loop {
             let signal = tokio::select! {
@@ -52,7 +51,7 @@ impl Signals {
                 _ = self.term.recv() => "SIGTERM",
                 _ = self.int.recv() => "SIGINT",
                 _ = self.hup.recv() => {
-                    info!("SIGHUP: there is nothing to load anew");
+                    info!("SIGHUP: there is nothing to reload");
                     continue;
                 }
             };
@@ -60,13 +59,13 @@ impl Signals {
         }
     }
 
-    /// Waits for one that asks for the end of a drain that was asked for at
-    /// `asked`; which. Cancel safe.
-    pub(super) async fn force(&mut self, asked: Instant) -> &'static str {
+    /// Waits for a signal that ends a drain requested at `requested`, and returns its name. Cancel
+    /// safe.
+    pub(super) async fn force(&mut self, requested: Instant) -> &'static str {
         loop {
             match self.stop().await {
                 Stop::AtOnce(signal) => return signal,
-                Stop::Drain(signal, again) if again - asked >= TOGETHER => return signal,
+                Stop::Drain(signal, at) if at - requested >= SAME_REQUEST => return signal,
                 Stop::Drain(..) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! A connection's slot among those that may be open.
+//! The slot of an open connection.
 
 use std::sync::{
     Arc,
@@ -7,12 +7,12 @@ use std::sync::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The slot of one connection, of those that the server and its worker count. The
-/// connection gives the slot back by dropping it.
+/// The slot of one connection, which the server and its worker count. Dropping the slot gives it
+/// back.
 #[derive(Debug)]
 pub(super) struct Slot {
     _permit: OwnedSemaphorePermit,
-    /// How many connections the worker has.
+    /// The number of the worker's connections.
     open: Arc<AtomicUsize>,
 }
 

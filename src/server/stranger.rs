@@ -1,18 +1,18 @@
-//! Clients that come to an address and don't speak HTTP/2 there: what they
-//! speak instead, by their first bytes, and what the log says of it.
+//! Clients that don't speak HTTP/2: their protocol, by their first bytes, and the log line about
+//! it.
 //!
-//! Of the bytes themselves nothing is told; they may be anybody's secret.
+//! The bytes themselves are never logged, because they may be a secret.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::warn;
 
-use super::{bound_addr::BoundAddr, trouble::Trouble};
+use super::{bound_addr::BoundAddr, log_throttle::LogThrottle};
 
-/// The bytes every HTTP/2 client sends first.
+/// The bytes that every HTTP/2 client sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// With what a request of HTTP/1 begins, if anything here does.
+/// The beginnings of HTTP/1 requests.
 const METHODS: [&[u8]; 9] = [
     b"GET ",
     b"HEAD ",
@@ -24,15 +24,15 @@ const METHODS: [&[u8]; 9] = [
     b"CONNECT ",
     b"TRACE ",
 ];
-/// A TLS record that holds a handshake, of any version.
+/// The beginning of a TLS handshake record of any version.
 const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
-/// The header in which a proxy says for whom it speaks, as text and as binary.
+/// The beginnings of a PROXY header, as text and as binary.
 const PROXY_HEADERS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
-/// How often an address tells of a protocol: a probe that is set up wrongly
+/// The least time between two log lines about one protocol at one address: a misconfigured probe
 /// comes every few seconds, for months.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The answer to a request of HTTP/1, for whoever tries it by hand.
+/// The response to an HTTP/1 request, for people who try one by hand.
 pub(super) const HTTP1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
     content-type: text/plain\r\n\
     content-length: 100\r\n\
@@ -40,7 +40,7 @@ pub(super) const HTTP1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported
     \r\n\
     credcache speaks gRPC, over HTTP/2 without TLS. Use a gRPC client, such as grpcurl -plaintext, here\n";
 
-/// What a client speaks.
+/// The protocol that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
@@ -49,19 +49,19 @@ pub(super) enum Protocol {
     Other,
 }
 
-/// The clients of one address that speak something else.
+/// The clients of one address that don't speak HTTP/2.
 #[derive(Debug)]
 pub(super) struct Strangers {
     address: BoundAddr,
-    /// By protocol, in the order of the enum.
-    troubles: Mutex<[Trouble; 4]>,
+    /// Indexed by protocol.
+    throttles: Mutex<[LogThrottle; 4]>,
 }
 
-/// How much of the preface is there when `read` has come after `matched` bytes
-/// of it; 0 is still to come when that is [`preface_len`].
+/// The number of preface bytes that have come, when `read` follows `matched` of them. The preface
+/// is complete at [`preface_len`].
 ///
 /// # Errors
-/// It isn't the preface.
+/// The protocol of a client whose bytes aren't the preface.
 pub(super) fn match_preface(matched: usize, read: &[u8]) -> Result<usize, Protocol> {
     let (before, expected) = PREFACE.split_at(matched);
     let compared = read.len().min(expected.len());
@@ -71,13 +71,13 @@ pub(super) fn match_preface(matched: usize, read: &[u8]) -> Result<usize, Protoc
     Err(Protocol::of(&[before, read].concat()))
 }
 
-/// How long the preface is, in bytes.
+/// The length of the preface in bytes.
 pub(super) const fn preface_len() -> usize {
     PREFACE.len()
 }
 
 impl Protocol {
-    /// What begins with these bytes, of which more may be on their way.
+    /// The protocol that may begin with these bytes. More bytes may be on their way.
     fn of(opening: &[u8]) -> Self {
         let begins = |with: &[u8]| {
             let compared = opening.len().min(with.len());
@@ -97,38 +97,39 @@ impl Protocol {
 
 impl Strangers {
     pub(super) fn new(address: BoundAddr) -> Self {
-        let troubles = [(); 4].map(|()| Trouble::told_every(INTERVAL));
+        let throttles = [(); 4].map(|()| LogThrottle::every(INTERVAL));
         Self {
             address,
-            troubles: Mutex::new(troubles),
+            throttles: Mutex::new(throttles),
         }
     }
 
-    /// Counts one, and says so if it is time to.
+    /// Counts a client, and logs a line if one is due.
     pub(super) fn met(&self, protocol: Protocol) {
-        let Some(count) = self.troubles.lock()[protocol as usize].tell() else {
+        let Some(count) = self.throttles.lock()[protocol as usize].record() else {
             return;
         };
         let address = &self.address;
         match protocol {
             Protocol::Http1 => warn!(
                 %address, count,
-                "a client speaks HTTP/1 to an address that takes gRPC over HTTP/2 only: let it \
-                 use a gRPC client, or a gRPC probe, or `credcache health`"
+                "a client speaks HTTP/1 to an address that accepts only gRPC over HTTP/2: use a \
+                 gRPC client, a gRPC probe or `credcache health`"
             ),
             Protocol::Tls => warn!(
                 %address, count,
-                "a client speaks TLS to an address without TLS: let it use http:// or plaintext, \
-                 or a proxy that ends TLS before it"
+                "a client speaks TLS to an address without TLS: use http:// or plaintext, or a \
+                 proxy that terminates TLS"
             ),
             Protocol::ProxyHeader => warn!(
                 %address, count,
-                "a proxy sends a PROXY header to an address that takes none: turn it off there"
+                "a proxy sends a PROXY header, which this address doesn't accept: turn the header \
+                 off at the proxy"
             ),
             Protocol::Other => warn!(
                 %address, count,
-                "a client speaks something unknown to an address that takes gRPC over HTTP/2 \
-                 only: look at what connects to it"
+                "a client speaks an unknown protocol to an address that accepts only gRPC over \
+                 HTTP/2: check what connects to it"
             ),
         }
     }
@@ -138,7 +139,7 @@ impl Strangers {
 mod tests {
     use super::*;
 
-    /// The outcome where the bytes come in two parts.
+    /// The result for bytes that come in two parts.
     fn read(opening: &[u8], first: usize) -> Result<usize, Protocol> {
         let (first, second) = opening.split_at(first);
         match match_preface(0, first) {

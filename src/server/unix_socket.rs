@@ -1,5 +1,5 @@
-//! A Unix socket's file: made so that nobody may connect who isn't meant to,
-//! taken over from the dead but not from the living, and removed at the end.
+//! A Unix socket's file. Only the configured users can ever connect to it, a dead server's file is
+//! taken over but a living one's is not, and the file is removed at the end.
 
 mod lock;
 
@@ -19,27 +19,27 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use self::lock::{lock, taken};
+use self::lock::{in_use, lock};
 use crate::config::{Group, UnixAccess};
 
-/// Pending connections; the kernel cuts it to its own bound.
+/// The number of pending connections. The kernel cuts it to its own bound.
 const BACKLOG: i32 = 1024;
 const OWNER_ONLY: u32 = 0o600;
 
-/// Removes the socket's file when it goes.
+/// Removes the socket's file when dropped.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: who has replaced the file meanwhile keeps theirs.
+    /// Device and inode: a file that has replaced this one meanwhile isn't removed.
     identity: (u64, u64),
     _lock: File,
 }
 
-/// Listens on `path`, for those that `access` lets connect.
+/// Listens on `path`, for the users that `access` admits.
 ///
 /// # Errors
-/// When somebody listens there already, something else than a socket has the
-/// name, or the group isn't there or can't be given.
+/// Another process listens there, a file that isn't a socket has the name, or the group doesn't
+/// exist or can't be set.
 pub(super) async fn listen(
     path: &Path,
     access: &UnixAccess,
@@ -57,8 +57,8 @@ pub(super) async fn listen(
         identity: identity(path)?,
         _lock: lock,
     };
-    // Before it is listened on, and the group before its rights: at no moment
-    // may one connect who isn't meant to.
+    // Before `listen`, and the group before the mode: at no moment can a user connect who isn't
+    // admitted.
     if let Some(group) = group {
         give_to(path, group)?;
     }
@@ -69,41 +69,41 @@ pub(super) async fn listen(
     Ok((listener, file))
 }
 
-/// The number of a group. Looked up where nobody else waits: a directory service
-/// may be asked for it.
+/// The number of a group. The lookup has a thread of its own, because it may ask a directory
+/// service.
 async fn group_id(group: Group) -> io::Result<u32> {
     let name = match group {
         Group::Id(id) => return Ok(id),
         Group::Name(name) => name,
     };
-    let shown = name.clone();
+    let display_name = name.clone();
     let found = spawn_blocking(move || nix::unistd::Group::from_name(&name)).await?;
     match found {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => Err(io::Error::new(
             ErrorKind::NotFound,
-            format!("unix.group: this host has no group {shown:?}"),
+            format!("unix.group: this host has no group {display_name:?}"),
         )),
         Err(error) => Err(io::Error::new(
             io::Error::from(error).kind(),
-            format!("unix.group: group {shown:?} can't be looked up: {error}"),
+            format!("unix.group: can't look up group {display_name:?}: {error}"),
         )),
     }
 }
 
 fn give_to(path: &Path, group: u32) -> io::Result<()> {
     lchown(path, None, Some(group)).map_err(|error| {
-        let why = format!(
-            "unix.group: the socket can't be given to group {group}, of which the server's user \
-             has to be a member: {error}"
+        let message = format!(
+            "unix.group: can't give the socket to group {group}, of which the server's user has \
+             to be a member: {error}"
         );
-        io::Error::new(error.kind(), why)
+        io::Error::new(error.kind(), message)
     })
 }
 
-/// Linux gives the file the mode of the socket it is bound to, so that there's
-/// no moment when others may connect. Elsewhere the call fails, and the mode
-/// that is set after the bind has to do.
+/// Linux gives the file the mode of the socket that is bound to it, so that there is no moment in
+/// which others may connect. On other systems the call fails, and the mode that is set after the
+/// bind has to suffice.
 fn with_owner_only(socket: Socket) -> Socket {
     let file = File::from(OwnedFd::from(socket));
     let _ = file.set_permissions(Permissions::from_mode(OWNER_ONLY));
@@ -118,14 +118,14 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     if !metadata.file_type().is_socket() {
         return Err(io::Error::new(
             ErrorKind::AlreadyExists,
-            "the file is no socket",
+            "the file is not a socket",
         ));
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-        // With a full backlog it would block, but lives.
-        _ => Err(taken()),
+        // A connect that would block has found a full backlog, and a living server.
+        _ => Err(in_use()),
     }
 }
 

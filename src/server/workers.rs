@@ -1,11 +1,9 @@
-//! The threads that serve. Each has a single-threaded runtime of its own, on
-//! which a connection stays from its first byte to its last: no call waits for
-//! another core, and workers share nothing but what they serve. The first of
-//! them reclaims besides.
+//! The threads that serve. Each worker has a single-threaded runtime, and a connection stays on it
+//! from its first byte to its last: no call waits for another core, and workers share only the
+//! service. The first worker also reclaims.
 //!
-//! Guarantees that a new connection goes to the worker with the fewest, that
-//! an invalidation that began runs to its end, and that memory is reclaimed
-//! until the last worker ends.
+//! A new connection goes to the worker with the fewest connections. An invalidation that has begun
+//! runs to its end. Memory is reclaimed until the last worker ends.
 
 use std::{
     convert::Infallible,
@@ -31,12 +29,12 @@ use super::{
 /// How many sockets may wait for one worker before accepting waits as well.
 const BACKLOG: usize = 64;
 
-/// Hands sockets to the workers. When it is dropped they end, each as soon as
-/// its connections have.
+/// Hands sockets to the workers. Once it is dropped, each worker ends as soon as its connections
+/// have ended.
 #[derive(Debug)]
 pub(super) struct Workers {
     workers: Box<[Worker]>,
-    /// Where the search for the fewest begins, so that ties go round.
+    /// Where the search for the fewest connections begins, so that equal workers take turns.
     turn: AtomicUsize,
 }
 
@@ -49,14 +47,14 @@ struct Worker {
 struct Accepted {
     socket: Socket,
     slot: Slot,
-    /// Of the address that it came to.
+    /// The counter of strangers at the address of the listener.
     strangers: Arc<Strangers>,
 }
 
-/// The part of the worker that reclaims: for as long as the others serve.
+/// The reclaimer, which the first worker runs for as long as the other workers serve.
 struct Reclaiming {
     reclaimer: Reclaimer,
-    /// Nothing comes of it but its end, with the last of them.
+    /// Nothing is sent. The channel closes when the last of the other workers ends.
     others: mpsc::Receiver<Infallible>,
 }
 
@@ -68,11 +66,10 @@ pub(super) struct Ends(Vec<oneshot::Receiver<()>>);
 pub(super) struct Lost;
 
 impl Workers {
-    /// Starts this many threads.
+    /// Starts `count` threads.
     ///
     /// # Errors
-    /// The system gives no thread, or no runtime for it. Those that had started
-    /// end.
+    /// The system gives no thread, or no runtime for it. Workers that have started end.
     pub(super) fn start(
         count: u32,
         transport: &Transport,
@@ -94,7 +91,7 @@ impl Workers {
                 .spawn(move || {
                     work(runtime, handed, transport, reclaiming);
                     drop(serving);
-                    // Nobody waits for it where the server was dropped.
+                    // Nothing waits for the end if the server was dropped.
                     let _ = ended.send(());
                 })?;
             let open = Arc::default();
@@ -108,10 +105,10 @@ impl Workers {
         Ok((workers, Ends(ends)))
     }
 
-    /// Gives a socket to the worker that serves the fewest.
+    /// Gives a socket to the worker with the fewest connections.
     ///
     /// # Cancel safety
-    /// Dropping it closes the socket.
+    /// Dropping the future closes the socket.
     pub(super) async fn hand_over(
         &self,
         socket: Socket,
@@ -133,7 +130,7 @@ impl Workers {
             .workers
             .split_at(self.turn.fetch_add(1, Relaxed) % self.workers.len());
         let in_turn = from.iter().chain(before);
-        // The first of equals.
+        // `min_by_key` returns the first of equal workers.
         in_turn
             .min_by_key(|worker| worker.open.load(Relaxed))
             .unwrap_or(&self.workers[0])
@@ -141,7 +138,7 @@ impl Workers {
 }
 
 impl Ends {
-    /// Waits for all of them, or for the first that ends in a panic.
+    /// Waits for all workers, or for the first that panics.
     pub(super) async fn all(self) -> Result<(), Lost> {
         let mut waits: JoinSet<_> = self.0.into_iter().collect();
         while let Some(end) = waits.join_next().await {
@@ -154,8 +151,8 @@ impl Ends {
     }
 }
 
-/// Serves what is handed over until nothing more can be, and what was until it
-/// has ended; and reclaims until the others have ended too.
+/// Serves the sockets that are handed over, until no more can come and all connections have ended.
+/// Then reclaims until the other workers have ended too.
 fn work(
     runtime: Runtime,
     mut sockets: mpsc::Receiver<Accepted>,
@@ -188,8 +185,7 @@ fn work(
             others.recv().await;
         }
     });
-    // An invalidation that isn't through, for a caller that went away, runs to
-    // its end as it is dropped.
+    // An unfinished invalidation, whose caller went away, runs to its end when it is dropped.
     drop(runtime);
     debug!("a worker ended");
 }
@@ -236,7 +232,7 @@ mod tests {
         let counts: Vec<_> = open();
         assert_eq!(counts, [3, 3, 3]);
 
-        // Those of one worker end.
+        // The connections of one worker end.
         while handed[1].try_recv().is_ok() {}
         for _ in 0..2 {
             hand_over().await;

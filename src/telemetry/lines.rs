@@ -1,12 +1,12 @@
-//! The queue of log lines, from all threads to the one that writes. The queue is
-//! bounded in bytes; lines that don't fit are dropped and counted.
+//! The queue of log lines, from all threads to the one that writes. The queue is bounded in bytes;
+//! lines that don't fit are dropped and counted.
 
 use std::{io, mem, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-/// The capacity of the queue in bytes: a few seconds of log from a busy server.
-/// The batch that is being written can hold the same again.
+/// The capacity of the queue in bytes: a few seconds of log from a busy server. The batch that is
+/// being written can hold the same again.
 pub(super) const CAPACITY: usize = 1024 * 1024;
 
 /// A queue of whole lines.
@@ -50,8 +50,8 @@ impl Lines {
         self.changed.notify_all();
     }
 
-    /// Moves the queued lines into `batch`, which is empty, as soon as there are
-    /// any, or after `timeout`.
+    /// Moves the queued lines into `batch`, which is empty, as soon as there are any, or after
+    /// `timeout`.
     pub(super) fn take(&self, batch: &mut Vec<u8>, timeout: Duration) -> Taken {
         let mut waiting = self.waiting.lock();
         let idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.flushing;

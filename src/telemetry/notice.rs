@@ -1,5 +1,5 @@
-//! Lines about the log itself. They are formatted without the subscriber, which
-//! might filter, limit or drop them.
+//! Lines about the log itself. They are formatted without the subscriber, which might filter, limit
+//! or drop them.
 
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::{
@@ -25,7 +25,7 @@ impl Notice {
     /// Formats the line like the lines around it.
     pub(super) fn line(self, format: LogFormat) -> Vec<u8> {
         let mut timestamp = String::new();
-        // A line without a time is better than none.
+        // A line without a time is better than no line.
         let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
         let (message, fields) = self.parts();
         match format {
@@ -55,11 +55,11 @@ impl Notice {
     fn parts(self) -> (&'static str, Vec<(&'static str, Value)>) {
         match self {
             Self::Lost(lines) => (
-                "lines of the log are lost: they couldn't be written",
+                "lines of the log were lost because they couldn't be written",
                 vec![("lines", lines.into())],
             ),
             Self::LeftOut(LeftOut { site, lines }) => (
-                "a line that repeats itself was left out",
+                "repeated lines were left out",
                 vec![
                     ("times", lines.into()),
                     ("said_by", site.target().into()),

@@ -1,9 +1,8 @@
-//! The rate limit of the log: each call site may write a number of lines in a
-//! window of time, and further lines are counted instead.
+//! The rate limit of the log: each call site may write a number of lines in a window of time, and
+//! further lines are counted instead.
 //!
-//! Without a limit, a peer could make the server repeat a line as often as it
-//! likes. Lines of `debug` and `trace` are not limited, because whoever selects
-//! these levels wants to see everything.
+//! Without a limit, a peer could make the server repeat a line without end. Lines of `debug` and
+//! `trace` are not limited, because these levels are for seeing everything.
 
 use std::collections::HashMap;
 
@@ -14,8 +13,8 @@ use tracing_subscriber::{Layer, layer::Context};
 /// How many lines of one call site are written within a window.
 pub(super) const LINES_IN_A_WINDOW: u64 = 20;
 
-/// The lines of each call site in the current window. The map is bounded by the
-/// number of call sites in the program.
+/// The lines of each call site in the current window. The map is bounded by the number of call
+/// sites in the program.
 #[derive(Debug, Default)]
 pub(super) struct Repeats(Mutex<HashMap<Identifier, Site>>);
 

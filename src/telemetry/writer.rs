@@ -1,5 +1,4 @@
-//! The thread that writes the log. No other thread waits for stderr or sees its
-//! errors.
+//! The thread that writes the log. No other thread waits for stderr or sees its errors.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -29,8 +28,7 @@ pub(super) struct Writer<W> {
     format: LogFormat,
     out: W,
     batch: Vec<u8>,
-    /// The rest of a line that is partly written. It has to be written before
-    /// anything else.
+    /// The rest of a line that is partly written. It has to be written before anything else.
     torn: Vec<u8>,
     /// The number of lost lines that no notice has reported yet.
     lost: u64,
@@ -90,8 +88,8 @@ impl<W: Write> Writer<W> {
         self.lines.written();
     }
 
-    /// Finishes the line that is partly written, then reports the lost lines.
-    /// Returns whether both are done.
+    /// Finishes the line that is partly written, then reports the lost lines. Returns whether both
+    /// are done.
     fn settle(&mut self) -> bool {
         let torn = mem::take(&mut self.torn);
         self.torn = self.put(&torn).to_vec();
@@ -110,8 +108,8 @@ impl<W: Write> Writer<W> {
         rest.is_empty()
     }
 
-    /// Writes whole lines, and returns whether all of them are written. Otherwise
-    /// keeps the rest of a partly written line and counts the others as lost.
+    /// Writes whole lines, and returns whether all of them are written. Otherwise keeps the rest of
+    /// a partly written line and counts the others as lost.
     fn write(&mut self, lines: &[u8]) -> bool {
         let rest = self.put(lines);
         let is_torn =
@@ -146,8 +144,8 @@ fn lines_in(text: &[u8]) -> u64 {
     text.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-/// The descriptor of stderr, without the lock of [`io::stderr`]: other writers
-/// would have to wait for that lock.
+/// The descriptor of stderr, without the lock of [`io::stderr`]: other writers would have to wait
+/// for that lock.
 pub(super) struct Stderr;
 
 impl Write for Stderr {
@@ -173,7 +171,7 @@ impl Write for Stderr {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes.
+    /// A disk with room for this many bytes.
     #[derive(Default)]
     struct Disk {
         room: usize,
@@ -221,7 +219,7 @@ mod tests {
 
     #[test]
     fn lines_of_a_full_disk_are_counted_and_told_when_there_is_room_again() {
-        // Of "line 2" there's room for a part.
+        // A part of "line 2" still fits.
         for room in 21..=28 {
             let mut writer = writer(room, LogFormat::Text);
             writer.log(0..5);
@@ -283,11 +281,11 @@ mod tests {
         let writer = writer(usize::MAX, LogFormat::Text);
         let lines = writer.lines.clone();
         lines.push(b"stuck\n");
-        // Nobody writes yet.
+        // No thread writes yet.
         lines.flush(Duration::from_millis(1));
         let writing = std::thread::spawn(move || {
             let mut writer = writer;
-            // The flush of above, and the one of below.
+            // One round serves the flush above, and one the flush below.
             while writer.out.text != b"stuck\nlast\n" {
                 writer.round(Duration::from_secs(3600));
             }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Drives a real credcache with a real grpcurl, by reflection alone: what a
-# caller in any other language sees. Usage: grpcurl.sh PATH-TO-CREDCACHE
+# Drives a real credcache with a real grpcurl, by reflection alone, as a caller in
+# any other language sees the server. Usage: grpcurl.sh PATH-TO-CREDCACHE
 # (GRPCURL names the grpcurl to use.)
 #
 # Prints `ok - …` or `not ok - …` for each check, then `N passed, M failed`.
@@ -61,7 +61,7 @@ check_put_and_get() {
   call Get '{"namespace": "interop", "key": "absent"}'
   answered 'Get of an unknown key is a miss, not an error' '"miss"' MISS_REASON_NOT_FOUND
 
-  # Bytes that are neither text nor UTF-8, under a key that is more than ASCII.
+  # Bytes that are neither text nor UTF-8, under a key that isn't ASCII.
   local value key='role/prüfer/读'
   value=$(printf 'secret\000\377\n' | base64)
   call Put "{\"namespace\": \"interop\", \"key\": \"$key\", \"value\": \"$value\", \"ttl\": \"600s\",
@@ -69,7 +69,7 @@ check_put_and_get() {
   answered 'Put' '"version": "[0-9]+"' '"tier": "15-minutes"' '"expiresAt": "20'
 
   call Get "{\"namespace\": \"interop\", \"key\": \"$key\"}"
-  answered 'Get returns the bytes and what goes with them' "\"value\": \"$value\"" '"ttl": "[0-9.]+s"' \
+  answered 'Get returns the value and its other fields' "\"value\": \"$value\"" '"ttl": "[0-9.]+s"' \
     '"expiresAt": "20' '"refreshAt": "20' '"version": "[0-9]+"' '"tier": "15-minutes"' '"region": "eu-central-1"' '"team-a"'
 
   call Get "{\"namespace\": \"interop\", \"key\": \"$key\", \"min_ttl\": \"3600s\"}"
@@ -99,7 +99,7 @@ check_refusals() {
   refused 'Put of a single-use credential' FailedPrecondition google.rpc.ErrorInfo
 
   call Get '{"namespace": "interop", "key": "k"}'
-  answered 'none of these was stored' '"miss"' MISS_REASON_NOT_FOUND
+  answered 'none of the refused Puts was stored' '"miss"' MISS_REASON_NOT_FOUND
 }
 
 check_preconditions() {
@@ -118,7 +118,7 @@ check_preconditions() {
   call Put "{\"namespace\": \"interop\", \"key\": \"once\", \"value\": \"c2Vjb25k\", \"ttl\": \"60s\", \"if_version\": \"$version\"}"
   answered 'Put if_version of the live version' '"version"'
   call Get '{"namespace": "interop", "key": "once"}'
-  answered 'it replaced the value' '"value": "c2Vjb25k"'
+  answered 'the Put replaced the value' '"value": "c2Vjb25k"'
 }
 
 check_invalidate() {
@@ -143,7 +143,7 @@ check_invalidate() {
   answered 'Invalidate a tag' '"removed": "1"'
   gone b/1
   call Get '{"namespace": "revoked", "key": "b/2"}'
-  answered 'what matched none of these stays' '"value": "eA=="'
+  answered 'a credential that matched no invalidation stays' '"value": "eA=="'
   call Invalidate '{"namespace": "revoked", "all": true}'
   answered 'Invalidate all' '"removed": "1"'
   gone b/2
@@ -202,7 +202,7 @@ check_leases() {
   answered 'a miss grants the lease' MISS_REASON_NOT_FOUND '"token": ".{24}"' '"ttl": "10s"'
   token=$(field token)
   call Get '{"namespace": "leased", "key": "k", "acquire_lease": true, "wait": "0.05s"}'
-  answered 'nobody else gets it' MISS_REASON_PENDING '"retryAfter": "[0-9.]+s"'
+  answered 'no other caller is granted the lease' MISS_REASON_PENDING '"retryAfter": "[0-9.]+s"'
   call Put '{"namespace": "leased", "key": "k", "value": "eA==", "ttl": "60s", "lease_token": "AAAAAAAAAAAAAAAAAAAAAA=="}'
   refused 'Put under another lease' Aborted '"reason": "LEASE_LOST"'
   call ExtendLease "{\"namespace\": \"leased\", \"key\": \"k\", \"lease_token\": \"$token\", \"lease_ttl\": \"30s\"}"
@@ -218,7 +218,7 @@ check_leases() {
   answered 'Put under the lease once more' "\"version\": \"$version\""
 
   call Get '{"namespace": "leased", "key": "short", "acquire_lease": true, "lease_ttl": "3s"}'
-  answered 'a lease lasts as long as was asked' '"token"' '"ttl": "3s"'
+  answered 'a lease lasts as long as requested' '"token"' '"ttl": "3s"'
 
   call Get '{"namespace": "leased", "key": "stale", "acquire_lease": true}'
   token=$(field token)
@@ -236,7 +236,7 @@ check_leases() {
   call AbandonLease "{\"namespace\": \"leased\", \"key\": \"failing\", \"lease_token\": \"$token\"}"
   refused 'AbandonLease once more' Aborted '"reason": "LEASE_LOST"'
   call Get '{"namespace": "leased", "key": "failing", "acquire_lease": true}'
-  answered 'the gate is closed' MISS_REASON_NOT_FOUND '"retryAfter": "(5|6)[0-9.]+s"'
+  answered 'the key is in a cool-down' MISS_REASON_NOT_FOUND '"retryAfter": "(5|6)[0-9.]+s"'
 }
 
 check_watch() {
@@ -247,7 +247,7 @@ check_watch() {
   call Put '{"namespace": "watched", "key": "k", "value": "eA==", "ttl": "60s", "tags": ["t"]}'
   call Invalidate '{"namespace": "watched", "tag": "t"}'
   watch "{\"namespace\": \"watched\", \"instance_id\": \"$instance\", \"start_revision\": \"$revision\"}"
-  answered_until_the_deadline 'Watch goes on where it was' '"replaced"' '"key": "k"' '"invalidated"' '"tag": "t"' '"heartbeat"'
+  answered_until_the_deadline 'Watch continues from its position' '"replaced"' '"key": "k"' '"invalidated"' '"tag": "t"' '"heartbeat"'
   watch '{"namespace": "watched", "instance_id": "another", "start_revision": "1"}'
   answered_until_the_deadline 'Watch of another instance begins with a Reset' '"reset"'
 }
@@ -255,7 +255,7 @@ check_watch() {
 check_shutdown() {
   local exit_code=0
   kill -TERM "$pid"
-  # Nothing else bounds the wait if the drain should hang.
+  # The watchdog is the only bound on the wait if the drain hangs.
   (trap 'kill $!' TERM; sleep 60 & wait $! && kill -KILL "$pid") >/dev/null 2>&1 &
   local watchdog=$!
   wait "$pid" || exit_code=$?
@@ -264,8 +264,8 @@ check_shutdown() {
   verdict 'SIGTERM ends the server with exit 0' "exit $exit_code" '^exit 0$'
 }
 
-# Starts the server on any free port and on a Unix socket; sets pid, address
-# and socket once it says that it listens.
+# Starts the server on any free port and on a Unix socket. Sets pid, address and
+# socket once the server has printed its addresses.
 start_server() {
   directory=$(mktemp -d)
   pid=
@@ -280,7 +280,7 @@ start_server() {
   local line listening_on_socket=
   until [[ $address && $listening_on_socket ]]; do
     if ! IFS= read -r -t 60 line <&3; then
-      echo "not ok - the server did not say where it listens; its log:" >&2
+      echo "not ok - the server did not print its addresses; its log:" >&2
       cat "$directory/stderr" >&2
       exit 1
     fi
@@ -299,28 +299,29 @@ stop() {
   rm -rf "$directory"
 }
 
-# call METHOD JSON: METHOD of the service, or of another one if it has a slash.
+# call METHOD JSON: calls a method of the service, or of another service if METHOD
+# has a slash.
 call() {
   local method=$1
   [[ $method == */* ]] || method=$service/$method
   ask_with -d "$2" -- "$address" "$method"
 }
 
-# watch JSON: what comes within two seconds.
+# watch JSON: prints the events of two seconds.
 watch() { ask_with -max-time 2 -d "$1" -- "$address" "$service/Watch"; }
 
-# answered_until_the_deadline NAME PATTERN...: the stream was cut by the caller's
-# deadline and by nothing else.
+# answered_until_the_deadline NAME PATTERN...: only the caller's deadline ended the
+# stream.
 answered_until_the_deadline() {
   local name=$1
   shift
   verdict "$name" "$output" '^ *Code: DeadlineExceeded$' "$@"
 }
 
-# field NAME: the first value of this field in what was printed.
+# field NAME: the first value of this field in the output.
 field() { sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" <<<"$output" | head -n 1; }
 
-# ask ARGUMENT...: grpcurl's list and describe.
+# ask ARGUMENT...: runs grpcurl's list or describe.
 ask() { ask_with -- "$address" "$@"; }
 
 # ask_with OPTION... -- ADDRESS ARGUMENT...: sets output and code.
@@ -336,7 +337,7 @@ ask_with() {
 }
 
 # answered NAME PATTERN...: the call succeeded, and every pattern (an extended
-# regular expression) occurs in what it printed.
+# regular expression) occurs in its output.
 answered() {
   local name=$1
   shift
@@ -350,8 +351,8 @@ refused() {
   verdict "$name" "$output" "^ *Code: $status\$" "$@"
 }
 
-# in_order NAME PATTERN...: the call succeeded, and the patterns occur in what it
-# printed one after the other.
+# in_order NAME PATTERN...: the call succeeded, and the patterns occur in its output
+# one after the other.
 in_order() {
   local name=$1 pattern
   shift
@@ -361,7 +362,7 @@ in_order() {
 
 gone() {
   call Get "{\"namespace\": \"revoked\", \"key\": \"$1\"}"
-  # Why it went may be forgotten; that it went may not.
+  # The server may forget why the credential is gone, but not that it is gone.
   answered "$1 is gone" '"miss"' 'MISS_REASON_(REVOKED|NOT_FOUND)'
 }
 
@@ -381,7 +382,7 @@ verdict() {
   else
     echo "not ok - $name"
     printf '    expected: %s\n' "${missing[@]}"
-    # A fixed prefix keeps the server's answer apart from this report.
+    # A fixed prefix separates the server's answer from this report.
     printf '%s\n' "$text" | sed 's/^/    got: /'
     failed=$((failed + 1))
   fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Drives a real credcache with gRPC's C core, and with an HTTP/2 client that
-says what no gRPC client would. Usage: protocol.py PATH-TO-CREDCACHE
+sends what no gRPC client would. Usage: protocol.py PATH-TO-CREDCACHE
 
 Prints `ok - …` or `not ok - …` for each check, then `N passed, M failed`.
 """
@@ -24,7 +24,7 @@ SERVICE = "/credcache.v1.CredentialCacheService"
 GET, PUT, WATCH = f"{SERVICE}/Get", f"{SERVICE}/Put", f"{SERVICE}/Watch"
 CHECK, HEALTH_WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x03"
-# In seconds: far more than anything here takes.
+# In seconds, far longer than any check takes.
 NEVER = 30
 
 AUTHORITIES = [
@@ -51,7 +51,7 @@ def verdict(name, is_ok, seen):
         print(f"not ok - {name}: {seen!r}")
 
 
-# Messages, written by hand: a field is a number, and bytes or a number.
+# Messages written by hand: a field is a number, with bytes or a number as its value.
 
 
 def varint(number):
@@ -73,7 +73,7 @@ def get(key):
 
 
 def put(key, value=b"token"):
-    """Alive for a minute."""
+    """A Put that lives for a minute."""
     return get(key) + field(3, value) + field(4, field(1, 60))
 
 
@@ -82,7 +82,7 @@ def framed(message, flag=0):
 
 
 class Server:
-    """On a free port and on a Unix socket."""
+    """A server on a free port and on a Unix socket."""
 
     def __init__(self, binary, directory):
         self.path = os.path.join(directory, "credcache.sock")
@@ -101,7 +101,7 @@ class Server:
         line = self.process.stdout.readline().strip()
         if not line:
             self.log.seek(0)
-            sys.exit(f"not ok - the server did not say where it listens: {self.log.read()}")
+            sys.exit(f"not ok - the server did not print its addresses: {self.log.read()}")
         return line
 
     def stop(self):
@@ -113,11 +113,11 @@ class Server:
             return "killed"
 
 
-# gRPC's C core, as its users have it.
+# gRPC's C core with its default options.
 
 
 def status_of(call, *args, **kwargs):
-    """The code and the words of a call that fails."""
+    """The code and the message of a failed call, or OK and the response."""
     try:
         answer = call(*args, timeout=NEVER, **kwargs)
         return "OK", answer
@@ -126,7 +126,7 @@ def status_of(call, *args, **kwargs):
 
 
 def first_of(stream):
-    """The first message, or the error in its place."""
+    """The first message, or the error of the stream."""
     try:
         return next(stream)
     except grpc.RpcError as error:
@@ -134,7 +134,7 @@ def first_of(stream):
 
 
 def check_stock_client(name, target):
-    """No option is set: neither the authority nor anything else."""
+    """No option is set, in particular not the authority."""
     with grpc.insecure_channel(target) as channel:
         key = name.encode()
         code, answer = status_of(channel.unary_unary(PUT), put(key))
@@ -166,40 +166,40 @@ def check_refusals_by_stock_client(target):
 
     with grpc.insecure_channel(target) as channel:
         unary, stream = channel.unary_unary, channel.stream_unary
-        told("a method that is unknown", unary(f"{SERVICE}/No"), b"", "UNIMPLEMENTED", "no such")
-        told("a service that is unknown", unary("/no.such/Get"), b"", "UNIMPLEMENTED", "no such")
+        told("an unknown method", unary(f"{SERVICE}/No"), b"", "UNIMPLEMENTED", "no such")
+        told("an unknown service", unary("/no.such/Get"), b"", "UNIMPLEMENTED", "no such")
         twice = iter([put(b"twice"), put(b"twice")])
-        told("two messages", stream(PUT), twice, "UNIMPLEMENTED", "more came")
-        told("no message", stream(PUT), iter([]), "UNIMPLEMENTED", "none came")
+        told("two messages", stream(PUT), twice, "UNIMPLEMENTED", "has more")
+        told("no message", stream(PUT), iter([]), "UNIMPLEMENTED", "has none")
         gzip = grpc.Compression.Gzip
         large = put(b"gzip", b"v" * 10_000)
         told("gzip", unary(PUT), large, "UNIMPLEMENTED", "identity", compression=gzip)
         told("no protobuf", unary(PUT), b"\xff", "INVALID_ARGUMENT", "message")
-        told("a key that is no UTF-8", unary(PUT), put(b"\xff"), "INVALID_ARGUMENT", "message")
+        told("a key that isn't UTF-8", unary(PUT), put(b"\xff"), "INVALID_ARGUMENT", "message")
         large = b"v" * (5 << 20)
         told("a message of 5 MiB", unary(PUT), large, "RESOURCE_EXHAUSTED", "larger")
         for kib in (20, 50):
             metadata = [("x-large", "v" * kib * 1024)]
             name = f"{kib} KiB of headers"
             told(name, unary(GET), get(b"k"), "RESOURCE_EXHAUSTED", "16 KiB", metadata=metadata)
-        # HTTP/2 answers these by itself; above 96 KiB it ends the connection.
+        # HTTP/2 itself answers this call; above 96 KiB it ends the connection.
         metadata = [("x-large", "v" * 80 * 1024)]
         told("80 KiB of headers", unary(GET), get(b"k"), "UNKNOWN", "431", metadata=metadata)
-        told("no such service's health", unary(CHECK), field(1, b"no"), "NOT_FOUND", "no such")
+        told("the health of an unknown service", unary(CHECK), field(1, b"no"), "NOT_FOUND", "no such")
         watch = channel.unary_stream(HEALTH_WATCH)(field(1, b"no"), timeout=NEVER)
         first = first_of(watch)
-        verdict("no such service's health is watched", first == SERVICE_UNKNOWN, first)
-        verdict("and goes on to be", watch.is_active(), watch)
+        verdict("a watch of an unknown service's health", first == SERVICE_UNKNOWN, first)
+        verdict("the watch goes on", watch.is_active(), watch)
         watch.cancel()
         code, answer = status_of(unary(GET), get(b"twice"))
-        verdict("what was refused is not stored", code == "OK" and b"token" not in answer, answer)
+        verdict("a refused credential is not stored", code == "OK" and b"token" not in answer, answer)
 
 
 # HTTP/2 by hand.
 
 
 class Wire:
-    """One connection, on which one call after another is made."""
+    """A connection that makes one call after the other."""
 
     def __init__(self, family, address):
         self.socket = socket.socket(family)
@@ -218,7 +218,7 @@ class Wire:
         self.socket.sendall(self.h2.data_to_send())
 
     def call(self, path, body=framed(b""), reset=False, **changes):
-        """What comes back: headers, body and trailers in one, or a reset."""
+        """The response's headers, body and trailers in one, or a reset."""
         fields = {
             ":method": "POST",
             ":scheme": "http",
@@ -265,33 +265,33 @@ class Wire:
             self.send()
 
 
-# What is sent, and what has to come back: a gRPC code and a word of what it
-# says, or a status of HTTP.
+# The request, and the expected response: a gRPC code and a word of its message, or
+# an HTTP status.
 CASES = [
     ("a deadline without a unit", PUT, {"grpc_timeout": "1"}, 3, "grpc-timeout"),
     ("a deadline of nine digits", PUT, {"grpc_timeout": "123456789S"}, 3, "grpc-timeout"),
     ("a negative deadline of a Get", GET, {"grpc_timeout": "-1S"}, 3, "grpc-timeout"),
     ("a deadline of nothing", GET, {"grpc_timeout": "0n"}, 4, "deadline"),
     ("the longest deadline", GET, {"grpc_timeout": "99999999H"}, 0, ""),
-    ("two messages for a Get", GET, {"body": framed(get(b"k")) * 2}, 12, "more came"),
-    ("no message for a Get", GET, {"body": b""}, 12, "none came"),
+    ("two messages for a Get", GET, {"body": framed(get(b"k")) * 2}, 12, "has more"),
+    ("no message for a Get", GET, {"body": b""}, 12, "has none"),
     ("half a message", PUT, {"body": framed(put(b"k"))[:9]}, 3, "message"),
     ("a compressed message of no encoding", PUT, {"body": framed(b"", 1)}, 13, "compressed-flag"),
-    ("an encoding that nobody knows", GET, {"grpc_encoding": "x"}, 12, "identity"),
-    ("the encoding that is none", GET, {"grpc_encoding": "identity"}, 0, ""),
+    ("an unknown encoding", GET, {"grpc_encoding": "x"}, 12, "identity"),
+    ("the identity encoding", GET, {"grpc_encoding": "identity"}, 0, ""),
     ("no path of a method", "/", {}, 12, "no such"),
-    ("a path that goes on", GET + "/more", {}, 12, "no such"),
+    ("a path that is too long", GET + "/more", {}, 12, "no such"),
     ("no te", GET, {"te": None}, 0, ""),
     ("no authority", GET, {"authority": None}, 0, ""),
-    ("a host in its place", GET, {"authority": None, "host": "localhost"}, 0, ""),
+    ("a host in place of the authority", GET, {"authority": None, "host": "localhost"}, 0, ""),
     ("a type with a codec", GET, {"content_type": "application/grpc+proto"}, 0, ""),
-    ("metadata that is no base64", GET, {"x_bin": "no base64!"}, 0, ""),
+    ("metadata that isn't base64", GET, {"x_bin": "no base64!"}, 0, ""),
     ("headers of 40 KiB", GET, {"x_large": "v" * 40960}, 8, "16 KiB"),
     ("headers of 100 KiB", GET, {"x_large": "v" * 102400}, "431", ""),
     ("a GET", GET, {"method": "GET"}, "405", ""),
-    ("another type", GET, {"content_type": "application/json"}, "415", ""),
-    ("no type", GET, {"content_type": None}, "415", ""),
-    ("what grpc-web sends", GET, {"content_type": "application/grpc-web"}, "415", ""),
+    ("another content type", GET, {"content_type": "application/json"}, "415", ""),
+    ("no content type", GET, {"content_type": None}, "415", ""),
+    ("the content type of grpc-web", GET, {"content_type": "application/grpc-web"}, "415", ""),
 ]
 
 
@@ -309,9 +309,9 @@ def check_cases(wire):
     wire.call(PUT, framed(put(b"reset")), reset=True)
     answer = wire.call(GET, framed(get(b"reset")))
     is_ok = answer.get("grpc-status") == "0" and b"token" not in answer["data"]
-    verdict("a Put that was reset is not carried out", is_ok, answer)
+    verdict("a Put that was reset is not run", is_ok, answer)
     answer = wire.call(CHECK)
-    verdict("the connection outlives them all", answer.get("data") == framed(SERVING), answer)
+    verdict("the connection outlives all of these calls", answer.get("data") == framed(SERVING), answer)
 
 
 def check_authorities(name, wire):

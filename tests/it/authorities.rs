@@ -1,5 +1,4 @@
-//! Whatever stands for `:authority`, the call is answered: over TCP and over a
-//! Unix socket.
+//! Calls with every kind of `:authority` are answered, over TCP and over a Unix socket.
 
 use tempfile::TempDir;
 use tokio::{
@@ -18,8 +17,8 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const SERVING: u8 = 1;
 
-/// What gRPC's C core sends to a Unix socket, gRPC for Java and for Swift, Envoy
-/// to a cluster and to a filter's service, and what hosts look like.
+/// The authorities that gRPC's C core, gRPC for Java and gRPC for Swift send to a Unix socket, that
+/// Envoy sends to a cluster and to a filter's service, and that hosts have.
 const AUTHORITIES: [&str; 8] = [
     "%2Ftmp%2Fx.sock",
     "/run/credcache/credcache.sock",
@@ -37,12 +36,12 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head[..], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A text as HPACK has it, short and not compressed.
+/// A text in HPACK's encoding, short and not compressed.
 fn text(text: &str) -> Vec<u8> {
     [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
 }
 
-/// A POST of these fields, each with its name's number or its name.
+/// A POST of these fields, each with the number of its name or with its name.
 fn check(authority: &[u8]) -> Vec<u8> {
     let known = [0x83, 0x86];
     let path = [&[0x04][..], &text(CHECK)].concat();
@@ -50,7 +49,7 @@ fn check(authority: &[u8]) -> Vec<u8> {
     [&known[..], &path, authority, &content_type].concat()
 }
 
-/// A client of its own, that says what a generated one does.
+/// A client of its own that sends the bytes of a generated client.
 struct Wire<S> {
     stream: S,
     calls: u32,
@@ -63,8 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self { stream, calls: 0 }
     }
 
-    /// Calls Check with this block of headers; the status it says, or none
-    /// where the call is reset.
+    /// Calls Check with this block of headers. Returns the reported status, or `None` if the call
+    /// is reset.
     async fn call(&mut self, block: &[u8]) -> Option<u8> {
         let stream = 1 + 2 * self.calls;
         self.calls += 1;
@@ -91,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Every authority, under its number and its name, and then by reference.
+    /// Calls with every authority, by the number and by the text of its name, and then by index.
     async fn call_with_all(&mut self) {
         for authority in AUTHORITIES {
             let value = text(authority);
@@ -102,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     Some(SERVING),
                     "{authority}"
                 );
-                // The newest that is remembered is the content-type behind it.
+                // The newest entry of the table is the content-type that follows the authority.
                 let by_reference = check(&[0xbf]);
                 assert_eq!(self.call(&by_reference).await, Some(SERVING), "{authority}");
             }

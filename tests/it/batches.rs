@@ -1,4 +1,4 @@
-//! Many Gets or Puts at once are what as many calls would be.
+//! A batch of Gets or Puts has the effect of as many single calls.
 
 mod pauses;
 mod refusals;
@@ -21,7 +21,7 @@ fn put_in(namespace: &str, key: &str) -> Put {
     Put::new(namespace, key, Secret::new(key), Lifetime::Ttl(MINUTE))
 }
 
-/// The same as a message, for the generated client.
+/// The same as a message for the generated client.
 fn message(key: &str) -> proto::PutRequest {
     use proto::put_request::Lifetime;
     proto::PutRequest {
@@ -47,7 +47,7 @@ fn code(outcome: &Result<Stored, Error>) -> Code {
     }
 }
 
-/// The value of a hit, or why there is none.
+/// The value of a hit, or the reason of a miss.
 fn answer(lookup: &Lookup) -> Result<&[u8], MissReason> {
     match lookup {
         Lookup::Hit(credential) => Ok(credential.value.expose()),
@@ -137,7 +137,7 @@ async fn one_item_that_is_refused_leaves_the_others_alone() {
 async fn puts_of_one_key_are_carried_out_in_their_order() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let client = server.client().await;
-    // More than one message.
+    // The requests take more than one message.
     let puts = (0..1500).map(|nth| {
         let value = Secret::new(nth.to_string());
         Put::new("aws", "same", value, Lifetime::Ttl(MINUTE))

@@ -1,4 +1,4 @@
-//! What holds for every call: deadlines, message sizes, unknown methods.
+//! Rules for every call: deadlines, message sizes, unknown methods.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use tonic_types::StatusExt;
 
 use crate::fixture::{CHECK, RawClient, Running, config, within};
 
-/// The status of an answer that is nothing but one.
+/// The status of a response that consists of nothing else.
 async fn refusal(path: &str, headers: &[(&'static str, &str)], sent: &'static [u8]) -> Status {
     refusal_within(Timeouts::default(), path, headers, sent).await
 }
 
 async fn refusal_within(
-    patience: Timeouts,
+    timeouts: Timeouts,
     path: &str,
     headers: &[(&'static str, &str)],
     sent: &'static [u8],
 ) -> Status {
     let config = config("");
     let bound = server::bind(&config).await.unwrap();
-    let server = Running::run(bound.with_timeouts(patience), &config);
+    let server = Running::run(bound.with_timeouts(timeouts), &config);
     let mut client = RawClient::connect(server.address).await;
     let (response, mut body) = client.begin(path, headers).await.unwrap();
     // The body stays open: the server must not wait for its end.
@@ -50,16 +50,16 @@ async fn passed_deadline_is_answered_as_such() {
 
 #[tokio::test]
 async fn message_that_stops_coming_is_not_awaited_for_ever() {
-    let patience = Timeouts {
+    let timeouts = Timeouts {
         request: Duration::from_millis(50),
         ..Timeouts::default()
     };
     let headers: [&[_]; 2] = [&[], &[("grpc-timeout", "1H")]];
     for headers in headers {
-        // All but the last byte of a message, and all but the end of the body.
+        // A message without its last byte, and a body without its end.
         for sent in [&[0, 0, 0, 0, 2, 10][..], &[0, 0, 0, 0, 0]] {
             let path = "/credcache.v1.CredentialCacheService/Put";
-            let status = refusal_within(patience, path, headers, sent).await;
+            let status = refusal_within(timeouts, path, headers, sent).await;
             assert_eq!(status.code(), Code::DeadlineExceeded);
             let expected = ("credcache".into(), "DEADLINE_EXCEEDED".into());
             assert_eq!(reason(&status), expected);

@@ -1,5 +1,4 @@
-//! The commands for people, as scripts use them: bytes in, bytes out, exit
-//! codes.
+//! The commands for people as scripts use them: bytes in, bytes out, exit codes.
 
 mod fetching;
 mod leases;
@@ -21,17 +20,17 @@ use tokio::task::spawn_blocking;
 
 use crate::fixture::{Running, TWO_TIERS, config, credcache, within};
 
-/// A value that no text holds.
+/// A value that isn't text.
 const BINARY: &[u8] = b"qz\0\xff\xfe\r\n";
 
-/// A server, and its address as the commands are told it.
+/// A server, and its address in the form that the commands accept.
 async fn serve() -> (Running, String) {
     let server = Running::start(&config(TWO_TIERS)).await;
     let address = server.address.to_string();
     (server, address)
 }
 
-/// Runs a command line to its end, with this on stdin.
+/// Runs a command line to its end, with these bytes on stdin.
 async fn run(server: &str, line: &str, stdin: &[u8]) -> Output {
     let mut command = credcache(&line.split_whitespace().collect::<Vec<_>>());
     command
@@ -42,7 +41,7 @@ async fn run(server: &str, line: &str, stdin: &[u8]) -> Output {
     let stdin = stdin.to_vec();
     let run = spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
-        // A command that is refused doesn't read it.
+        // A command that is refused doesn't read stdin.
         let _ = child.stdin.take().unwrap().write_all(&stdin);
         child.wait_with_output().unwrap()
     });
@@ -57,9 +56,9 @@ fn json(output: &Output) -> Value {
 #[track_caller]
 fn assert_ended(output: &Output, code: i32, stderr: &str) {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
-    let told = String::from_utf8(output.stderr.clone()).unwrap();
-    assert!(told.contains(stderr), "{told}");
-    assert_eq!(stderr.is_empty(), told.is_empty(), "{told}");
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(message.contains(stderr), "{message}");
+    assert_eq!(stderr.is_empty(), message.is_empty(), "{message}");
 }
 
 #[tokio::test]
@@ -171,7 +170,7 @@ async fn watched_stats_end_with_0_on_a_signal_and_when_nobody_reads_any_more() {
         Some(Signal::QUIT),
         None,
     ] {
-        // A reader that leaves is noticed with nothing to write.
+        // The command notices that its reader has left even if it has nothing to write.
         let interval = if signal.is_some() { "1ms" } else { "1h" };
         let mut command = credcache(&["stats", "--watch", "--interval", interval]);
         command
@@ -181,7 +180,8 @@ async fn watched_stats_end_with_0_on_a_signal_and_when_nobody_reads_any_more() {
             let mut child = command.spawn().unwrap();
             let mut lines =
                 std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-            // Two, so that it was refreshed; and the signal finds it watching.
+            // Two lines show that the command refreshes, and that the signal comes while it
+            // watches.
             for _ in 0..if signal.is_some() { 2 } else { 1 } {
                 let line = lines.next().unwrap().unwrap();
                 serde_json::from_str::<Value>(&line).unwrap();
@@ -238,7 +238,7 @@ async fn exit_codes_tell_usage_from_absence_from_refusal() {
     let again = run(&address, "put aws reader --ttl 30s --if-absent", b"token").await;
     assert_ended(&again, 70, "--if-absent");
 
-    // Bound and never listening: nobody else gets the port meanwhile.
+    // The port is bound without listening, so that no other process gets it meanwhile.
     let silent = tokio::net::TcpSocket::new_v4().unwrap();
     silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nowhere = silent.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! What a connection may cost: silence at the start, and their number.
+//! What a connection may cost: silence at the start, and the number of connections.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
     for sent in [0, 1, PREFACE.len() - 1] {
         let mut silent = TcpStream::connect(server.address).await.unwrap();
         silent.write_all(&PREFACE[..sent]).await.unwrap();
-        // Ends only when the server closes the connection.
+        // The read ends only when the server closes the connection.
         let _ = within(silent.read_to_end(&mut Vec::new())).await;
     }
     assert_eq!(speaking.check().await.unwrap(), 1);
@@ -38,7 +38,7 @@ async fn silent_connection_is_cut_and_a_speaking_one_is_not() {
 async fn connection_above_the_limit_is_closed_until_another_has_gone() {
     let config = config("limits.max_connections = 1");
     let bound = server::bind(&config).await.unwrap();
-    // One that isn't served is closed because of the limit, or never.
+    // A connection that isn't served is closed because of the limit, or never.
     let server = Running::run(
         bound.with_timeouts(Timeouts {
             preface: Duration::from_secs(3600),
@@ -77,7 +77,7 @@ async fn connection_whose_peer_never_reads_is_cut_and_frees_its_place() {
 async fn request_of_http1_is_answered_in_http1_and_the_connection_closed() {
     let server = Running::start(&config("")).await;
     let mut speaking = RawClient::connect(server.address).await;
-    // The last is more than is read of the preface, and than fits a packet.
+    // The last body is larger than a packet, and than what is read of the preface.
     for body in [0, 1, 50_000] {
         let head = format!("POST /a HTTP/1.1\r\ncontent-length: {body}\r\n\r\n");
         for first in [1, 2, 10] {

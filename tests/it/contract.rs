@@ -10,7 +10,7 @@ fn served() -> DescriptorPool {
     DescriptorPool::decode(DESCRIPTORS).expect("a descriptor set")
 }
 
-/// The fields of the package's own messages, maps' entries aside.
+/// The fields of the package's own messages without the entries of maps.
 fn fields(pool: &DescriptorPool) -> Vec<FieldDescriptor> {
     let messages = pool.all_messages();
     let own = messages.filter(|one| one.package_name() == PACKAGE && !one.is_map_entry());
@@ -55,7 +55,7 @@ fn secrets_and_nothing_else_are_marked_for_redaction() {
         "PutRequest.value",
     ];
     assert_eq!(redacted, expected);
-    // Whatever comes as bytes is a value or a token.
+    // Every field of bytes is a value or a token.
     for field in fields.iter().filter(|field| field.kind() == Kind::Bytes) {
         assert!(is_redacted(field), "{}", field.full_name());
     }
@@ -113,7 +113,7 @@ fn every_language_finds_its_options() {
     }
 }
 
-/// Field by field: the types that a gRPC runtime brings along are meant.
+/// The types are compared field by field with those that a gRPC runtime includes.
 #[test]
 fn google_types_are_the_public_ones() {
     let (ours, public) = (served(), tonic_types::pb::FILE_DESCRIPTOR_SET);

@@ -1,5 +1,4 @@
-//! What is put is what is got, for as long as it lives and not an instant
-//! longer.
+//! A stored credential is returned for as long as it lives, and not an instant longer.
 
 mod expiry;
 mod invalidation;
@@ -18,14 +17,14 @@ use crate::fixture::{Running, START, TWO_TIERS, config, within};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
-/// A Put under `aws` that lives this long.
+/// A Put in `aws` with this lifetime.
 fn put(key: &str, ttl: Duration) -> Put {
     put_in("aws", key, ttl)
 }
 
 fn put_in(namespace: &str, key: &str, ttl: Duration) -> Put {
-    // Absolute, by the clock that the server starts with: of a relative lifetime
-    // the client takes off the time that really passed.
+    // The end is absolute, on the clock that the server starts with: the client would subtract the
+    // real time that has passed from a relative lifetime.
     let end = Lifetime::ExpiresAt(std::time::UNIX_EPOCH + START + ttl);
     Put::new(namespace, key, Secret::new("token"), end)
 }
@@ -42,8 +41,8 @@ async fn hit(client: &Client, key: &str) -> Credential {
     looked_up(client, "aws", key).await.hit().expect("a hit")
 }
 
-/// The server's own answer, however little is left of what it carries: a client
-/// judges it once more when it returns it, and then that is over.
+/// The server's own answer, however little lifetime is left. A client checks the lifetime once
+/// more, when the credential may have expired.
 async fn answer(server: &Running, key: &str, min_ttl: Duration) -> Outcome {
     let request = GetRequest {
         namespace: "aws".into(),

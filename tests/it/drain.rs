@@ -1,4 +1,4 @@
-//! The end of a server: what is in flight finishes, in bounded time.
+//! The end of a server: calls in flight finish, in bounded time.
 
 use bytes::Bytes;
 use credcache_client::proto::{BatchPutRequest, invalidate_request::Target};
@@ -38,11 +38,11 @@ async fn call_in_flight_finishes_before_the_server_ends() {
     let (response, mut body) = client.begin(CHECK, &[]).await.unwrap();
     body.send_data(Bytes::from_static(&EMPTY_MESSAGE[..3]), false)
         .unwrap();
-    // Answered after the call above has reached the server.
+    // This answer shows that the call above has reached the server.
     assert_eq!(client.check().await.unwrap(), 1);
 
     let end = server.shut_down();
-    // Closed listeners are the sign that the drain has begun.
+    // A closed listener shows that the drain has begun.
     within(async { while TcpStream::connect(address).await.is_ok() {} }).await;
     assert!(!socket.exists());
     assert!(!end.is_finished());
@@ -69,7 +69,7 @@ async fn drain_ends_though_a_client_never_reads() {
     let mut deaf = DeafClient::connect(server.address).await;
     within(deaf.flood_until_blocked()).await;
     within(server.shut_down()).await.unwrap().unwrap();
-    // Cut as well, not only left to the end of the runtime.
+    // The connection is cut by the server, and not only by the end of the runtime.
     within(deaf.flood_until_cut()).await;
 }
 
@@ -135,8 +135,8 @@ async fn invalidation_that_began_is_through_when_the_server_has_ended() {
     assert_eq!(cache.counts(None).of(Count::Invalidated), ENTRIES);
 }
 
-/// A client whose network withholds GOAWAY, and tells when it has; and PING,
-/// by whose answer the server would know that GOAWAY has come through.
+/// A client whose network withholds GOAWAY, and reports when it has. The network also withholds
+/// PING, whose answer would tell the server that GOAWAY has arrived.
 async fn unaware_client(upstream: TcpStream) -> (RawClient, oneshot::Receiver<()>) {
     const PING: u8 = 6;
     const GOAWAY: u8 = 7;

@@ -1,5 +1,5 @@
-//! A server in this process on port 0, with a cache whose time the test moves
-//! by hand, and the clients of it.
+//! A server in this process on port 0, with a cache whose clock the test sets, and clients of the
+//! server.
 
 mod binary;
 mod deaf_client;
@@ -33,18 +33,18 @@ pub(crate) use self::{
 /// The generated client.
 pub(crate) type Stub = CredentialCacheServiceClient<Channel>;
 
-/// Far more than anything here takes on the slowest machine: whatever is still
-/// awaited by then will never come.
+/// Far longer than any test takes on the slowest machine: an event that hasn't happened by then
+/// never will.
 const NEVER: Duration = Duration::from_secs(30);
 
-/// The outcome of what has to happen; fails where it would hang for ever.
+/// Awaits an event that has to happen. Fails where it would hang.
 pub(crate) async fn within<T>(happening: impl Future<Output = T>) -> T {
     tokio::time::timeout(NEVER, happening)
         .await
         .expect("what was awaited never came")
 }
 
-/// A configuration on port 0, with more of TOML's tables.
+/// A configuration on port 0, with further TOML tables.
 pub(crate) fn config(tables: &str) -> Config {
     let file = format!("listen = ['127.0.0.1:0']\n{tables}");
     Config::from_sources(Some(&file), [], &ServeArgs::default()).unwrap()
@@ -58,9 +58,9 @@ pub(crate) const TWO_TIERS: &str = "\
 /// A running server.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    /// The only time it knows.
+    /// The server's only clock.
     pub(crate) time: ManualTime,
-    /// What it serves, for what only its own threads do.
+    /// The server's cache, for work that only the server's own threads do.
     pub(crate) cache: Arc<Cache>,
     shutdown: oneshot::Sender<()>,
     outcome: JoinHandle<Result<(), ServeError>>,
@@ -93,7 +93,7 @@ impl Running {
         }
     }
 
-    /// Ends what is over, as the reclaimer does a few times a second.
+    /// Reclaims expired entries and leases, as the reclaimer does a few times a second.
     pub(crate) fn reclaim(&self) {
         self.cache.reclaim(self.time.clock().now());
     }
@@ -105,7 +105,7 @@ impl Running {
             .unwrap()
     }
 
-    /// The generated client, for messages that the other one doesn't send.
+    /// The generated client, for messages that the other client doesn't send.
     pub(crate) async fn stub(&self) -> Stub {
         CredentialCacheServiceClient::new(self.channel().await)
     }
@@ -115,21 +115,21 @@ impl Running {
         within(endpoint.connect()).await.unwrap()
     }
 
-    /// Fails unless nothing at all is or ever was stored.
+    /// Fails if anything is stored or ever was.
     pub(crate) async fn assert_nothing_was_stored(&self) {
         let stats = within(self.client().await.stats(None)).await.unwrap();
         assert_eq!(stats.puts, 0);
         assert_eq!(entries(&stats), 0);
     }
 
-    /// Begins the drain; the handle ends when the server has.
+    /// Begins the drain. The handle ends when the server has ended.
     pub(crate) fn shut_down(self) -> JoinHandle<Result<(), ServeError>> {
         self.shutdown.send(()).unwrap();
         self.outcome
     }
 }
 
-/// The credentials in all tiers.
+/// The number of credentials in all tiers.
 pub(crate) fn entries(stats: &Stats) -> u64 {
     stats.tiers.iter().map(|tier| tier.entries).sum()
 }

@@ -1,5 +1,5 @@
-//! A thousand callers of one cold key, as many services would be: over their own
-//! connections, against a server whose clock is the machine's.
+//! A thousand callers of one cold key, as in a thousand services: over their own connections,
+//! against a server on the machine's clock.
 
 use std::{
     io,
@@ -43,7 +43,7 @@ impl Herd {
         }
     }
 
-    /// All at once. A fetch ends when `ready` does.
+    /// Starts all calls at once. A fetch ends when `ready` does.
     fn call<Ready>(&self, ready: impl Fn(Client) -> Ready + Clone + Send + Sync + 'static) -> Calls
     where
         Ready: Future<Output = ()> + Send + 'static,
@@ -62,7 +62,8 @@ impl Herd {
                     Ok::<_, FetchError<io::Error>>(Fetched::new(value, lifetime))
                 }
             };
-            // However busy the machine is, the server counts as reachable.
+            // The timeout is long enough that a busy machine doesn't make the server count as
+            // unreachable.
             let timeout = Duration::from_secs(20);
             let options = FetchOptions::default()
                 .timeout(timeout)
@@ -93,7 +94,7 @@ async fn thousand_callers_of_a_cold_key_cost_one_fetch() {
     let mut server = Server::start(&[]);
     let herd = Herd::of(&server.listening_on()).await;
     let calls = herd.call(|client| async move {
-        // As long as it takes for all the others to wait for it.
+        // The fetch takes until all other callers wait for it.
         let others = CALLERS as u64 - 1;
         while client.stats(None).await.unwrap().leases.waiting < others {}
     });

@@ -1,5 +1,5 @@
-//! One fetch for the whole mesh: who gets a key's lease, who is told to wait,
-//! and what ends it.
+//! One fetch for the whole mesh: which caller gets a key's lease, which callers wait, and what ends
+//! the lease.
 
 mod abandoning;
 mod departures;
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// How long a lease lasts if nothing else is configured.
+/// The default lifetime of a lease.
 const LEASE: Duration = Duration::from_secs(10);
 
 async fn abandoned(

@@ -1,12 +1,12 @@
-//! The server under many clients at once: every call is recorded, and one order
-//! of all of them, true to the clock, must explain every answer. What that
-//! means, and why it can be told, is said in the crate `credcache-history`.
+//! The server under many clients at once. Every call is recorded, and one order of all calls, true
+//! to the clock, has to explain every answer. The crate `credcache-history` defines this and proves
+//! why it can be decided.
 //!
-//! Few keys, so that the calls meet; lifetimes that end while others look;
-//! names and namespaces that would be one if they were only strung together;
-//! leases that are used late or given back, and credentials issued a while ago.
+//! There are few keys, so that the calls meet; lifetimes that end while other callers look the key
+//! up; names and namespaces that would be equal if they were only concatenated; leases that are
+//! used late or given back; and credentials that were issued a while ago.
 //!
-//! `CREDCACHE_OPERATIONS` sets how many calls, `CREDCACHE_SEED` what is drawn.
+//! `CREDCACHE_OPERATIONS` sets the number of calls, and `CREDCACHE_SEED` the draws.
 
 mod caller;
 mod draw;
@@ -26,11 +26,11 @@ use crate::fixture::{Running, config, within};
 
 const OPERATIONS: u64 = 120_000;
 const CALLERS: u64 = 12;
-/// Callers to a client: they share its connections.
+/// The callers that share a client and its connections.
 const CALLERS_TO_A_CLIENT: u64 = 3;
 const CONNECTIONS_OF_A_CLIENT: usize = 2;
 
-/// Time passes by the calls: so much for each so many of a caller.
+/// The clock advances by one moment per this many calls of a caller.
 const CALLS_TO_A_MOMENT: u64 = 40;
 const MOMENT: Duration = Duration::from_millis(400);
 
@@ -98,7 +98,7 @@ async fn assert_nothing_was_pushed_out(server: &Running) {
     assert!(expirations > 0, "nothing expired");
 }
 
-/// A history of misses would be explained by any order.
+/// Fails if something didn't happen: any order would explain a history of misses.
 fn assert_everything_happened(tally: &BTreeMap<&str, usize>, calls: usize) {
     for kind in record::KINDS {
         let share = tally.get(kind).copied().unwrap_or_default() * 1_000 / calls;

@@ -1,4 +1,4 @@
-//! Unix sockets: whose they are, and who may connect.
+//! Unix sockets: their owners, and the users who may connect.
 
 use std::{
     fs,
@@ -39,8 +39,8 @@ async fn bind_with(path: &Path, tables: &str) -> Result<Bound, ServeError> {
     .await
 }
 
-/// A group that the socket can be given to, and that it wouldn't have by itself
-/// if that can be had.
+/// A group that the socket can be given to. It isn't the default group, if another one is
+/// available.
 fn other_group() -> u32 {
     if geteuid().is_root() {
         4321
@@ -161,7 +161,7 @@ async fn group_that_is_not_there_is_named_and_nothing_is_left() {
     assert!(!path.exists());
 }
 
-/// Fails at once where others could connect meanwhile, if it is seen.
+/// Fails if another user is seen to be able to connect meanwhile.
 #[test]
 fn socket_is_open_to_its_group_alone_from_the_first_moment() {
     let directory = TempDir::new().unwrap();
@@ -183,7 +183,7 @@ fn socket_is_open_to_its_group_alone_from_the_first_moment() {
             .enable_all()
             .build();
         let runtime = runtime.unwrap();
-        // A umask of nothing would open to all what isn't made with care.
+        // An empty umask would open every file to all users that isn't created with care.
         let before = rustix::process::umask(Mode::empty());
         while seen.load(Relaxed) < 200 && !watched.is_finished() {
             let tables = format!("[unix]\nmode = '0660'\ngroup = {group}");
@@ -195,11 +195,11 @@ fn socket_is_open_to_its_group_alone_from_the_first_moment() {
     });
 }
 
-/// The refusal of a bind that may hang.
+/// The error of a bind that may hang.
 fn refusal_in_time(path: &Path) -> (ErrorKind, String) {
     let path = path.to_owned();
     let (refused, refusal) = mpsc::channel();
-    // Left to itself where it hangs.
+    // If the bind hangs, the thread is left alone.
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -232,7 +232,7 @@ fn lock_that_is_no_file_of_our_own_is_refused_and_never_waited_for() {
     mkfifoat(CWD, &lock, Mode::RUSR | Mode::WUSR).unwrap();
     let (kind, message) = refusal_in_time(&path);
     assert_eq!(kind, ErrorKind::InvalidInput);
-    assert!(message.contains("is no regular file"), "{message}");
+    assert!(message.contains("is not a regular file"), "{message}");
     let _reader = fs::File::options()
         .read(true)
         .write(true)

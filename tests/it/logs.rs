@@ -1,4 +1,4 @@
-//! What the binary logs at its most talkative: never a key, a value, a tag, an
+//! The log of the binary at its most verbose level: it never contains a key, a value, a tag, an
 //! attribute or a caller's header.
 
 mod lost;
@@ -20,7 +20,7 @@ use tonic::{Code, Request, transport::Endpoint};
 
 use crate::fixture::{RawPeer, Server, Stub, within};
 
-/// Stands in whatever a caller sends.
+/// A mark in every text that a caller sends.
 const MARK: &str = "qzqz";
 
 fn put() -> PutRequest {
@@ -148,7 +148,7 @@ async fn most_talkative_log_holds_nothing_that_callers_sent() {
     }
 }
 
-/// What the log holds when the server has ended.
+/// The log when the server has ended.
 async fn log_at_the_end(mut server: Server) -> String {
     let log = server.collect_log();
     server.signal(Signal::TERM);
@@ -188,7 +188,7 @@ async fn client_of_another_protocol_is_told_of_once_and_by_its_name_alone() {
         ),
         (b"\x16\x03\x01\x00\x80\x01qzqz", "speaks TLS"),
         (b"PROXY TCP4 qzqz", "PROXY header"),
-        (b"SSH-2.0-qzqz\r\n", "something unknown"),
+        (b"SSH-2.0-qzqz\r\n", "an unknown protocol"),
     ];
     let mut server = Server::start(&["--log-level", "trace"]);
     let address = server.listening_on();
@@ -196,7 +196,7 @@ async fn client_of_another_protocol_is_told_of_once_and_by_its_name_alone() {
     for (opening, _) in openings.repeat(5) {
         let mut stream = within(TcpStream::connect(&address)).await.unwrap();
         stream.write_all(opening).await.unwrap();
-        // Closed, however: what wasn't read may have reset it.
+        // The connection is closed in one way or another: unread bytes may have reset it.
         let _ = within(stream.read_to_end(&mut Vec::new())).await;
     }
     server.signal(Signal::TERM);

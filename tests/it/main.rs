@@ -1,5 +1,5 @@
-//! The server over real sockets: through the library, and as the binary where
-//! signals, output and exit codes matter.
+//! The server over real sockets: through the library, and as the binary where signals, output and
+//! exit codes matter.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Requests that are none: each gets a typed status, or an error of HTTP where
-//! it isn't gRPC; nothing is stored, and the server goes on.
+//! Malformed requests. Each gets a typed status, or an HTTP error where it isn't gRPC; nothing is
+//! stored, and the server goes on.
 
 mod messages;
 
@@ -12,10 +12,10 @@ use tonic_types::StatusExt;
 use self::messages::{METHODS, Method};
 use crate::fixture::{RawClient, Running, TWO_TIERS, config, framed, within};
 
-/// How many of each kind.
+/// The number of requests of each kind.
 const ROUNDS: usize = 250;
 
-/// Sends a whole request; the answer with its body's trailers, if it has any.
+/// Sends a whole request. Returns the response, with the trailers of its body if it has any.
 pub(crate) async fn answer(
     client: &mut RawClient,
     request: Request<()>,
@@ -52,7 +52,7 @@ fn assert_invalid(status: &Status, reason: &str, about: &str) {
     assert_refused(status, Code::InvalidArgument, reason, about);
 }
 
-/// Fails unless that is the code and the reason.
+/// Fails unless the status has this code and reason.
 pub(crate) fn assert_refused(status: &Status, code: Code, reason: &str, about: &str) {
     assert_eq!(status.code(), code, "{about}: {status:?}");
     let info = status.get_details_error_info().expect("an ErrorInfo");
@@ -113,27 +113,27 @@ async fn badly_framed_message_is_refused() {
             let mut body = framed(&messages::put());
             let length = body.len();
             let (code, reason) = match round % 5 {
-                // Compressed, though no encoding was agreed on; or no flag at all.
+                // A compressed message without an agreed encoding, or an invalid flag.
                 0 => {
                     body[0] = rng.u8(1..);
                     (Code::Internal, "INVALID_COMPRESSED_FLAG")
                 }
-                // Shorter than its head says, down to a part of the head.
+                // A body that is shorter than its head says, or only a part of the head.
                 1 => {
                     body.truncate(rng.usize(1..length));
                     (Code::InvalidArgument, "MALFORMED_MESSAGE")
                 }
-                // Longer than what follows.
+                // A head whose length is longer than the body.
                 2 => {
                     body[3] = rng.u8(1..);
                     (Code::InvalidArgument, "MALFORMED_MESSAGE")
                 }
-                // Nothing.
+                // An empty body.
                 3 => {
                     body.clear();
                     (Code::Unimplemented, "WRONG_MESSAGE_COUNT")
                 }
-                // More than it says: what follows would be another.
+                // A body that is longer than its head says: the rest would be another message.
                 _ => {
                     body[4] -= rng.u8(1..=2);
                     (Code::Unimplemented, "WRONG_MESSAGE_COUNT")

@@ -1,5 +1,5 @@
-//! The generated client's messages about leases, revocations and events, and
-//! what their answers say.
+//! Messages of the generated client about leases, revocations and events, and helpers that read the
+//! answers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(200);
 
-/// A Get that only looks.
+/// A Get that neither requests a lease nor waits.
 pub(crate) fn get(key: &str) -> GetRequest {
     GetRequest {
         namespace: "aws".into(),
@@ -27,7 +27,7 @@ pub(crate) fn get(key: &str) -> GetRequest {
     }
 }
 
-/// A Get that would fetch.
+/// A Get that requests the lease.
 pub(crate) fn asking(key: &str) -> GetRequest {
     GetRequest {
         acquire_lease: true,
@@ -35,7 +35,7 @@ pub(crate) fn asking(key: &str) -> GetRequest {
     }
 }
 
-/// A Get that would fetch, or waits for whoever does.
+/// A Get that requests the lease, and waits if another caller fetches.
 pub(crate) fn waiting(key: &str) -> GetRequest {
     GetRequest {
         wait: Some(duration(LONG)),
@@ -54,7 +54,7 @@ pub(crate) fn put(key: &str) -> PutRequest {
     }
 }
 
-/// The Put of one who holds the lease.
+/// The Put of the lease's holder.
 pub(crate) fn fill(key: &str, lease: &Lease) -> PutRequest {
     PutRequest {
         lease_token: lease.token.clone(),
@@ -74,12 +74,12 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap()
 }
 
-/// An instant, as a distance from the manual clock's start.
+/// A time after the manual clock's start.
 pub(crate) fn after_start(duration: Duration) -> prost_types::Timestamp {
     (std::time::UNIX_EPOCH + START + duration).into()
 }
 
-/// One before it.
+/// A time before the manual clock's start.
 pub(crate) fn before_start(duration: Duration) -> prost_types::Timestamp {
     (std::time::UNIX_EPOCH + START - duration).into()
 }
@@ -88,12 +88,12 @@ pub(crate) async fn got(stub: &mut Stub, request: GetRequest) -> GetResponse {
     within(stub.get(request)).await.unwrap().into_inner()
 }
 
-/// The lease that a Get gets.
+/// The lease that a Get is granted.
 pub(crate) async fn leased(stub: &mut Stub, key: &str) -> Lease {
     got(stub, asking(key)).await.lease.expect("a lease")
 }
 
-/// The version stored.
+/// The stored version.
 pub(crate) async fn stored(stub: &mut Stub, request: PutRequest) -> u64 {
     within(stub.put(request))
         .await
@@ -102,7 +102,7 @@ pub(crate) async fn stored(stub: &mut Stub, request: PutRequest) -> u64 {
         .version
 }
 
-/// Why a Put stored nothing: ABORTED, for a reason.
+/// The reason why a Put was refused with ABORTED.
 pub(crate) async fn aborted(stub: &mut Stub, request: PutRequest) -> String {
     let status = within(stub.put(request)).await.expect_err("a refusal");
     assert_eq!(status.code(), Code::Aborted, "{status:?}");
@@ -127,7 +127,7 @@ pub(crate) fn hit(response: GetResponse) -> Credential {
     }
 }
 
-/// Why there is none, and when to come back.
+/// The reason of a miss, and its `retry_after`.
 pub(crate) fn miss(response: &GetResponse) -> (MissReason, Option<Duration>) {
     match &response.outcome {
         Some(Outcome::Miss(miss)) => {
@@ -139,8 +139,7 @@ pub(crate) fn miss(response: &GetResponse) -> (MissReason, Option<Duration>) {
     }
 }
 
-/// Fails unless it says that somebody fetches, and to come back within a
-/// second.
+/// Fails unless the answer is PENDING with a `retry_after` of at most a second.
 pub(crate) fn assert_pending(response: &GetResponse) {
     let (reason, retry_after) = miss(response);
     assert_eq!(reason, MissReason::Pending);
@@ -160,10 +159,10 @@ pub(crate) fn reason(status: &Status) -> String {
     info.reason.clone()
 }
 
-/// A call on a task of its own.
+/// A call in a task of its own.
 pub(crate) type Parked = JoinHandle<Result<GetResponse, Status>>;
 
-/// Begins a Get and goes on when it waits, as the `nth` that does.
+/// Begins a Get, and returns when it is the `nth` waiting Get.
 pub(crate) async fn park(stub: &mut Stub, request: GetRequest, nth: u64) -> Parked {
     let mut caller = stub.clone();
     let parked = tokio::spawn(async move { Ok(caller.get(request).await?.into_inner()) });
@@ -171,12 +170,12 @@ pub(crate) async fn park(stub: &mut Stub, request: GetRequest, nth: u64) -> Park
     parked
 }
 
-/// What became of it.
+/// The answer of a parked Get.
 pub(crate) async fn outcome(parked: Parked) -> GetResponse {
     within(parked).await.unwrap().unwrap()
 }
 
-/// Asks until just so many Gets wait.
+/// Polls Stats until exactly so many Gets wait.
 pub(crate) async fn until_waiting(stub: &mut Stub, count: u64) {
     within(async { while stats(stub).await.leases.unwrap().waiting != count {} }).await;
 }

@@ -37,7 +37,7 @@ fn binary_of_this_repository_has_the_allocators_settings() {
     assert!(!log.contains("allocator"), "{log}");
 }
 
-// The client answers on the other thread while this one waits for the process.
+// The client answers on the other thread while this thread waits for the process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -57,8 +57,8 @@ async fn bound_addresses_are_printed_and_a_signal_ends_with_zero() {
     }
 }
 
-// Found when a level that discards the line about the signal discarded the
-// wait for it as well.
+// A regression test: a level that discarded the log line about the signal also discarded the wait
+// for the signal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn server_that_logs_nothing_serves_until_a_signal() {
     for level in ["error", "off"] {
@@ -80,7 +80,7 @@ async fn second_signal_ends_the_drain_at_once() {
     server.await_log("drain begins");
     let log = server.collect_log();
     within(async {
-        // The first ones may come too early to count for another.
+        // The first signals may come too early to count as a second request.
         while !server.has_ended() {
             server.signal(Signal::TERM);
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -92,7 +92,7 @@ async fn second_signal_ends_the_drain_at_once() {
     assert!(log.contains("ending at once"), "{log}");
 }
 
-// GNU timeout sends one to the process and one to its group.
+// GNU timeout sends one signal to the process and one to its group.
 #[tokio::test]
 async fn two_signals_at_once_do_not_end_the_drain() {
     for second in [Signal::TERM, Signal::INT] {
@@ -165,7 +165,7 @@ async fn server_without_file_descriptors_goes_on_when_it_has_some_again() {
     let mut server = Server::start(&[]);
     let address: SocketAddr = server.listening_on().parse().unwrap();
     until_served(address).await;
-    // Fewer than the server thought there were when it started.
+    // Fewer files than the server assumed when it started.
     let files = |current| {
         let limit = Rlimit {
             current: Some(current),
@@ -198,7 +198,7 @@ async fn clients_beyond_the_limit_of_open_files_are_closed_at_once() {
     for _ in 0..64 {
         let closed = tokio::task::spawn_blocking(move || {
             let mut client = TcpStream::connect(address).unwrap();
-            // Less than the time-out for a preface that doesn't come.
+            // Less than the timeout for a preface that doesn't come.
             client
                 .set_read_timeout(Some(Duration::from_secs(5)))
                 .unwrap();

@@ -1,6 +1,6 @@
-//! The protocols by their own texts: what gRPC's mapping to HTTP/2, its status
-//! codes, its compression and its health checks say, case by case. Whatever is
-//! wrong with a call is told for that call alone, in words.
+//! The protocols by their specifications: gRPC's mapping to HTTP/2, its status codes, its
+//! compression and its health checks, case by case. An error in a call is reported for that call
+//! alone, in words.
 
 use bytes::Bytes;
 use credcache_client::proto::PutRequest;
@@ -21,8 +21,8 @@ const WATCH: &str = "/credcache.v1.CredentialCacheService/Watch";
 const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 const SERVICE_UNKNOWN: i32 = 3;
 
-/// A service that nobody knows, as a health check asks for it.
-fn nobody() -> Vec<u8> {
+/// A health check of an unknown service.
+fn unknown_service() -> Vec<u8> {
     framed(
         &HealthCheckRequest {
             service: "no.such.Service".into(),
@@ -39,7 +39,7 @@ fn good(path: &str) -> Vec<u8> {
     })
 }
 
-/// A call's status, wherever it stands, and the headers of its answer.
+/// A call's status, in headers or trailers, and the headers of the response.
 async fn call(
     client: &mut RawClient,
     path: &str,
@@ -60,7 +60,7 @@ async fn call(
     (status.expect("a status"), response.headers().clone())
 }
 
-/// A connection that outlives every call of it.
+/// A connection that outlives all of its calls.
 struct Peer {
     server: Running,
     client: RawClient,
@@ -73,7 +73,7 @@ impl Peer {
         Self { server, client }
     }
 
-    /// Fails unless a call is refused like this, and the next is answered.
+    /// Fails unless a call is refused with this status and the next call is answered.
     async fn refused(
         &mut self,
         (path, headers, body): (&str, &[(&str, &str)], Vec<u8>),
@@ -128,7 +128,7 @@ async fn method_of_one_message_takes_no_second() {
         let twice = [good(path), good(path)].concat();
         let expected = (Code::Unimplemented, "WRONG_MESSAGE_COUNT");
         peer.refused((path, &[], twice), expected).await;
-        // Nor the beginning of one.
+        // The beginning of a second message is refused, too.
         let more = [good(path), vec![0]].concat();
         peer.refused((path, &[], more), expected).await;
     }
@@ -164,7 +164,7 @@ async fn compression_that_was_not_named_is_an_error_of_the_protocol() {
 async fn compression_that_is_not_supported_is_answered_with_what_is() {
     let mut peer = Peer::new().await;
     for path in UNARY_AND_STREAMING {
-        // Whether this message is compressed or not.
+        // The encoding is refused whether or not this message is compressed.
         for flag in [0, 1] {
             let mut body = good(path);
             body[0] = flag;
@@ -217,7 +217,7 @@ async fn headers_within_the_limit_are_taken() {
         .await;
 }
 
-/// By HTTP/2 itself, which has no words for it.
+/// HTTP/2 itself resets the call, without words.
 #[tokio::test]
 async fn headers_far_over_the_limit_end_their_call_alone() {
     let Peer {
@@ -297,7 +297,7 @@ async fn check_of_an_unknown_service_is_not_found() {
         server: _server,
         mut client,
     } = Peer::new().await;
-    let (status, _) = call(&mut client, CHECK, &[], nobody()).await;
+    let (status, _) = call(&mut client, CHECK, &[], unknown_service()).await;
     assert_eq!(status.code(), Code::NotFound);
     assert!(!status.message().is_empty());
 }
@@ -307,17 +307,17 @@ async fn watch_of_an_unknown_service_says_so_and_goes_on() {
     let server = Running::start(&config("shutdown.drain_timeout = '1h'")).await;
     let mut client = RawClient::connect(server.address).await;
     let (response, mut body) = client.begin(HEALTH_WATCH, &[]).await.unwrap();
-    body.send_data(nobody().into(), true).unwrap();
+    body.send_data(unknown_service().into(), true).unwrap();
     let mut body = within(response).await.unwrap().into_body();
     let message = within(body.data()).await.unwrap().unwrap();
     let answer = HealthCheckResponse::decode(&message[EMPTY_MESSAGE.len()..]).unwrap();
     assert_eq!(answer.status, SERVICE_UNKNOWN);
     tokio::select! {
         biased;
-        more = body.data() => panic!("{more:?} behind it"),
+        more = body.data() => panic!("{more:?} after it"),
         serving = client.check() => assert_eq!(serving.unwrap(), 1),
     }
-    // It doesn't hold the drain up.
+    // The stream doesn't hold up the drain.
     let end = server.shut_down();
     assert!(within(body.data()).await.is_none());
     let trailers = within(body.trailers()).await.unwrap().unwrap();

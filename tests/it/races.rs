@@ -1,4 +1,4 @@
-//! The core under many threads: what must hold however they interleave.
+//! The core under many threads: the rules that hold in every interleaving.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ const LIMITS: Limits = Limits {
     max_namespaces: 4,
     ..Limits::DEFAULT
 };
-/// The clocks stand still: nothing here is about time.
+/// The clocks stand still, because no test here is about time.
 fn now() -> Now {
     Now::default()
 }
@@ -79,7 +79,7 @@ fn invalidate(cache: &Cache, target: Target<'_>) -> Invalidated {
     cache.invalidate(invalidate, now())
 }
 
-/// The version a Get finds.
+/// The version that a Get finds.
 fn version(cache: &Cache, key: &str) -> Option<u64> {
     match cache.get(name(key), Duration::ZERO, now) {
         Lookup::Hit(hit) => {

@@ -1,4 +1,4 @@
-//! Once Invalidate has answered, nothing that was fetched before gets in.
+//! Once Invalidate has answered, no credential that was fetched before can be stored.
 
 mod issued;
 mod races;
@@ -20,7 +20,7 @@ use crate::{
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const KEY: &str = "role/reader";
 
-/// Every kind that matches a credential put by [`tagged`].
+/// A target of every kind that matches a credential put by [`tagged`].
 fn matching() -> [Target; 4] {
     [
         Target::Key(KEY.into()),
@@ -30,7 +30,7 @@ fn matching() -> [Target; 4] {
     ]
 }
 
-/// As many that come near.
+/// As many targets that nearly match.
 fn others() -> [Target; 4] {
     [
         Target::Key("role/".into()),
@@ -47,7 +47,7 @@ fn tagged(request: PutRequest) -> PutRequest {
     }
 }
 
-/// A Put of what was issued then, under no lease.
+/// A Put without a lease of a credential that was issued then.
 fn issued(at: prost_types::Timestamp) -> PutRequest {
     PutRequest {
         issued_at: Some(at),
@@ -67,7 +67,7 @@ async fn lease_granted_before_fills_nothing_that_matches() {
         assert_eq!(aborted(&mut stub, late).await, "REVOKED", "{target:?}");
         server.assert_nothing_was_stored().await;
 
-        // With that it is over, and one who waited fetches anew.
+        // The lease has ended, and a waiting caller is granted the next one.
         let next = outcome(parked).await.lease.expect("its turn");
         let version = stored(&mut stub, tagged(fill(KEY, &next))).await;
         assert_eq!(hit(got(&mut stub, get(KEY)).await).version, version);
@@ -129,7 +129,7 @@ async fn revoked_key_says_so_until_it_is_filled_and_all_of_it_is_counted() {
     assert_eq!((stats.puts, stats.puts_refused), (2, 0));
 }
 
-/// The Put of what should be refreshed at once: its lease is granted on a hit.
+/// Makes a Put's credential due at once, so that a hit is granted its lease.
 pub(super) fn due(request: PutRequest) -> PutRequest {
     PutRequest {
         refresh_before: Some(duration(3600 * SECOND)),
@@ -137,7 +137,7 @@ pub(super) fn due(request: PutRequest) -> PutRequest {
     }
 }
 
-/// Invalidates just this version; how many it removed.
+/// Invalidates only this version, and returns the number of removed credentials.
 async fn invalidated_version(stub: &mut Stub, version: u64) -> u64 {
     let request = InvalidateRequest {
         if_version: Some(version),
@@ -177,8 +177,8 @@ async fn version_that_is_there_is_revoked_like_its_key() {
     assert_eq!(aborted(&mut stub, late).await, "REVOKED");
 }
 
-/// More invalidations than are remembered one by one: those that are not
-/// refuse more than they did, never less.
+/// More invalidations than are remembered one by one. Fences of the others become wider, never
+/// narrower.
 #[tokio::test]
 async fn forgotten_invalidations_go_on_refusing() {
     let server = Running::start(&config("limits.max_revocations = 8")).await;
@@ -232,7 +232,7 @@ async fn wide_invalidation_runs_to_its_end_without_its_caller() {
     }
 }
 
-/// How many credentials the server holds.
+/// The number of credentials in the server.
 async fn held(stub: &mut Stub) -> u64 {
     let tiers = stats(stub).await.tiers;
     tiers.iter().map(|tier| tier.entries).sum()

@@ -1,5 +1,5 @@
-//! The contract's table of errors, row by row: code, reason, every offending
-//! field; nothing is stored, and nothing the caller sent is repeated.
+//! The contract's table of errors, row by row: the code, the reason and every offending field.
+//! Nothing is stored, and nothing that the caller sent is repeated.
 
 mod other_fields;
 pub(crate) mod put_fields;
@@ -16,12 +16,12 @@ use tonic_types::StatusExt;
 
 use crate::fixture::{Running, Stub, TWO_TIERS, config, within};
 
-/// What no error may repeat: it stands in every text that a caller sends.
+/// A mark in every text that a caller sends, which no error may repeat.
 const MARK: &str = "qz";
 
-/// The reason where a field breaks a rule.
+/// The reason of an error for a field that breaks a rule.
 const INVALID: &str = "INVALID_FIELD";
-/// A Put that nothing is wrong with.
+/// A valid Put.
 fn put() -> PutRequest {
     PutRequest {
         namespace: "aws".into(),
@@ -42,7 +42,7 @@ async fn refused(stub: &mut Stub, request: PutRequest) -> Status {
     within(stub.put(request)).await.expect_err("a refusal")
 }
 
-/// Checks a status to the last field it names, in the order of the request.
+/// Checks a status and all fields that it names, in the order of the request.
 fn assert_refusal(status: &Status, code: Code, reason: &str, fields: &[&str]) {
     assert_eq!(status.code(), code, "{status:?}");
     let details = status.get_error_details();

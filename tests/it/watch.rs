@@ -1,4 +1,4 @@
-//! What changes in a namespace is told: in order, each once, or as a gap.
+//! The changes of a namespace are sent in order and once each, or as a gap.
 
 mod ends;
 mod order;
@@ -19,7 +19,7 @@ use crate::{
 
 type Events = Streaming<WatchResponse>;
 
-/// From now on.
+/// A watch from now on.
 fn from_now() -> WatchRequest {
     WatchRequest {
         namespace: "aws".into(),
@@ -31,14 +31,14 @@ async fn watching(stub: &mut Stub, request: WatchRequest) -> Events {
     within(stub.watch(request)).await.unwrap().into_inner()
 }
 
-/// The next message, whatever it is.
+/// The next message.
 async fn next(events: &mut Events) -> WatchResponse {
     let message = within(events.message()).await.unwrap();
     message.expect("the stream goes on")
 }
 
-/// The next that is no heartbeat.
-async fn told(events: &mut Events) -> (Event, u64) {
+/// The next message that isn't a heartbeat.
+async fn next_change(events: &mut Events) -> (Event, u64) {
     loop {
         let message = next(events).await;
         match message.event.expect("an event") {
@@ -48,7 +48,7 @@ async fn told(events: &mut Events) -> (Event, u64) {
     }
 }
 
-/// How the stream ends.
+/// The status with which the stream ends.
 async fn end(events: &mut Events) -> Status {
     loop {
         if let Err(status) = within(events.message()).await {
@@ -100,10 +100,10 @@ async fn heartbeats_say_up_to_where_everything_was_told() {
     let mut events = watching(&mut stub, from_now()).await;
     let begun = Instant::now();
     let first = next(&mut events).await.revision;
-    let mut told = first;
+    let mut received = first;
     let mut is_up_to_date = false;
     for _ in 0..3 {
-        // Another namespace's: not told, but the server's revision counts it.
+        // A change in another namespace isn't sent, but the server's revision counts it.
         let elsewhere = PutRequest {
             namespace: "oauth".into(),
             ..put("reader")
@@ -111,12 +111,12 @@ async fn heartbeats_say_up_to_where_everything_was_told() {
         let revision = stored(&mut stub, elsewhere).await;
         let message = next(&mut events).await;
         assert!(matches!(message.event, Some(Event::Heartbeat(_))));
-        assert!((told..=revision).contains(&message.revision));
-        told = message.revision;
-        // Where the machine stood still, it was sent before the Put.
-        is_up_to_date |= told == revision;
+        assert!((received..=revision).contains(&message.revision));
+        received = message.revision;
+        // If the machine was slow, the heartbeat was sent before the Put.
+        is_up_to_date |= received == revision;
     }
-    assert!(is_up_to_date && told > first);
+    assert!(is_up_to_date && received > first);
     let taken = begun.elapsed();
     assert!(taken >= 3 * SECOND - SECOND / 10, "{taken:?}");
 }
@@ -128,7 +128,10 @@ async fn watcher_that_comes_back_is_told_what_it_missed() {
     let mut events = watching(&mut stub, from_now()).await;
     next(&mut events).await;
     let seen = stored(&mut stub, put("seen")).await;
-    assert_eq!(told(&mut events).await, (replacement("seen", seen), seen));
+    assert_eq!(
+        next_change(&mut events).await,
+        (replacement("seen", seen), seen)
+    );
     let unread = stored(&mut stub, put("unread")).await;
     drop(events);
     let away = stored(&mut stub, put("away")).await;
@@ -145,14 +148,17 @@ async fn watcher_that_comes_back_is_told_what_it_missed() {
     };
     let mut events = watching(&mut stub, resumed).await;
     assert_eq!(
-        told(&mut events).await,
+        next_change(&mut events).await,
         (replacement("unread", unread), unread)
     );
-    assert_eq!(told(&mut events).await, (replacement("away", away), away));
+    assert_eq!(
+        next_change(&mut events).await,
+        (replacement("away", away), away)
+    );
     let expected = (invalidation(Target::All(true)), all.revision);
-    assert_eq!(told(&mut events).await, expected);
+    assert_eq!(next_change(&mut events).await, expected);
 
-    // One that has seen everything begins with a heartbeat.
+    // A watcher that has received everything begins with a heartbeat.
     let up_to_date = WatchRequest {
         instance_id,
         ..from(all.revision)
@@ -174,7 +180,7 @@ async fn watcher_of_another_instance_begins_with_a_reset() {
     let requests = [
         ("0123456789abcdef0123456789abcdef", 1),
         ("0123456789abcdef0123456789abcdef", 0),
-        // A revision that this one never gave out.
+        // A revision that this instance hasn't reached.
         (&own, revision + 100),
         (&own, u64::MAX),
     ];
@@ -193,7 +199,7 @@ async fn watcher_of_another_instance_begins_with_a_reset() {
         let version = stored(&mut stub, put("reader")).await;
         assert!(first.revision < version);
         let expected = (replacement("reader", version), version);
-        assert_eq!(told(&mut events).await, expected);
+        assert_eq!(next_change(&mut events).await, expected);
     }
 }
 
@@ -222,7 +228,7 @@ async fn events_that_nobody_remembers_are_told_as_a_gap() {
     let mut events = watching(&mut stub, from_now()).await;
     next(&mut events).await;
     let seen = stored(&mut stub, put("reader")).await;
-    assert_eq!(told(&mut events).await.1, seen);
+    assert_eq!(next_change(&mut events).await.1, seen);
     drop(events);
     let mut last = 0;
     for nth in 0..200 {
@@ -234,14 +240,14 @@ async fn events_that_nobody_remembers_are_told_as_a_gap() {
         ..from_now()
     };
     let mut events = watching(&mut stub, request).await;
-    let (event, revision) = told(&mut events).await;
+    let (event, revision) = next_change(&mut events).await;
     assert!(matches!(event, Event::Reset(_)), "{event:?}");
     assert!(revision <= last);
-    // And then it goes on, with nothing told twice and nothing left out.
+    // The stream then goes on without repeating or omitting a change.
     let next = stored(&mut stub, put("reader")).await;
     let mut before = revision;
     loop {
-        let (event, revision) = told(&mut events).await;
+        let (event, revision) = next_change(&mut events).await;
         assert_eq!(revision, before + 1);
         before = revision;
         if event == replacement("reader", next) {

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Generates clients of the contract with buf for Go, Java, Python and TypeScript,
-# and runs a program of each against a server: it stores a credential, reads it
-# back, and decodes the details of a refusal with its language's own google.rpc
-# types.
+# and runs a program in each language against a server. The program stores a
+# credential, reads it back, and decodes the details of a refusal with its
+# language's own google.rpc types.
 #
 # usage: clients.sh BUF CREDCACHE FOLDER
 #
 # Plugins and libraries, of the versions below and in each language's manifest, go
-# to FOLDER/tools, what is generated goes to FOLDER/out.
+# to FOLDER/tools, and the generated code goes to FOLDER/out.
 set -euo pipefail
 
 protoc_gen_go=v1.36.12
 protoc_gen_go_grpc=v1.6.2
-# The exact versions of pom.xml, which has the libraries.
+# The same versions as in pom.xml, which names the libraries.
 protoc=4.35.1
 protoc_gen_grpc_java=1.83.1
 
@@ -52,7 +52,7 @@ END
   return "$missing"
 }
 
-# Once for these versions.
+# Installs the tools once for these versions.
 install() {
   local pins
   pins=$(cat "$0" "$here"/{java/pom.xml,python/requirements.txt,typescript/package.json} | cksum)
@@ -81,7 +81,7 @@ install() {
   echo "$pins" >"$tools/installed"
 }
 
-# One of the programs that Maven has for this machine.
+# Downloads one of the programs that Maven provides for this machine.
 copy_program() {
   local kind
   case "$(uname -s)-$(uname -m)" in

@@ -1,4 +1,4 @@
-//! Who issues the credentials, and knows which of them are revoked since when.
+//! The issuer of the credentials, which knows when each was revoked.
 
 use std::{
     sync::{
@@ -10,19 +10,19 @@ use std::{
 
 use credcache_client::{Credential, Secret, Target};
 
-/// Namespaces, of which one after the other is written to: what was revoked last
-/// is left alone for longer than the bound, and a mistake stays to be seen.
+/// The namespaces, which are written to in turn: after a revocation, a namespace rests for longer
+/// than the bound, so that an error remains visible.
 pub(crate) const NAMESPACES: [&str; 4] = ["north", "east", "south", "west"];
-/// Keys that the writer puts, in each namespace.
+/// The number of keys that the writer puts in each namespace.
 pub(crate) const PUT: usize = 40;
-/// Those and others, that are fetched.
+/// The number of all keys that are fetched, including those.
 pub(crate) const KEYS: usize = 50;
 const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
 pub(crate) const TAGS: [&str; 4] = ["red", "green", "blue", "black"];
 /// More than any number of rounds issues.
 const MOST: usize = 4_000_000;
 
-/// The place of a credential: a namespace and a key.
+/// The position of a credential: a namespace and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) namespace: usize,
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// Time since the first reading.
+/// The time since the first reading.
 #[allow(
     clippy::disallowed_methods,
     reason = "a test's own stopwatch, unlike the clock of what it tests"
@@ -66,14 +66,14 @@ pub(crate) fn now() -> Duration {
 
 pub(crate) struct Issuer {
     issued: Mutex<Issued>,
-    /// By number: the nanosecond when its revocation was answered; 0 if it isn't
-    /// revoked.
+    /// By number: the nanosecond in which the credential's revocation was answered, or 0 if it
+    /// isn't revoked.
     revoked: Box<[AtomicU64]>,
 }
 
 struct Issued {
     next: u64,
-    /// By place: what isn't revoked.
+    /// By position: the credentials that aren't revoked.
     good: Vec<Vec<u64>>,
 }
 
@@ -89,7 +89,7 @@ impl Issuer {
         }
     }
 
-    /// A new credential, and the tag to put it with.
+    /// Issues a credential, and returns the tag to put it with.
     pub(crate) fn issue(&self, place: Place) -> (Secret, &'static str) {
         let mut issued = self.issued.lock().unwrap();
         let number = issued.next;
@@ -98,12 +98,13 @@ impl Issuer {
         (Secret::new(number.to_le_bytes()), tag(number))
     }
 
-    /// To be called before the revocation is sent: what it is about.
+    /// The last issued number. To be called before a revocation is sent, which then covers the
+    /// numbers up to it.
     pub(crate) fn last_issued(&self) -> u64 {
         self.issued.lock().unwrap().next - 1
     }
 
-    /// A revocation of everything up to a number was answered.
+    /// Records that a revocation of the numbers up to `last` was answered.
     pub(crate) fn revoked(&self, namespace: usize, target: &Target, last: u64) {
         let answered = nanos(now()).max(1);
         let mut issued = self.issued.lock().unwrap();
@@ -125,13 +126,13 @@ impl Issuer {
         }
     }
 
-    /// When the answer to its revocation came, if it is revoked.
+    /// When the revocation of a credential was answered, if it is revoked.
     pub(crate) fn revoked_at(&self, number: u64) -> Option<Duration> {
         let at = self.of(number).load(Ordering::SeqCst);
         (at != 0).then_some(Duration::from_nanos(at))
     }
 
-    /// How much later than the bound allows this one was asked for and returned.
+    /// How much later than the bound allows a credential was requested and returned.
     pub(crate) fn excess(&self, number: u64, begun: Duration) -> Duration {
         let revoked = self.revoked_at(number);
         revoked.map_or(Duration::ZERO, |at| begun.saturating_sub(at + crate::BOUND))

@@ -1,7 +1,6 @@
-//! A TCP proxy: a link that can be cut, that refuses, that is slow in both
-//! directions, and that holds back what is under way to the client. What the
-//! client sends goes through then: so the server answers at once, and its answers
-//! grow old.
+//! A TCP proxy: a link that can be cut, refuse connections, be slow in both directions, and hold
+//! back bytes on their way to the client. What the client sends still passes, so the server answers
+//! at once, and its answers grow old.
 
 use std::{
     net::SocketAddr,
@@ -21,11 +20,11 @@ use tokio::{
     time::sleep,
 };
 
-/// Of the connections over a link.
+/// Which connections of a link are affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     All,
-    /// Every second one: a client has two.
+    /// Every second connection: a client has two.
     Odd,
     Even,
 }
@@ -45,9 +44,9 @@ struct State {
     target: SocketAddr,
     stalled: Option<Which>,
     refuses: bool,
-    /// How long every piece is under way, in either direction.
+    /// The delay of every piece in either direction.
     delay: Duration,
-    /// How many cuts there were, and what the last one was of.
+    /// The number of cuts, and the connections of the last cut.
     cuts: u64,
     cut: Which,
 }
@@ -97,7 +96,7 @@ impl Link {
         });
     }
 
-    /// Where new connections lead to.
+    /// Sets the target of new connections.
     pub(crate) fn lead_to(&self, target: SocketAddr) {
         self.state.send_modify(|state| state.target = target);
     }
@@ -121,7 +120,7 @@ async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
     }
 }
 
-/// Ends with either side, with a cut, or with the link.
+/// Carries one connection. Ends with either side, with a cut, or with the link.
 async fn carry(near: TcpStream, number: u64, state: watch::Receiver<State>) {
     let (target, cuts) = {
         let state = state.borrow();

@@ -1,14 +1,13 @@
-//! How long a near cache goes on returning what was revoked, over a network that
-//! breaks: no longer than its heartbeat bound and a round trip.
+//! How long a near cache goes on returning a revoked credential over a network that breaks: no
+//! longer than its heartbeat bound and a round trip.
 //!
-//! A writer puts and revokes, over a connection of its own, at the rate and in
-//! the order of a fixed sequence. Near caches read over links that are cut, that
-//! refuse and that stall at random. Every credential they return is held against
-//! the instant when its revocation was answered. Credentials are told apart by
-//! their value, a number; a revocation voids numbers, so that it can be judged
-//! without the versions that the cache itself goes by.
+//! A writer puts and revokes over a connection of its own, at the rate and in the order of a fixed
+//! sequence. Near caches read over links that are cut, refuse connections and stall at random.
+//! Every returned credential is compared with the time at which its revocation was answered. The
+//! value of a credential is a number, and a revocation voids numbers, so the verdict doesn't depend
+//! on the versions that the cache itself uses.
 //!
-//! `CREDCACHE_NEAR_ROUNDS` sets how many revocations there are.
+//! `CREDCACHE_NEAR_ROUNDS` sets the number of revocations.
 
 #![allow(
     clippy::expect_used,
@@ -41,10 +40,10 @@ use observer::Observer;
 use server::Running;
 use verdict::Verdict;
 
-/// As near caches have it by default.
+/// The default bound of a near cache.
 const BOUND: Duration = Duration::from_secs(2);
 const ROUNDS: u64 = 10_000;
-/// Readers with links of their own.
+/// The number of readers with links of their own.
 const READERS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +66,7 @@ async fn nothing_revoked_is_returned_later_than_the_bound_and_a_round_trip() {
     }
 
     writer::run(&direct, &issuer, rounds).await;
-    // What was revoked last is judged as well.
+    // The wait covers the last revocations.
     tokio::time::sleep(BOUND * 3 / 2).await;
 
     probe.abort();

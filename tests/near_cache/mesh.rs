@@ -1,4 +1,4 @@
-//! Those who read: each a near cache over a link of its own, and callers of it.
+//! The readers: near caches over links of their own, and their callers.
 
 use std::{
     net::SocketAddr,
@@ -21,8 +21,8 @@ use crate::{
     writer::LIFETIME,
 };
 
-/// Callers of each near cache that only get: one that hangs on a stalled
-/// connection doesn't keep the others.
+/// The callers of each near cache that only get: a caller that hangs on a stalled connection
+/// doesn't hold up the others.
 const GETTERS: u64 = 8;
 const FETCHERS: u64 = 2;
 
@@ -36,7 +36,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) async fn start(seed: u64, server: SocketAddr) -> Self {
         let link = Arc::new(Link::to(server).await);
-        // Half of them wait for answers that are held up; the others give up.
+        // Half of the callers wait for delayed answers; the others give up.
         let timeout = [400, 5000][seed as usize % 2];
         let client = Client::builder()
             .timeout(Duration::from_millis(timeout))
@@ -78,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// Answers how many outages there were.
+    /// Stops, and returns the number of outages.
     pub(crate) async fn stop(mut self) -> u64 {
         self.tasks.shutdown().await;
         self.weather.outages.load(Ordering::SeqCst)
@@ -148,7 +148,7 @@ impl Caller {
         }
     }
 
-    /// Leaves the processor to others.
+    /// Yields the processor to other tasks.
     async fn pause(&mut self) {
         sleep(Duration::from_millis(self.rng.u64(1..3))).await;
     }

@@ -1,4 +1,4 @@
-//! Looks at every key of every near cache in a tight loop.
+//! An observer that looks at every key of every near cache in a tight loop.
 
 use std::{
     sync::{
@@ -16,36 +16,36 @@ use crate::{
     mesh::Reader,
 };
 
-/// A revocation that took effect within this time of its answer was told by an
-/// event; one that took longer, with the link broken, by the bound.
+/// A revocation that took effect within this time of its answer came by an event. One that took
+/// longer, with the link broken, came by the bound.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What one near cache was last seen to keep of one place.
+/// The last observation of a near cache at one position.
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    /// The credential, and when it was last asked for and found.
+    /// The credential, and when it was last requested and found.
     kept: Option<(u64, Duration)>,
     latest_version: u64,
 }
 
-/// A credential that was kept and isn't any more.
+/// A credential that was cached and isn't any more.
 struct Gone {
     number: u64,
     last_hit: Duration,
     missed: Duration,
 }
 
-/// What there was to see.
+/// The results of the observation.
 #[derive(Default)]
 pub(crate) struct Seen {
     hits: u64,
     pub(crate) went_back: u64,
-    /// By how much the latest hit of something revoked passed the bound.
+    /// By how much the latest hit of a revoked credential exceeded the bound.
     pub(crate) excess: Duration,
-    /// From the answer to a revocation to the last hit, for each near cache that
-    /// kept it then; shortest first.
+    /// The time from the answer to a revocation to the last hit, for each near cache that cached
+    /// the credential then; shortest first.
     delays: Vec<Duration>,
-    /// Those that took no longer than [`SOON`], and the others.
+    /// The number of delays of at most [`SOON`], and the number of others.
     soon: usize,
     late: usize,
 }
@@ -122,7 +122,7 @@ impl Seen {
             let Some(revoked) = issuer.revoked_at(gone.number) else {
                 continue;
             };
-            // It had gone for another reason before.
+            // The credential had gone earlier for another reason.
             if gone.missed + SOON < revoked {
                 continue;
             }
@@ -161,7 +161,7 @@ impl Seen {
         );
     }
 
-    /// There was something to go wrong.
+    /// Fails if too little happened for an error to be possible.
     pub(crate) fn assert_meaningful(&self) {
         assert!(self.hits > 100_000, "{} hits", self.hits);
         assert!(self.soon > 1_000, "{} told by events", self.soon);

@@ -16,7 +16,7 @@ use crate::{
 const NAMESPACE: usize = 0;
 const NEVER: Duration = Duration::from_secs(30);
 
-/// Ends when it is so; fails where it never is.
+/// Waits for the condition. Fails where it never holds.
 async fn until(condition: impl Fn() -> bool) {
     let waits = async {
         while !condition() {
@@ -35,7 +35,7 @@ fn kept(near: &NearCache, place: Place) -> Option<u64> {
     Some(number(&credential))
 }
 
-/// The number of the credential that the server has.
+/// The number of the credential in the server.
 async fn get(near: &NearCache, place: Place) -> Option<u64> {
     match near.get(place.namespace(), place.key()).await.unwrap() {
         Lookup::Hit(credential) => Some(number(&credential)),
@@ -52,7 +52,7 @@ async fn restart_of_the_server_voids_everything_kept() {
     for seed in 0..2 {
         readers.push(Reader::start(seed, first.address).await);
     }
-    // Their versions are higher than any of the second instance will be.
+    // These versions are higher than any version of the second instance.
     for _ in 0..10 {
         for place in places() {
             writer::put(&client, &issuer, place).await;
@@ -60,7 +60,7 @@ async fn restart_of_the_server_voids_everything_kept() {
     }
     let last_of_first = issuer.last_issued();
     for reader in &readers {
-        // Kept once the events of these Puts are through.
+        // The near cache keeps the credentials once the events of these Puts have come.
         for place in places() {
             loop {
                 get(&reader.near, place).await.unwrap();
@@ -102,7 +102,7 @@ async fn restart_of_the_server_voids_everything_kept() {
             assert_eq!(kept(near, place), None);
             assert_eq!(get(near, place).await, None);
         }
-        // The next heartbeats vouch for nothing that was kept before.
+        // The next heartbeats don't make earlier credentials fresh.
         let until_proved = now() + BOUND;
         until(|| {
             assert!(places().all(|place| kept(near, place).is_none()));

@@ -19,7 +19,7 @@ impl Running {
     pub(crate) async fn start() -> Self {
         let file = "listen = ['127.0.0.1:0']\nshutdown.drain_timeout = '100ms'\n";
         let mut config = Config::from_sources(Some(file), [], &ServeArgs::default()).unwrap();
-        // A holder whose link stalls is not to keep the others from fetching.
+        // A holder whose link stalls must not keep other callers from fetching.
         config.limits.cache.lease_ttl = Duration::from_millis(300);
         let app = server::app(&config).unwrap();
         let bound = server::bind(&config).await.unwrap();

@@ -1,5 +1,4 @@
-//! What the callers of near caches were returned, and whether they should have
-//! been.
+//! The verdict on the credentials that callers of near caches were returned.
 
 use std::{
     fmt::Debug,
@@ -18,7 +17,8 @@ use crate::issuer::{Issuer, number};
 pub(crate) struct Verdict {
     returned: AtomicU64,
     pub(crate) fetches: AtomicU64,
-    /// Those that the caller was handed with the link down, and not stored.
+    /// The number of credentials that a caller got while the link was down, without their being
+    /// stored.
     pub(crate) fetched_in_outage: AtomicU64,
     excess: AtomicU64,
     pending: AtomicU64,
@@ -33,10 +33,10 @@ impl Verdict {
             .fetch_max(excess.as_nanos() as u64, Ordering::SeqCst);
     }
 
-    /// A call of `get_or_fetch`, whose fetch never fails.
+    /// Records an error of `get_or_fetch`, whose fetch never fails.
     pub(crate) fn failed<E: Debug>(&self, error: &GetOrFetchError<E>) {
-        // The server was there, and somebody with a broken link had the lease,
-        // one after the other.
+        // The server was reachable, and callers with broken links held the lease one after the
+        // other.
         if matches!(error, GetOrFetchError::Pending { .. }) {
             self.pending.fetch_add(1, Ordering::SeqCst);
             return;

@@ -1,4 +1,4 @@
-//! What happens to a link.
+//! The faults of a link.
 
 use std::{
     sync::{
@@ -16,16 +16,16 @@ use crate::{
     link::{Link, Which},
 };
 
-/// The state of a link, for those who read over it.
+/// The state of a link, for its readers.
 #[derive(Default)]
 pub(crate) struct Weather {
     pub(crate) outages: AtomicU64,
-    /// Neither of the connections carries anything.
+    /// No connection carries anything.
     pub(crate) is_down: AtomicBool,
 }
 
-/// After a stall what was held back is let through, before anything else
-/// happens: how long a message is under way is no part of the bound.
+/// The time after a stall in which held-back bytes pass before the next fault: the bound doesn't
+/// include the time that a message is on its way.
 const SETTLED: Duration = Duration::from_millis(200);
 
 /// Breaks the link again and again.
@@ -33,7 +33,7 @@ pub(crate) async fn storm(link: Arc<Link>, weather: Arc<Weather>, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     loop {
         sleep(SETTLED + Duration::from_millis(rng.u64(..1000))).await;
-        // Every second one outlasts the bound.
+        // Every second fault outlasts the bound.
         let longest = BOUND.as_millis() as u64 * 3 / 2;
         let while_ = Duration::from_millis(match rng.bool() {
             true => rng.u64(50..longest * 2 / 3),
@@ -64,7 +64,7 @@ pub(crate) async fn storm(link: Arc<Link>, weather: Arc<Weather>, seed: u64) {
                 down(false);
                 link.refuse(false);
             }
-            // What was held back is lost.
+            // Held-back bytes are lost.
             _ => {
                 link.stall(Some(Which::All));
                 down(true);

@@ -1,4 +1,4 @@
-//! Who puts credentials and revokes them, over a connection that holds.
+//! The writer, which puts credentials and revokes them over a connection that holds.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::issuer::{Issuer, NAMESPACES, PUT, Place, TAGS};
 
 pub(crate) const LIFETIME: Lifetime = Lifetime::Ttl(Duration::from_secs(600));
-/// A round's time, so that the rounds take as long as many outages do.
+/// The duration of a round, so that the rounds span many outages.
 const PACE: Duration = Duration::from_millis(3);
-/// How many rounds a namespace is written to at a stretch.
+/// The number of rounds for which a namespace is written to without a break.
 const STRETCH: u64 = 300;
 
-/// In each round a Put and a revocation, of something put before.
+/// Runs the rounds. Each has a Put, and a revocation of something that was put before.
 pub(crate) async fn run(client: &Client, issuer: &Issuer, rounds: u64) {
     let mut rng = Rng::with_seed(1);
     let mut pace = interval(PACE);

@@ -1,4 +1,4 @@
-//! What breaks, one after the other.
+//! The faults, one after the other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +20,9 @@ pub(crate) struct Outage {
 
 pub(crate) struct Faults {
     server: Option<Server>,
-    /// Of the programs that fetch.
+    /// The links of the programs that fetch.
     links: [Arc<Link>; 2],
-    /// Of the one that revokes.
+    /// The link of the program that revokes.
     direct: Arc<Link>,
     issuer: Arc<Issuer>,
     pub(crate) outages: Vec<Outage>,
@@ -46,7 +46,7 @@ impl Faults {
         }
     }
 
-    /// Each of them in turn, in an order of its own each time.
+    /// Runs all faults in turn, each time in a different order.
     pub(crate) async fn run(&mut self, time: Duration) {
         let mut rng = Rng::with_seed(11);
         let end = now() + time;
@@ -70,9 +70,9 @@ impl Faults {
     async fn fault(&mut self, kind: usize, one: usize, lasts: Duration) {
         let begun = now();
         match kind {
-            // One program's connections are cut, one or all.
+            // Connections of one program are cut, one or all.
             0 => self.links[one].cut(if one == 0 { Which::All } else { Which::Odd }),
-            // One connection of a program stands still.
+            // One connection of a program stalls.
             1 => {
                 self.links[one].stall(Some(Which::Even));
                 sleep(lasts).await;

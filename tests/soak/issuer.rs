@@ -1,5 +1,4 @@
-//! Who issues the credentials, and knows when each ends, and since when it is
-//! revoked.
+//! The issuer of the credentials, which knows when each ends and when it was revoked.
 
 use std::{
     sync::{Mutex, OnceLock},
@@ -12,14 +11,14 @@ use crate::faults::Outage;
 
 pub(crate) const NAMESPACE: &str = "soak";
 pub(crate) const KEYS: usize = 20;
-/// By the key's number: short, so that ends come often.
+/// The lifetime by the key's number. Lifetimes are short, so that many end.
 const SHORTEST_LIFE: Duration = Duration::from_millis(2_000);
 
 pub(crate) fn key(number: usize) -> String {
     format!("key/{number}")
 }
 
-/// Time since the first reading.
+/// The time since the first reading.
 #[allow(
     clippy::disallowed_methods,
     reason = "a test's own stopwatch, unlike the clock of what it tests"
@@ -31,8 +30,7 @@ pub(crate) fn now() -> Duration {
 
 pub(crate) struct Issuer {
     issued: Mutex<Vec<Issued>>,
-    /// The last time that a server was there which doesn't know what was revoked
-    /// before.
+    /// The last time at which the running server didn't know earlier revocations.
     forgot: Mutex<Duration>,
 }
 
@@ -53,8 +51,8 @@ impl Issuer {
         }
     }
 
-    /// A new credential, with its number for a value. Every second key's states
-    /// its end; the others state how long they live.
+    /// Issues a credential whose value is its number. Every second key's credentials state their
+    /// end; the others state their lifetime.
     #[allow(clippy::disallowed_methods, reason = "an issuer's own clock")]
     pub(crate) fn issue(&self, key: usize) -> Fetched {
         let life = SHORTEST_LIFE + Duration::from_millis(200) * key as u32;
@@ -75,12 +73,12 @@ impl Issuer {
         Fetched::new(Secret::new(number.to_le_bytes()), lifetime)
     }
 
-    /// What has been issued of a key up to now.
+    /// How many credentials of a key were issued so far.
     pub(crate) fn issued_up_to_now(&self) -> usize {
         self.issued.lock().unwrap().len()
     }
 
-    /// A revocation of all of the key's among the first `count` was answered.
+    /// Records that a revocation of the key's first `count` credentials was answered.
     pub(crate) fn revoked(&self, key: usize, count: usize) {
         let at = now();
         let mut issued = self.issued.lock().unwrap();
@@ -95,13 +93,13 @@ impl Issuer {
         *self.forgot.lock().unwrap() = now();
     }
 
-    /// By how much a credential had ended at an instant.
+    /// How long before `at` the credential had expired.
     pub(crate) fn late(&self, credential: &Credential, at: Duration) -> Duration {
         at.saturating_sub(self.of(credential).end)
     }
 
-    /// How long before an instant its revocation was answered, by a server that
-    /// hasn't lost its memory since.
+    /// How long before `at` the revocation of the credential was answered by a server that has kept
+    /// its memory since.
     pub(crate) fn revoked_for(&self, credential: &Credential, at: Duration) -> Option<Duration> {
         let revoked = self.of(credential).revoked?;
         let forgot = *self.forgot.lock().unwrap();
@@ -113,7 +111,7 @@ impl Issuer {
         self.issued.lock().unwrap()[number as usize]
     }
 
-    /// The most that any key was fetched in an outage, and how many were allowed.
+    /// The most fetches of any key during an outage, and how many were allowed.
     fn most_calls(&self, outage: &Outage) -> (usize, usize) {
         let mut calls = [0; KEYS];
         for issued in self.issued.lock().unwrap().iter() {

@@ -1,12 +1,12 @@
-//! What a library user sees of the client while everything around it breaks.
+//! What a user of the client library sees while everything around the client breaks.
 //!
-//! Three programs run beside each other: 200 tasks that call `get_or_fetch`, a
-//! near cache with its callers, and one that revokes. The server is killed and
-//! stopped, and the links of the first two are cut, stalled and slow. The issuer
-//! stamps every credential with a number and knows when each ends and since when
-//! it is revoked: nothing is judged by what the client says of itself.
+//! Three programs run beside each other: 200 tasks that call `get_or_fetch`, a near cache with its
+//! callers, and a program that revokes. The server is killed and stopped, and the links of the
+//! first two programs are cut, stalled and slowed down. The issuer gives every credential a number
+//! and knows when it ends and when it was revoked, so the verdict doesn't depend on what the client
+//! says.
 //!
-//! 30 seconds by default; `CREDCACHE_SOAK_SECONDS` sets another time, and five
+//! The test takes 30 seconds by default; `CREDCACHE_SOAK_SECONDS` sets another time, and five
 //! minutes are a good one.
 
 #![allow(
@@ -42,9 +42,9 @@ use programs::{Near, Program, Revoker};
 use server::Server;
 use verdict::Verdict;
 
-/// As near caches have it by default.
+/// The default bound of a near cache.
 const BOUND: Duration = Duration::from_secs(2);
-/// How long what was broken may be felt.
+/// How long a fault may have effects after its end.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// Longer than anything that a call leaves behind.
 const BACK: Duration = Duration::from_secs(45);
@@ -90,7 +90,7 @@ async fn nothing_is_handed_out_late_and_everything_comes_back_whatever_breaks() 
     assert_everything_comes_back(baseline, memory).await;
 }
 
-/// How long it takes until every key has been a hit.
+/// The time until every key has been a hit.
 async fn recovery(client: &Client) -> Option<Duration> {
     let begun = now();
     let mut open: Vec<usize> = (0..KEYS).collect();

@@ -20,7 +20,7 @@ async fn connect(link: &Link) -> Client {
     Client::connect(&link.address.to_string()).await.unwrap()
 }
 
-/// Calls `get_or_fetch` from many tasks.
+/// A program that calls `get_or_fetch` from many tasks.
 pub(crate) struct Program {
     pub(crate) client: Client,
     tasks: JoinSet<()>,
@@ -119,7 +119,7 @@ impl Near {
     }
 }
 
-/// Revokes one key after the other, over a link that holds.
+/// A program that revokes one key after the other, over a link that holds.
 pub(crate) struct Revoker(JoinSet<()>);
 
 impl Revoker {

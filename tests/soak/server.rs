@@ -17,7 +17,7 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_credcache"))
             .args(["serve", "--listen", "127.0.0.1:0"])
-            // It would take the test's own settings for its own.
+            // The server would read the test's own variables as its settings.
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -44,7 +44,8 @@ impl Server {
         self.process.kill().await.unwrap();
     }
 
-    /// It isn't waited for but by `kill`, so its id is nobody else's.
+    /// Sends a signal. Only `kill` waits for the process, so until then its id can't belong to
+    /// another process.
     fn signal(&self, signal: Signal) {
         let id = self.process.id().unwrap().try_into().unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();

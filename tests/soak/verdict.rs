@@ -1,4 +1,4 @@
-//! What was returned, and whether it should have been.
+//! The verdict on the credentials that were returned.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,10 @@ use credcache_client::{Credential, GetOrFetchError};
 
 use crate::issuer::{Issuer, now};
 
-/// Two readings of a clock aren't taken at one instant.
+/// The tolerance for two readings of a clock, which aren't made at one instant.
 const JITTER: Duration = Duration::from_millis(1);
-/// Beside the near cache's bound: what a round trip takes on a machine that is
-/// busy with everything else here.
+/// The tolerance beside the near cache's bound: a round trip on a machine that is busy with
+/// everything else here.
 const ROUND_TRIP: Duration = Duration::from_millis(800);
 
 #[derive(Default)]
@@ -31,9 +31,8 @@ pub(crate) struct Verdict {
     failures: Mutex<BTreeMap<String, u64>>,
 }
 
-/// What a future answers, and the instant at which it was polled for the last
-/// time: what it answers was still good after that, or it has been judged too
-/// early.
+/// The result of a future, and the time at which it was polled last. A returned credential was
+/// still good after that time, or it was checked too early.
 pub(crate) async fn polled<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
@@ -57,7 +56,7 @@ impl Verdict {
         }
     }
 
-    /// By a near cache, to a caller who asked at `begun`.
+    /// Judges a credential that a near cache returned to a caller that asked at `begun`.
     pub(crate) fn near(&self, issuer: &Issuer, credential: &Credential, begun: Duration) {
         self.near.fetch_add(1, Ordering::Relaxed);
         let revoked = issuer.revoked_for(credential, begun).unwrap_or_default();
@@ -90,7 +89,10 @@ impl Verdict {
 
     pub(crate) fn assert_good(&self) {
         let returned = Self::of(&self.returned);
-        assert!(returned > 5_000, "{returned} returned prove nothing");
+        assert!(
+            returned > 5_000,
+            "{returned} returned credentials are too few"
+        );
         assert!(Self::of(&self.hits) > 1_000);
         assert!(Self::of(&self.near) > 500);
         assert_eq!(Self::of(&self.late), 0, "handed out past its end");

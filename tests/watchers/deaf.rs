@@ -1,5 +1,4 @@
-//! Watchers that begin to watch and then leave their streams alone, on
-//! connections that go on.
+//! Watchers that begin to watch and then never read their streams, on connections that go on.
 
 use credcache_client::proto::{WatchRequest, WatchResponse, watch_response::Event};
 use h2::{
@@ -16,12 +15,12 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How much the client takes of a stream before it was read.
+/// How much of an unread stream the client accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Windows {
-    /// A part of the first event, on a connection that takes all of it.
+    /// A part of the first event, on a connection that accepts all of it.
     Small,
-    /// What HTTP/2 begins with, and the streams of a connection share.
+    /// HTTP/2's initial window, which the streams of a connection share.
     Default,
 }
 
@@ -33,7 +32,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Watches the namespace so many times; goes on when all have begun.
+    /// Begins `count` watches of the namespace, and returns when all have begun.
     pub(crate) async fn watch(
         address: &str,
         windows: Windows,
@@ -70,17 +69,16 @@ impl Connection {
         }
     }
 
-    /// Reads every stream up to where it is told that it missed something; the
-    /// revisions of that.
+    /// Reads every stream up to its `Reset`, and returns the revisions of these.
     pub(crate) async fn read_until_reset(mut self) -> Vec<u64> {
         let readers: JoinSet<u64> = self.streams.drain(..).map(until_reset).collect();
-        let told = readers.join_all().await;
+        let revisions = readers.join_all().await;
         self.connection.abort();
-        told
+        revisions
     }
 }
 
-/// Nothing is told twice or out of order before.
+/// Fails if a change is repeated or out of order before the `Reset`.
 async fn until_reset(mut stream: RecvStream) -> u64 {
     let mut unread = BytesMut::new();
     let mut last = 0;
@@ -99,7 +97,7 @@ async fn until_reset(mut stream: RecvStream) -> u64 {
     }
 }
 
-/// The first message, if all of it is there.
+/// The first message, if it is complete.
 fn next(unread: &mut BytesMut) -> Option<WatchResponse> {
     let length = unread.get(1..5)?.try_into().unwrap();
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap();

@@ -1,13 +1,13 @@
 //! Tests of how the parts of the core work together, which need access to private items.
 
+mod batch_reads;
+mod ended_leases;
+mod in_progress;
 mod leases;
-mod past;
 mod races;
-mod reading;
 mod revocation;
 mod sharing;
 mod steps;
-mod under_way;
 mod watching;
 
 use std::{

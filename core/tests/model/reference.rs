@@ -17,7 +17,7 @@ use crate::{
 };
 pub(crate) use fences::{Evidence, Fences, Judgement, Revocation};
 pub(crate) use journals::{Believed, Journals};
-pub(crate) use leases::{Asked, Grant, Joined, LeaseEnd, LeaseTable};
+pub(crate) use leases::{Grant, Joined, LeaseEnd, LeaseTable, Query};
 pub(crate) use recent::Known;
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ mod batch;
 mod get;
 mod invalidate;
 mod lease;
-mod look;
+mod lookup;
 mod put;
 mod time;
 mod waiting;

@@ -140,7 +140,7 @@ fn lease_beside_a_hit_never_outlives_the_invalidation_of_what_was_hit() {
                 stage.get(KEY);
             }),
             actor(|stage| {
-                // For a credential that is live, but not long enough.
+                // The credential is live, but not for long enough.
                 if let Some(lease) = stage.ask(KEY, 2 * HOUR, 2) {
                     stage.get(KEY);
                     stage.fill(KEY, HOUR, lease.token);

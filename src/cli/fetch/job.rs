@@ -1,5 +1,4 @@
-//! What there is to do if this process is the one that fetches, and what came
-//! of it.
+//! The work of the caller that fetches, and its outcome.
 
 use std::{
     sync::{Mutex, OnceLock, PoisonError},
@@ -15,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         credential::StoreArgs,
+        escape,
         lifetime::{FetchedLifetime, wall_now},
-        shown,
     },
     program::{Program, ProgramError},
 };
 
-/// What was typed of it.
-pub(super) struct Order {
+/// What a job is to do, as typed.
+pub(super) struct JobSpec {
     pub(super) program: Program,
     pub(super) lifetime: FetchedLifetime,
     pub(super) store: StoreArgs,
@@ -30,109 +29,111 @@ pub(super) struct Order {
 }
 
 pub(super) struct Job {
-    order: Order,
+    spec: JobSpec,
     stop: CancellationToken,
-    /// Of a refresh, whose caller has its answer already.
+    /// The failure of a refresh, whose caller already has a credential.
     failure: OnceLock<String>,
-    brought: Mutex<Option<Brought>>,
+    output: Mutex<Option<Output>>,
 }
 
-/// What the program printed last.
+/// The program's last output.
 #[derive(Clone)]
-struct Brought {
+struct Output {
     value: Secret,
     lifetime: Lifetime,
-    /// Before the program was run.
+    /// The time before the program was run.
     begun: Instant,
     begun_at: SystemTime,
 }
 
 impl Job {
-    pub(super) fn new(order: Order) -> Self {
+    pub(super) fn new(spec: JobSpec) -> Self {
         Self {
-            order,
+            spec,
             stop: CancellationToken::new(),
             failure: OnceLock::new(),
-            brought: Mutex::default(),
+            output: Mutex::default(),
         }
     }
 
-    /// Ends the program, and keeps it from being run.
+    /// Ends the program, or prevents it from being run.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Why the program brought nothing.
+    /// Why the program output no credential.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
 
     pub(super) async fn run(&self) -> Result<Fetched, FetchError<ProgramError>> {
-        let order = &self.order;
-        let (value, lifetime) = self.bring().await.map_err(|error| {
+        let spec = &self.spec;
+        let (value, lifetime) = self.fetch().await.map_err(|error| {
             let _ = self.failure.set(error.to_string());
-            // Nothing has been learned of the issuer: others may try at once.
+            // The issuer wasn't reached: other callers may try at once.
             let retry_after = match error {
                 ProgramError::NotStarted(_) | ProgramError::Interrupted => Duration::ZERO,
-                _ => order.retry_after,
+                _ => spec.retry_after,
             };
             FetchError::retryable(error).retry_after(retry_after)
         })?;
-        Ok(order.store.apply(Fetched::new(value, lifetime)))
+        Ok(spec.store.apply(Fetched::new(value, lifetime)))
     }
 
-    async fn bring(&self) -> Result<(Secret, Lifetime), ProgramError> {
+    async fn fetch(&self) -> Result<(Secret, Lifetime), ProgramError> {
         let (begun, begun_at) = (Instant::now(), wall_now());
-        let value = self.order.program.run(&self.stop).await?;
-        let lifetime = self.order.lifetime.of(value.expose());
-        let lifetime = lifetime.map_err(ProgramError::Unstated)?;
-        let brought = Brought {
+        let value = self.spec.program.run(&self.stop).await?;
+        let lifetime = self.spec.lifetime.of(value.expose());
+        let lifetime = lifetime.map_err(ProgramError::Lifetime)?;
+        let output = Output {
             value: value.clone(),
             lifetime,
             begun,
             begun_at,
         };
-        *self.brought.lock().unwrap_or_else(PoisonError::into_inner) = Some(brought);
+        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
         Ok((value, lifetime))
     }
 
-    /// The lifetime that was asked for, if this credential is what the program
-    /// brought.
-    pub(super) fn asked_for(&self, credential: &Credential) -> Option<Lifetime> {
-        let brought = self.brought()?;
-        let same = brought.value.expose() == credential.value.expose();
-        same.then_some(brought.lifetime)
+    /// The requested lifetime, if this credential is the program's output.
+    pub(super) fn requested_lifetime(&self, credential: &Credential) -> Option<Lifetime> {
+        let output = self.output()?;
+        let same = output.value.expose() == credential.value.expose();
+        same.then_some(output.lifetime)
     }
 
-    /// What the program brought and the server doesn't store, and why; nothing if
-    /// it has ended meanwhile, by this machine's clocks or by the server's.
+    /// The program's output that the server doesn't store, and the reason. `None` if it has expired
+    /// meanwhile, by this machine's clocks or by the server's.
     pub(super) fn unstored(
         &self,
         error: &GetOrFetchError<ProgramError>,
     ) -> Option<(Secret, String)> {
-        let why = match error {
+        let reason = match error {
             GetOrFetchError::Revoked => {
-                "it was revoked while it was being fetched, so the server doesn't hold it: it may \
-                 be refused where it is shown"
+                "the credential was revoked while it was being fetched, so the server doesn't \
+                 hold it, and its recipient may refuse it"
                     .into()
             }
-            GetOrFetchError::Cache(Error::Refused(refusal)) if !says_ended(refusal) => format!(
-                "the server doesn't store what was fetched, so others will fetch it too: {}",
-                shown::line(&refusal.message)
-            ),
+            GetOrFetchError::Cache(Error::Refused(refusal)) if !is_about_lifetime(refusal) => {
+                format!(
+                    "the server doesn't store the fetched credential, so other callers will fetch it \
+                     too: {}",
+                    escape::line(&refusal.message)
+                )
+            }
             _ => return None,
         };
-        let brought = self.brought().filter(Brought::is_live)?;
-        Some((brought.value, why))
+        let output = self.output().filter(Output::is_live)?;
+        Some((output.value, reason))
     }
 
-    fn brought(&self) -> Option<Brought> {
-        let brought = self.brought.lock();
-        brought.unwrap_or_else(PoisonError::into_inner).clone()
+    fn output(&self) -> Option<Output> {
+        let output = self.output.lock();
+        output.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Brought {
+impl Output {
     fn is_live(&self) -> bool {
         match self.lifetime {
             Lifetime::Ttl(ttl) => {
@@ -144,7 +145,7 @@ impl Brought {
     }
 }
 
-fn says_ended(refusal: &Refusal) -> bool {
+fn is_about_lifetime(refusal: &Refusal) -> bool {
     let of_lifetime = ["lifetime", "ttl", "expires_at"];
     let mut violations = refusal.violations.iter();
     violations.any(|violation| of_lifetime.contains(&&violation.field[..]))

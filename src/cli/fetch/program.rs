@@ -1,5 +1,5 @@
-//! The program that fetches a credential: run in a process group of its own, so
-//! that all it started ends with it, and with this process.
+//! The program that fetches a credential. It runs in a process group of its own, so that all
+//! processes that it started end with it, and with this process.
 
 use std::{
     ffi::OsString,
@@ -21,14 +21,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    lifetime::Unstated,
+    lifetime::LifetimeError,
     supervise::{self, GRACE, Report},
-    value::{self, MAX_VALUE, Unusable},
+    value::{self, MAX_VALUE, ValueError},
 };
 use crate::duration;
 
-/// How long what a program left behind may go on writing, once it has ended well
-/// itself.
+/// How long processes that a successful program left behind may go on writing.
 const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) struct Program {
@@ -38,23 +37,23 @@ pub(super) struct Program {
     pub(super) trim_newline: bool,
 }
 
-/// Why there is no credential. No message holds the program's arguments or
-/// output.
+/// Why there is no credential. No message contains the program's arguments or output.
 #[derive(Debug)]
 pub(super) enum ProgramError {
     NotStarted(io::Error),
     Unreadable(io::Error),
     Failed(ExitStatus),
-    Unusable(Unusable),
-    Unstated(Unstated),
+    Value(ValueError),
+    Lifetime(LifetimeError),
     TimedOut(Duration),
-    /// This process was told to end.
+    /// This process received a signal to end.
     Interrupted,
 }
 
 impl Program {
-    /// What it writes to stdout, once it has ended well. It is ended if it takes
-    /// too long, writes too much or `stop` says so; killed if this is dropped.
+    /// Returns what the program wrote to stdout, once it has succeeded. The program is ended if it
+    /// takes too long or writes too much, or when `stop` is cancelled. Dropping the future kills
+    /// it.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Secret, ProgramError> {
         if stop.is_cancelled() {
             return Err(ProgramError::Interrupted);
@@ -69,15 +68,15 @@ impl Program {
         if output.is_err() {
             group.end().await;
         }
-        value::accept(output?, self.trim_newline).map_err(ProgramError::Unusable)
+        value::accept(output?, self.trim_newline).map_err(ProgramError::Value)
     }
 }
 
-/// The program and all it starts, under their supervisor.
+/// The program and all processes that it starts, under their supervisor.
 struct Group {
     supervisor: Child,
-    /// Tells how the program ended; closed, by whatever, it makes the supervisor
-    /// end the group.
+    /// Reports how the program ended. When this socket is closed, for whatever reason, the
+    /// supervisor ends the group.
     line: UnixStream,
 }
 
@@ -112,7 +111,7 @@ impl Group {
                     report.await
                 }
                 report = &mut report => {
-                    // What it left running may hold its stdout.
+                    // Processes that the program left running may hold its stdout.
                     if matches!(&report, Ok(Report::Ended(status)) if status.success())
                         && let Ok(end) = timeout(LINGER, read).await
                     {
@@ -124,7 +123,8 @@ impl Group {
         };
         match report {
             Ok(Report::Ended(status)) => {
-                // Waited for, so that what is left of the group is left alone.
+                // The supervisor has ended by itself, so that `drop` doesn't kill the rest of the
+                // group.
                 let _ = self.supervisor.wait().await;
                 if status.success() {
                     Ok(output)
@@ -133,7 +133,7 @@ impl Group {
                 }
             }
             Ok(Report::NotStarted(error)) => Err(ProgramError::NotStarted(error)),
-            // It was killed, and the program lost its supervisor.
+            // The supervisor was killed, so the program has no supervisor.
             Err(_) => {
                 self.signal(Signal::KILL);
                 let status = self.supervisor.wait().await;
@@ -144,11 +144,12 @@ impl Group {
 
     async fn end(&mut self) {
         let _ = self.line.shutdown().await;
-        // The supervisor takes GRACE. If that isn't enough, dropping it is.
+        // The supervisor takes GRACE. If that isn't enough, dropping the group kills it.
         let _ = timeout(GRACE + GRACE / 2, self.supervisor.wait()).await;
     }
 
-    /// Only as long as it hasn't been waited for: its id is nobody else's then.
+    /// Sends the signal only until the supervisor was waited for: until then its id can't belong to
+    /// another process.
     fn signal(&self, signal: Signal) {
         let id = self.supervisor.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(Pid::from_raw) {
@@ -167,8 +168,8 @@ async fn read(stdout: ChildStdout, output: &mut Vec<u8>) -> Result<(), ProgramEr
     let mut bounded = stdout.take(MAX_VALUE as u64 + 1);
     let read = bounded.read_to_end(output).await;
     match read.map_err(ProgramError::Unreadable)? {
-        // It may be writing for ever.
-        len if len > MAX_VALUE => Err(ProgramError::Unusable(Unusable::TooLarge)),
+        // The program may be writing without end.
+        len if len > MAX_VALUE => Err(ProgramError::Value(ValueError::TooLarge)),
         _ => Ok(()),
     }
 }
@@ -179,15 +180,15 @@ impl fmt::Display for ProgramError {
             Self::NotStarted(error) => write!(f, "the command can't be run: {error}"),
             Self::Unreadable(error) => write!(f, "the command's output can't be read: {error}"),
             Self::Failed(status) => write!(f, "the command failed: {status}"),
-            Self::Unusable(Unusable::Empty) => f.write_str("the command printed nothing"),
-            Self::Unusable(Unusable::TooLarge) => {
-                f.write_str("the command printed more than 4 MiB; no server takes that")
+            Self::Value(ValueError::Empty) => f.write_str("the command printed nothing"),
+            Self::Value(ValueError::TooLarge) => {
+                f.write_str("the command printed more than 4 MiB; no server accepts that much")
             }
-            Self::Unstated(unstated) => unstated.fmt(f),
+            Self::Lifetime(error) => error.fmt(f),
             Self::TimedOut(limit) => write!(
                 f,
                 "the command took longer than {}; try a longer --fetch-timeout",
-                duration::shown(*limit)
+                duration::format(*limit)
             ),
             Self::Interrupted => f.write_str("the command was interrupted"),
         }

@@ -1,8 +1,8 @@
-//! The end of a lifetime as the issuer states it in what its command prints.
+//! The end of a lifetime as the issuer states it in the output of its command.
 //!
-//! Guarantees that it is never later than stated: a fraction of a second is cut,
-//! of several ends the earliest counts, and what can't be read is an error. No
-//! message holds anything of what was printed but its end.
+//! The end is never later than stated: fractions of a second are cut, the earliest of several ends
+//! counts, and an end that can't be read is an error. Error messages contain nothing of the output
+//! but the end.
 
 use std::{
     fmt,
@@ -16,12 +16,12 @@ use zeroize::Zeroizing;
 
 use super::text;
 
-/// The last second of the year 9999. Who states more doesn't count in seconds.
+/// The last second of the year 9999. A larger number doesn't count seconds.
 const LAST_SECOND: u64 = 253_402_300_799;
-/// A hundred years, likewise.
+/// A hundred years. A larger number doesn't count seconds.
 const LONGEST: u64 = 36_500 * 24 * 60 * 60;
 
-/// Where in the command's output the end of the lifetime stands.
+/// Where the command's output states the end of the lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Source {
     /// `Expiration` of a credential process, or of STS under `Credentials`.
@@ -34,7 +34,7 @@ pub(in crate::cli) enum Source {
     Jwt,
     /// `expiration_time` of a Google executable response.
     Google,
-    /// What an RFC 6901 pointer points to.
+    /// The value to which an RFC 6901 pointer points.
     Json(Pointer),
 }
 
@@ -42,32 +42,29 @@ pub(in crate::cli) enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Pointer(Vec<String>);
 
-/// Why there is no end.
+/// Why the output has no readable end of the lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Unstated {
+pub(in crate::cli) struct LifetimeError {
     problem: String,
-    looked_for: String,
+    expected: String,
 }
 
-impl fmt::Display for Unstated {
+impl fmt::Display for LifetimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            problem,
-            looked_for,
-        } = self;
+        let Self { problem, expected } = self;
         write!(
             f,
-            "the end of the lifetime can't be taken from what the command printed: {problem}; \
-             {looked_for} was looked for"
+            "can't read the end of the lifetime from the command's output: {problem}; expected \
+             {expected}"
         )
     }
 }
 
-/// What stands where the end is looked for.
+/// A value at a place where the end may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
     Time(SystemTime),
-    /// Whole ones; a fraction is cut.
+    /// Whole seconds; a fraction is cut.
     Seconds(u64),
     Other,
 }
@@ -92,26 +89,26 @@ impl Source {
         })
     }
 
-    /// The lifetime of the credential in `value`. One that is relative counts
-    /// from before the command was run.
-    pub(super) fn read(&self, value: &[u8], now: SystemTime) -> Result<Lifetime, Unstated> {
+    /// The lifetime of the credential in `value`. A relative lifetime counts from before the
+    /// command was run.
+    pub(super) fn read(&self, value: &[u8], now: SystemTime) -> Result<Lifetime, LifetimeError> {
         self.stated(value)
             .and_then(|stated| self.lifetime(&stated, now))
-            .map_err(|problem| Unstated {
+            .map_err(|problem| LifetimeError {
                 problem,
-                looked_for: self.looked_for(),
+                expected: self.expected(),
             })
     }
 
-    fn looked_for(&self) -> String {
+    fn expected(&self) -> String {
         match self {
-            Self::Aws => "Expiration or Credentials.Expiration, a time by RFC 3339,".into(),
-            Self::ExecCredential => "status.expirationTimestamp, a time by RFC 3339,".into(),
-            Self::Oauth => "expires_in, in seconds from now,".into(),
+            Self::Aws => "Expiration or Credentials.Expiration, a time by RFC 3339".into(),
+            Self::ExecCredential => "status.expirationTimestamp, a time by RFC 3339".into(),
+            Self::Oauth => "expires_in, in seconds from now".into(),
             Self::Jwt => "exp, in Unix seconds, in the claims of a signed JWT".into(),
-            Self::Google => "expiration_time, in Unix seconds,".into(),
+            Self::Google => "expiration_time, in Unix seconds".into(),
             Self::Json(pointer) => {
-                format!("{pointer}, a time by RFC 3339 or in Unix seconds,")
+                format!("{pointer}, a time by RFC 3339 or in Unix seconds")
             }
         }
     }
@@ -123,7 +120,7 @@ impl Source {
             Self::ExecCredential => vec![at(&["status", "expirationTimestamp"])],
             Self::Oauth => vec![at(&["expires_in"])],
             Self::Jwt => {
-                let claims = claims(value).ok_or("it isn't a signed JWT")?;
+                let claims = claims(value).ok_or("the output isn't a signed JWT")?;
                 return find(&claims, &[at(&["exp"])]);
             }
             Self::Google => vec![at(&["expiration_time"])],
@@ -136,14 +133,17 @@ impl Source {
         let ends = stated.iter().map(|found| self.end(*found, now));
         let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
         let Some((end, lifetime)) = ends.into_iter().min_by_key(|(end, _)| *end) else {
-            return Err("it isn't there".into());
+            return Err("the field isn't there".into());
         };
         if end <= now {
             let hint = match self {
                 Self::Json(_) => " (json: reads a time; oauth reads seconds from now)",
                 _ => "",
             };
-            return Err(format!("it is past: {}{hint}", text::rfc3339(end)));
+            return Err(format!(
+                "the time is in the past: {}{hint}",
+                text::rfc3339(end)
+            ));
         }
         Ok(lifetime)
     }
@@ -162,14 +162,14 @@ impl Source {
                 absolute(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
             }
             (Self::Oauth | Self::Jwt | Self::Google | Self::Json(_), Found::Seconds(_)) => {
-                Err("it is too large for seconds".into())
+                Err("the number is too large for seconds".into())
             }
-            _ => Err("it has another form".into()),
+            _ => Err("the field has another form".into()),
         }
     }
 }
 
-/// The claims of a JWT in compact form. Who verifies it is whom it is for.
+/// The claims of a JWT in compact form. The token's recipient verifies it.
 fn claims(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut parts = value.trim_ascii().split(|byte| *byte == b'.');
     let (Some(_), Some(claims), Some(_), None) =
@@ -206,7 +206,7 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// What stands at the pointers of a JSON document, of which nothing is copied.
+/// The values at the pointers of a JSON document. Nothing of the document is copied.
 fn find(document: &[u8], pointers: &[Pointer]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     for Pointer(steps) in pointers {
@@ -218,14 +218,14 @@ fn find(document: &[u8], pointers: &[Pointer]) -> Result<Vec<Found>, String> {
         search
             .deserialize(&mut document)
             .and_then(|()| document.end())
-            // What serde_json says of it may repeat it.
-            .map_err(|_| "it isn't JSON")?;
+            // The message of serde_json may repeat the document.
+            .map_err(|_| "the output isn't JSON")?;
     }
     Ok(found)
 }
 
-/// Goes down into a document, step by step, and passes over all else of it. Of a
-/// name that stands twice, both are found.
+/// Descends into a document step by step, and skips everything else. If a name occurs twice, both
+/// values are found.
 struct Search<'a> {
     steps: &'a [String],
     found: &'a mut Vec<Found>,
@@ -293,7 +293,7 @@ impl<'de> Visitor<'de> for Search<'_> {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let found = match text::parse_time(text) {
             Ok(time) => Found::Time(time),
-            // One that is too long for a number is too large for seconds too.
+            // A number with too many digits to parse is also too large for seconds.
             Err(_) if is_number => Found::Seconds(text.parse().unwrap_or(u64::MAX)),
             Err(_) => Found::Other,
         };
@@ -305,7 +305,7 @@ impl<'de> Visitor<'de> for Search<'_> {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        // What is negative is past.
+        // A negative number is a time in the past.
         self.ends_with(Found::Seconds(u64::try_from(number).unwrap_or_default()))
     }
 
@@ -318,7 +318,7 @@ impl<'de> Visitor<'de> for Search<'_> {
         self.ends_with(Found::Other)
     }
 
-    /// `null` is as good as absent.
+    /// `null` counts as absent.
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
@@ -338,7 +338,7 @@ mod tests {
     fn read(source: &str, value: &str) -> Result<Lifetime, String> {
         let source = Source::parse(source).unwrap();
         let read = source.read(value.as_bytes(), at(NOW));
-        read.map_err(|unstated| unstated.to_string())
+        read.map_err(|lifetime_error| lifetime_error.to_string())
     }
 
     fn jwt(claims: &str) -> String {
@@ -405,22 +405,30 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_what_was_looked_for_and_nothing_of_the_value() {
-        for (source, value, told) in [
+        for (source, value, expected) in [
             ("aws", "hunter2", "isn't JSON"),
             ("aws", r#"{"Token":"hunter2"} hunter2"#, "isn't JSON"),
-            ("aws", r#"{"Token":"hunter2"}"#, "isn't there; Expiration"),
+            (
+                "aws",
+                r#"{"Token":"hunter2"}"#,
+                "isn't there; expected Expiration",
+            ),
             ("aws", r#"{"Expiration":null}"#, "isn't there"),
             ("aws", r#"{"Expiration":"hunter2"}"#, "another form"),
             ("aws", r#"{"Expiration":2000003600}"#, "another form"),
-            ("aws", r#"{"Expiration":"2033-05-18T03:33:20Z"}"#, "is past"),
+            (
+                "aws",
+                r#"{"Expiration":"2033-05-18T03:33:20Z"}"#,
+                "is in the past",
+            ),
             (
                 "exec-credential",
                 r#"{"status":{"token":"hunter2"}}"#,
                 "status.expirationTimestamp",
             ),
             ("oauth", r#"{"token":"hunter2"}"#, "expires_in"),
-            ("oauth", r#"{"expires_in":0}"#, "is past"),
-            ("oauth", r#"{"expires_in":-1}"#, "is past"),
+            ("oauth", r#"{"expires_in":0}"#, "is in the past"),
+            ("oauth", r#"{"expires_in":-1}"#, "is in the past"),
             ("oauth", r#"{"expires_in":2000003600000}"#, "too large"),
             ("oauth", r#"{"expires_in":true}"#, "another form"),
             ("oauth", r#"{"expires_in":"hunter2"}"#, "another form"),
@@ -428,23 +436,27 @@ mod tests {
             ("jwt", "hunter2.hunter2.hunter2", "exp"),
             ("jwt", "a.b.c.d.e", "a signed JWT"),
             ("jwt", &jwt(r#"{"sub":"hunter2"}"#), "exp, in Unix seconds"),
-            ("jwt", &jwt(r#"{"exp":1999999999}"#), "is past"),
+            ("jwt", &jwt(r#"{"exp":1999999999}"#), "is in the past"),
             ("google", r#"{"id_token":"hunter2"}"#, "expiration_time"),
             (
                 "google",
                 r#"{"expiration_time":2000003600000}"#,
                 "too large",
             ),
-            ("json:/end", r#"{"end":"hunter2"}"#, "another form; /end"),
+            (
+                "json:/end",
+                r#"{"end":"hunter2"}"#,
+                "another form; expected /end",
+            ),
             ("json:/end", r#"{"end":{"hunter2":1}}"#, "another form"),
             ("json:/end", r#"{"end":3600}"#, "oauth reads seconds"),
-            ("json:/a/0", r#"{"a":[]}"#, "isn't there; /a/0"),
+            ("json:/a/0", r#"{"a":[]}"#, "isn't there; expected /a/0"),
             ("json:/a/b", r#"{"a":"hunter2"}"#, "isn't there"),
             ("json:/end", r#"{"end":1e300}"#, "too large"),
         ] {
-            let told_of = read(source, value).unwrap_err();
-            assert!(told_of.contains(told), "{source} {value}: {told_of}");
-            assert!(!told_of.contains("hunter2"), "{told_of}");
+            let message = read(source, value).unwrap_err();
+            assert!(message.contains(expected), "{source} {value}: {message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 

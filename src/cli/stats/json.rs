@@ -1,4 +1,4 @@
-//! The counters for scripts, under the names they have in the contract.
+//! The counters for scripts, under their names in the contract.
 
 use credcache_client::{Stats, TierStats};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The counters for people: a few lines about the server, and a row a tier.
+//! The counters for people: a few lines about the server, and a row per tier.
 
 use std::{fmt::Write, time::SystemTime};
 
@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use credcache_client::{MissCounts, Stats, TierStats};
 
 use crate::{
-    cli::{shown, text},
+    cli::{escape, text},
     duration,
 };
 
@@ -19,7 +19,7 @@ pub(super) fn render(stats: &Stats, now: SystemTime) -> String {
 
 fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
     let server = &stats.server;
-    // Two machines' clocks: a start in the future is one just now.
+    // The clocks of two machines may differ: a start in the future counts as a start just now.
     let uptime = now.duration_since(server.started_at).unwrap_or_default();
     let ratio = stats
         .hit_ratio()
@@ -27,8 +27,8 @@ fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
     let mut lines = vec![
         format!(
             "credcache {}, instance {}, up {}",
-            shown::line(&server.version),
-            shown::line(&server.instance_id),
+            escape::line(&server.version),
+            escape::line(&server.instance_id),
             text::seconds(uptime)
         ),
         String::new(),
@@ -66,7 +66,7 @@ fn summary(stats: &Stats, now: SystemTime) -> Vec<String> {
     lines
 }
 
-/// The reasons there were: `: 5 not found, 1 expired`.
+/// The reasons with a count: `: 5 not found, 1 expired`.
 fn reasons(misses: &MissCounts) -> String {
     let counts = [
         (misses.not_found, "not found"),
@@ -101,8 +101,8 @@ type Row = [String; COLUMNS];
 fn tiers(tiers: &[TierStats]) -> Vec<Row> {
     let rows = tiers.iter().map(|tier| {
         [
-            shown::line(&tier.name),
-            duration::shown(tier.max_ttl),
+            escape::line(&tier.name),
+            duration::format(tier.max_ttl),
             tier.entries.to_string(),
             ByteSize(tier.used_bytes).to_string(),
             ByteSize(tier.capacity_bytes).to_string(),
@@ -119,7 +119,7 @@ fn tiers(tiers: &[TierStats]) -> Vec<Row> {
 
 const BAR: u128 = 10;
 
-/// `[##........]  21 %`; anything at all shows as one mark.
+/// `[##........]  21 %`. Any use at all shows as one mark.
 fn fill(tier: &TierStats) -> String {
     let (used, capacity) = (
         u128::from(tier.used_bytes),
@@ -133,8 +133,7 @@ fn fill(tier: &TierStats) -> String {
     format!("[{bar}] {percent:>3} %")
 }
 
-/// Columns as wide as their widest cell: the name to the left, numbers to the
-/// right.
+/// Columns as wide as their widest cell: the name left-aligned, numbers right-aligned.
 fn align(rows: &[Row]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or_default());

@@ -16,7 +16,7 @@ pub(in crate::config) struct Number(pub(in super::super) RangeInclusive<u32>);
 impl Form for Number {
     type Value = u32;
 
-    fn accepts(&self, _usual: Option<&u32>) -> String {
+    fn accepts(&self, _example: Option<&u32>) -> String {
         format!("a number from {} to {}", self.0.start(), self.0.end())
     }
 
@@ -59,12 +59,12 @@ pub(in crate::config) struct Size(pub(in super::super) RangeInclusive<u64>);
 impl Form for Size {
     type Value = u64;
 
-    fn accepts(&self, usual: Option<&u64>) -> String {
+    fn accepts(&self, example: Option<&u64>) -> String {
         let text = |bytes: &u64| match in_largest_unit(*bytes) {
             Value::String(text) => text,
             bytes => format!("{bytes}B"),
         };
-        bounded("size", &self.0, text, usual)
+        bounded("size", &self.0, text, example)
     }
 
     fn read(&self, value: &Value) -> Result<u64, Problem> {
@@ -118,9 +118,9 @@ pub(in crate::config) struct Span(pub(in super::super) RangeInclusive<Duration>)
 impl Form for Span {
     type Value = Duration;
 
-    fn accepts(&self, usual: Option<&Duration>) -> String {
-        let text = |span: &Duration| duration::shown(*span);
-        bounded("duration", &self.0, text, usual)
+    fn accepts(&self, example: Option<&Duration>) -> String {
+        let text = |span: &Duration| duration::format(*span);
+        bounded("duration", &self.0, text, example)
     }
 
     fn read(&self, value: &Value) -> Result<Duration, Problem> {
@@ -132,7 +132,7 @@ impl Form for Span {
     }
 
     fn write(&self, value: &Duration) -> Option<Value> {
-        Some(Value::String(duration::shown(*value)))
+        Some(Value::String(duration::format(*value)))
     }
 
     fn flag(&self) -> Flag {
@@ -156,7 +156,7 @@ impl Form for Span {
             "'1y'",
             "'1.5m'",
         ];
-        let typed = |span| format!("'{}'", duration::shown(span));
+        let typed = |span| format!("'{}'", duration::format(span));
         let (low, high) = (*self.0.start(), *self.0.end());
         let below = low.checked_sub(TICK).into_iter();
         let outside = below.chain([high + TICK]).map(typed).collect();
@@ -168,10 +168,10 @@ fn bounded<T>(
     what: &str,
     bounds: &RangeInclusive<T>,
     text: impl Fn(&T) -> String,
-    usual: Option<&T>,
+    example: Option<&T>,
 ) -> String {
     let (low, high) = (text(bounds.start()), text(bounds.end()));
-    let example = usual.map(|usual| format!(", such as \"{}\"", text(usual)));
+    let example = example.map(|example| format!(", such as \"{}\"", text(example)));
     let example = example.unwrap_or_default();
     format!("a {what} from {low} to {high}{example}")
 }
@@ -193,7 +193,7 @@ pub(in crate::config) fn out_of_bounds(value: &Value) -> Problem {
     format!("{} is out of bounds", shown(value))
 }
 
-/// Exact, unlike bytesize's own rounding: in the largest unit that divides it.
+/// Writes a size exactly, unlike bytesize, which rounds: in the largest unit that divides it.
 fn in_largest_unit(bytes: u64) -> Value {
     let units = [
         ("PiB", 50),

@@ -14,7 +14,7 @@ pub(in crate::config) struct Boolean;
 impl Form for Boolean {
     type Value = bool;
 
-    fn accepts(&self, _usual: Option<&bool>) -> String {
+    fn accepts(&self, _example: Option<&bool>) -> String {
         "true or false".into()
     }
 
@@ -40,18 +40,18 @@ impl Form for Boolean {
     }
 }
 
-/// One of some words, each of which stands for a value.
+/// One of a few words, each of which stands for a value.
 pub(in crate::config) struct Choice<T: 'static> {
-    /// What the value is, in upper case, as `--help` names it.
+    /// The name of the value in upper case, as `--help` writes it.
     pub(in crate::config) name: &'static str,
-    /// The words, and what they stand for; two at least.
+    /// The words, at least two, and the values that they stand for.
     pub(in crate::config) words: &'static [(&'static str, T)],
 }
 
 impl<T: Copy + PartialEq + Sync> Form for Choice<T> {
     type Value = T;
 
-    fn accepts(&self, _usual: Option<&T>) -> String {
+    fn accepts(&self, _example: Option<&T>) -> String {
         let mut text = String::new();
         for (index, (word, _)) in self.words.iter().enumerate() {
             text += match index {

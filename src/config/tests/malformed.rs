@@ -1,9 +1,9 @@
-//! Generated files and environments: each setting absent, well or badly typed.
+//! Generated files and environments in which each setting is absent, right or wrong.
 
 use super::*;
 use crate::config::{form::Samples, setting::Setting, tiers::TIERS};
 
-/// A line of TOML, and the setting it makes wrong if it does.
+/// A line of TOML, and the path of its setting if the value is wrong.
 type Line = (String, Option<String>);
 
 fn line<Owner>(setting: &Setting<Owner>, path: String) -> impl Strategy<Value = Line> + use<Owner> {
@@ -22,7 +22,7 @@ fn line<Owner>(setting: &Setting<Owner>, path: String) -> impl Strategy<Value = 
     })
 }
 
-/// Accepted values where what a setting accepts depends on another setting.
+/// Accepted values for settings whose bounds depend on another setting.
 fn good_together(key: &str) -> Option<&'static [&'static str]> {
     match key {
         "limits.max_value" => Some(&["'1KiB'", "1000", "'64 kb'", "'70000'"]),
@@ -31,8 +31,7 @@ fn good_together(key: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Files of every setting in its place, a tier among them at times, and a key
-/// that is none.
+/// Generated files: any settings in their places, sometimes a tier, and sometimes an unknown key.
 fn files() -> impl Strategy<Value = (String, BTreeSet<String>)> {
     let scalars: Vec<_> = SETTINGS
         .iter()

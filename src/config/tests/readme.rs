@@ -1,4 +1,4 @@
-//! README's table of settings is what the table of settings says.
+//! README's table of settings matches the table of settings in the code.
 
 use std::{fmt::Write, fs};
 
@@ -31,7 +31,7 @@ fn readme_has_the_table_of_settings() {
 }
 
 fn table() -> String {
-    let usual = Config::default();
+    let defaults = Config::default();
     let mut table = "\
         | setting | variable | flag | default | meaning and accepted values |\n\
         |---|---|---|---|---|\n"
@@ -42,9 +42,9 @@ fn table() -> String {
         let flag = flag.unwrap_or_default();
         let default = match setting.default_in_words() {
             Some(words) => words.to_owned(),
-            None => format!("`{}`", setting.write(&usual).unwrap()),
+            None => format!("`{}`", setting.write(&defaults).unwrap()),
         };
-        let meaning = meaning(setting.text(), &setting.accepts(&usual));
+        let meaning = meaning(setting.text(), &setting.accepts(&defaults));
         writeln!(
             table,
             "| `{path}` | `{variable}` |{flag} | {default} | {meaning} |"

@@ -1,9 +1,8 @@
 //! The requests of batches, decoded by hand.
 //!
-//! An empty item takes two bytes of a message and hundreds in memory, so what
-//! prost generates would make a gigabyte of 4 MiB. Here decoding keeps the items
-//! that a batch may have and counts the rest, unread. In all else these are the
-//! generated types.
+//! An empty item takes two bytes of a message and hundreds in memory, so prost's generated code
+//! would turn 4 MiB into a gigabyte. This decoder keeps the items that a batch may have, and counts
+//! further items without reading them. In all else, these types equal the generated ones.
 
 use bytes::{Buf, BufMut};
 use prost::{
@@ -21,7 +20,7 @@ const KEYS: u32 = 2;
 const MIN_TTL: u32 = 3;
 const REQUESTS: u32 = 1;
 
-/// Keys to look up at once.
+/// Keys to look up in one call.
 #[derive(Default)]
 pub struct BatchGetRequest {
     pub(in crate::rpc) namespace: String,
@@ -29,33 +28,33 @@ pub struct BatchGetRequest {
     pub(in crate::rpc) min_ttl: Option<prost_types::Duration>,
 }
 
-/// Credentials to store at once.
+/// Credentials to store in one call.
 #[derive(Default)]
 pub struct BatchPutRequest {
     pub(in crate::rpc) requests: Items<PutRequest>,
 }
 
-/// A repeated field with a bound on what is kept of it.
+/// A repeated field that keeps a bounded number of items.
 pub(in crate::rpc) struct Items<T> {
     kept: Vec<T>,
-    /// How many more there were.
-    beyond: usize,
+    /// The number of items that were not kept.
+    excess: usize,
 }
 
 impl<T> Items<T> {
-    /// All of them, unless they are more than a batch may have.
+    /// All items, or `None` if there are more than a batch may have.
     pub(in crate::rpc) fn all(&self) -> Option<&[T]> {
-        (self.beyond == 0).then_some(&self.kept)
+        (self.excess == 0).then_some(&self.kept)
     }
 
-    /// Those that were kept, up to as many as a batch may have.
+    /// The items that were kept.
     pub(in crate::rpc) fn kept_mut(&mut self) -> &mut [T] {
         &mut self.kept
     }
 
-    /// How many the message has.
+    /// The number of items in the message.
     pub(in crate::rpc) fn count(&self) -> usize {
-        self.kept.len() + self.beyond
+        self.kept.len() + self.excess
     }
 
     fn merge<B: Buf>(
@@ -70,17 +69,17 @@ impl<T> Items<T> {
             return merge(wire_type, &mut self.kept, buf, ctx);
         }
         check_wire_type(WireType::LengthDelimited, wire_type)?;
-        self.beyond += 1;
+        self.excess += 1;
         skip_field(wire_type, tag, buf, ctx)
     }
 }
 
-// Derived, it would ask for a default of `T`.
+// Written by hand, because a derived `Default` would require `T: Default`.
 impl<T> Default for Items<T> {
     fn default() -> Self {
         Self {
             kept: Vec::new(),
-            beyond: 0,
+            excess: 0,
         }
     }
 }

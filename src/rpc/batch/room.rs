@@ -1,7 +1,7 @@
-//! What is left of the message that a batch is answered with.
+//! The remaining room in the response to a batch.
 //!
-//! Guarantees that the response stays within what clients take: every result
-//! has a share, and what is larger takes the rest from a common store.
+//! The response stays within the size that clients accept: each result has a share, and a larger
+//! result takes the rest from a common reserve.
 
 use prost::{Message, encoding::message};
 
@@ -9,44 +9,44 @@ use crate::rpc::MAX_MESSAGE;
 
 /// The number of `results` in both responses.
 const RESULTS: u32 = 1;
-/// More than any miss takes, in bytes.
+/// An upper bound on the bytes of a miss.
 const MISS: usize = 32;
-/// More than what was stored, or a code and a reason, takes, in bytes. The
-/// longest in it is a tier's name, of up to 63.
+/// An upper bound on the bytes of a stored outcome, or of a code with its reason. The longest part
+/// is a tier's name, of up to 63 bytes.
 const OUTCOME: usize = 256;
 
 pub(in crate::rpc) struct Room {
     share: usize,
-    /// Bytes that are nobody's share.
+    /// The reserve: bytes that belong to no share.
     left: usize,
 }
 
 impl Room {
-    pub(in crate::rpc) fn of_misses(count: usize) -> Self {
-        Self::of(count, MISS)
+    pub(in crate::rpc) fn for_misses(count: usize) -> Self {
+        Self::new(count, MISS)
     }
 
-    pub(in crate::rpc) fn of_outcomes(count: usize) -> Self {
-        Self::of(count, OUTCOME)
+    pub(in crate::rpc) fn for_outcomes(count: usize) -> Self {
+        Self::new(count, OUTCOME)
     }
 
-    fn of(count: usize, share: usize) -> Self {
+    fn new(count: usize, share: usize) -> Self {
         Self {
             share,
             left: MAX_MESSAGE.saturating_sub(count.saturating_mul(share)),
         }
     }
 
-    /// Takes what this result needs, or nothing if there isn't as much. Then its
-    /// share is still there for another in its place.
+    /// Takes the room for this result. Returns false and takes nothing if there isn't enough; the
+    /// result's share then remains for a smaller result in its place.
     pub(in crate::rpc) fn take_result(&mut self, result: &impl Message) -> bool {
         self.take(message::encoded_len(RESULTS, result))
     }
 
-    /// The same for a result of this many bytes, with its number and length.
+    /// Takes the room for a result of this many bytes, including its number and length.
     pub(in crate::rpc) fn take(&mut self, bytes: usize) -> bool {
-        let beyond = bytes.saturating_sub(self.share);
-        match self.left.checked_sub(beyond) {
+        let excess = bytes.saturating_sub(self.share);
+        match self.left.checked_sub(excess) {
             Some(left) => {
                 self.left = left;
                 true
@@ -83,8 +83,8 @@ mod tests {
         let heads = message::encoded_len(RESULTS, &whole) - MAX_MESSAGE;
         for count in [1, 2, 1000] {
             let fits = MAX_MESSAGE - heads - (count - 1) * MISS;
-            assert!(!Room::of_misses(count).take_result(&credential(fits + 1)));
-            let mut room = Room::of_misses(count);
+            assert!(!Room::for_misses(count).take_result(&credential(fits + 1)));
+            let mut room = Room::for_misses(count);
             assert!(room.take_result(&credential(fits)));
             assert!(!room.take_result(&credential(MISS)));
             assert!(room.take_result(&credential(MISS / 2)));

@@ -1,13 +1,14 @@
-//! Where a response is put together: small fields as whole words, of which the end
-//! is taken back. It spares counting bytes, and a buffer that is zeroed first.
+//! The buffer of a response. Small fields are written as whole words, whose unused end is then cut
+//! off. This saves counting bytes, and zeroing the buffer first.
 
-/// What is written of a small field at a time.
+/// The bytes that are written for a small field at a time.
 pub(super) const WORD: usize = size_of::<u128>();
 
 pub(super) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Begins with so many zeros, and has room for so many bytes behind them.
+    /// Creates a buffer that begins with `zeros` zeros and has room for `capacity` bytes after
+    /// them.
     pub(super) fn new(zeros: usize, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(zeros + capacity);
         bytes.resize(zeros, 0);
@@ -18,13 +19,13 @@ impl Buffer {
         self.0.len()
     }
 
-    /// Makes sure that so many more bytes can be written without looking for memory.
+    /// Reserves room for `more` bytes.
     #[inline]
     pub(super) fn make_room(&mut self, more: usize) {
         self.0.reserve(more);
     }
 
-    /// The low bytes of a word.
+    /// Writes the low `count` bytes of a word.
     #[inline(always)]
     pub(super) fn put(&mut self, word: u128, count: usize) {
         let len = self.len() + count;
@@ -37,7 +38,7 @@ impl Buffer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Writes over what has been written.
+    /// Overwrites bytes that were written before.
     #[inline(always)]
     pub(super) fn put_at(&mut self, at: usize, bytes: &[u8]) {
         self.0[at..][..bytes.len()].copy_from_slice(bytes);

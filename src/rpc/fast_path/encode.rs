@@ -1,25 +1,25 @@
-//! Numbers and times as protobuf has them on the wire.
+//! Numbers and times in protobuf's wire format.
 
 use std::time::Duration;
 
 use super::field_key::varint;
 
-/// In Duration and Timestamp alike.
+/// The field of Duration and of Timestamp.
 const SECONDS: u8 = varint(1);
 const NANOS: u8 = varint(2);
 
-/// Bytes of a field that is a Duration or a Timestamp.
+/// The bytes of a field that is a Duration or a Timestamp.
 pub(super) const TIME: usize = 14;
 /// The most bytes of a number.
-pub(super) const LONGEST_NUMBER: usize = 10;
+pub(super) const MAX_NUMBER: usize = 10;
 
 /// A Duration or Timestamp as a field, in the low bytes of a word.
 ///
-/// Both numbers have five bytes, whatever they are: a number may be longer than it
-/// needs to be, and so no place depends on one, and one can be put in later.
+/// Both numbers take five bytes whatever their values are, which the wire format allows. The offset
+/// of a later field therefore doesn't depend on them, and a time can be filled in later.
 #[inline(always)]
 pub(super) fn time(field: u8, time: Duration) -> u128 {
-    // Instants are counted in nanoseconds of 64 bits: these are 35 at most.
+    // Times are counted in nanoseconds of 64 bits, so their seconds have at most 35 bits.
     let seconds = five_bytes(time.as_secs());
     let nanos = five_bytes(time.subsec_nanos().into());
     let len = TIME as u64 - 2;
@@ -28,15 +28,15 @@ pub(super) fn time(field: u8, time: Duration) -> u128 {
     u128::from(low) | u128::from(high) << 64
 }
 
-/// The low 35 bits, seven to a byte.
+/// The low 35 bits, seven per byte.
 #[inline(always)]
 fn five_bytes(number: u64) -> u64 {
     let more = 0x8080_8080;
     spread(number) & 0xff_ffff_ffff | more
 }
 
-/// A number as short as it can be, but no shorter than five bytes, in the low
-/// bytes of a word, and in how many of them.
+/// A number in as few bytes as possible but at least five, in the low bytes of a word, and the
+/// count of these bytes.
 #[inline(always)]
 pub(super) fn number(number: u64) -> (u128, usize) {
     if number < 1 << 35 {
@@ -59,7 +59,7 @@ fn long_number(number: u64) -> (u128, usize) {
     (word, len)
 }
 
-/// The low 56 bits, seven to a byte.
+/// The low 56 bits, seven per byte.
 #[inline(always)]
 fn spread(number: u64) -> u64 {
     let halves = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
@@ -67,8 +67,8 @@ fn spread(number: u64) -> u64 {
     quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1
 }
 
-/// Bytes of a field's head, its number and its length: where all lengths around a
-/// place are below [`LONG`], and where they may not be.
+/// The bytes of a field's head, which is the field's key and length: if all lengths around it are
+/// below [`LONG`], and if they may not be.
 pub(super) const HEAD: usize = 3;
 pub(super) const LONG_HEAD: usize = 6;
 /// The first length that is too long for a [`head`].
@@ -81,7 +81,7 @@ pub(super) fn head(field: u8, len: usize) -> u64 {
     u64::from(field) | (len & 0x7f | 0x80) << 8 | len >> 7 << 16
 }
 
-/// The same of a length up to 4 GiB.
+/// The head of a field of a length of up to 4 GiB.
 #[inline(always)]
 pub(super) fn long_head(field: u8, len: usize) -> u64 {
     u64::from(field) | five_bytes(len as u64) << 8
@@ -104,7 +104,7 @@ mod tests {
                 let mut encoded = &bytes[..len];
                 assert_eq!(decode_varint(&mut encoded).unwrap(), number);
                 assert!(encoded.is_empty(), "{number:#x}");
-                assert!(len <= LONGEST_NUMBER);
+                assert!(len <= MAX_NUMBER);
                 assert_eq!(word >> (8 * len), 0);
             }
         }

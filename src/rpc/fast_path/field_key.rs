@@ -1,4 +1,4 @@
-//! Keys of fields on the wire: number and wire type in one byte.
+//! The keys of fields on the wire: field number and wire type in one byte.
 
 pub(super) const fn length_delimited(number: u8) -> u8 {
     number << 3 | 2

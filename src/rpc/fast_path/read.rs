@@ -1,7 +1,7 @@
-//! Requests as clients encode them: every field by its number, in any order.
+//! Decodes requests as clients encode them: every field by its number, in any order.
 //!
-//! Returns `None` for unknown fields, invalid values and unusual encodings; the
-//! generated path handles those.
+//! Returns `None` for unknown fields, invalid values and unusual encodings; the generated path
+//! handles those.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use credcache_core::{Key, Name, NamespaceName};
 
 use crate::rpc::{batch::MAX_ITEMS, fields::parse_lease_ttl, get::Get, times::parse_duration};
 
-/// What a BatchGet asks.
+/// The fields of a BatchGet.
 pub(super) struct BatchKeys<'a> {
     pub(super) namespace: NamespaceName<'a>,
-    /// Not checked yet.
+    /// The keys, not checked yet.
     pub(super) keys: Vec<&'a [u8]>,
     pub(super) min_ttl: Duration,
 }
@@ -58,7 +58,7 @@ pub(super) fn get(message: &[u8]) -> Option<Get<'_>> {
 pub(super) fn batch_get(message: &[u8]) -> Option<BatchKeys<'_>> {
     let mut rest = Unread(message);
     let mut namespace = "";
-    // Most keys are longer than six bytes: two come before each.
+    // Most keys are longer than six bytes, and two bytes come before each.
     let mut keys = Vec::with_capacity((message.len() / 8).min(MAX_ITEMS));
     let mut min_ttl = None;
     while let Some(head) = rest.byte() {
@@ -84,7 +84,7 @@ pub(super) fn batch_get(message: &[u8]) -> Option<BatchKeys<'_>> {
     })
 }
 
-/// The bytes of a message that are still to be read.
+/// The unread bytes of a message.
 struct Unread<'a>(&'a [u8]);
 
 impl<'a> Unread<'a> {
@@ -96,7 +96,7 @@ impl<'a> Unread<'a> {
 
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
-        // The tenth byte could overflow.
+        // A tenth byte could overflow.
         for shift in (0..63).step_by(7) {
             let byte = self.byte()?;
             value |= u64::from(byte & 0x7f) << shift;
@@ -118,7 +118,8 @@ impl<'a> Unread<'a> {
         str::from_utf8(self.bytes()?).ok()
     }
 
-    /// A Duration that hasn't come before: two would have to be merged.
+    /// Reads a Duration that occurs for the first time. A second one would have to be merged with
+    /// it.
     fn once(
         &mut self,
         value: &mut Option<Duration>,

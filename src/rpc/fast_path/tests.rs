@@ -1,4 +1,4 @@
-//! The fast path and the generated path, asked the same.
+//! The fast path and the generated path, given the same requests.
 
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -90,7 +90,7 @@ proptest! {
         RUNTIME.with(|runtime| runtime.block_on(async {
             let service = service().await;
             for (method, message) in requests {
-                // Else the generated path would wait for a lease.
+                // Otherwise, the generated path would wait for a lease.
                 service.ending().cancel();
                 agree(&service, method, &message).await;
             }

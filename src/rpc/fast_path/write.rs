@@ -1,10 +1,10 @@
-//! Responses, framed for gRPC, in one pass over one buffer.
+//! Responses, framed for gRPC, written in one pass into one buffer.
 
 use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     buffer::{Buffer, WORD},
-    encode::{HEAD, LONG, LONG_HEAD, LONGEST_NUMBER, TIME, head, long_head, number, time},
+    encode::{HEAD, LONG, LONG_HEAD, MAX_NUMBER, TIME, head, long_head, number, time},
     field_key::{length_delimited, varint},
 };
 use credcache_core::{
@@ -13,7 +13,7 @@ use credcache_core::{
 
 use crate::rpc::{batch::Room, credential::miss_reason};
 
-/// In GetResponse and BatchGetResult alike.
+/// The outcomes in GetResponse and in BatchGetResult.
 const CREDENTIAL: u8 = length_delimited(1);
 const MISS: u8 = length_delimited(2);
 
@@ -32,16 +32,14 @@ const RETRY_AFTER: u8 = length_delimited(2);
 
 /// A compression flag and a length come before every message.
 const FRAME_HEAD: usize = 5;
-/// The most that is written of an outcome besides its value, attributes and tags,
-/// with what goes beyond as whole words are written: three heads, three times, a
-/// number, and a tier of up to 63 bytes.
-const BESIDES_VALUE: usize =
-    3 * LONG_HEAD + 3 * TIME + (1 + LONGEST_NUMBER) + (TIER_HEAD + 63) + WORD;
-/// The most that is written of a credential's tags.
-const MOST_TAGS: usize = MAX_TAGS * (HEAD + MAX_TAG);
-/// A guess at what a credential of a batch takes.
+/// The most bytes that are written of an outcome besides its value, attributes and tags, including
+/// the excess of whole words: three heads, three times, a number, and a tier of up to 63 bytes.
+const BESIDES_VALUE: usize = 3 * LONG_HEAD + 3 * TIME + (1 + MAX_NUMBER) + (TIER_HEAD + 63) + WORD;
+/// The most bytes that are written of a credential's tags.
+const MAX_TAGS_LEN: usize = MAX_TAGS * (HEAD + MAX_TAG);
+/// The expected bytes of a credential in a batch.
 const EXPECTED: usize = 192;
-/// A name of up to 63 bytes has one for its length.
+/// The key and the length of the tier's field. A name of up to 63 bytes has a length of one byte.
 const TIER_HEAD: usize = 2;
 
 /// Writes a response into its buffer.
@@ -51,33 +49,32 @@ struct ResponseWriter<'a> {
     tier: TierField,
 }
 
-/// The field of the tier that was written last: the next credential is likely to
-/// be of the same.
+/// The field of the last written tier: the next credential is likely to be in the same tier.
 struct TierField {
     of: Option<TierId>,
-    /// In the low bytes, if it isn't longer than a word.
+    /// The field in the low bytes. A longer field is cut.
     word: u128,
     len: usize,
 }
 
-/// Writes the response to a batch, whose outcomes are each in a result.
+/// Writes the response to a batch, with each outcome in a result.
 pub(super) struct BatchWriter<'a> {
     response: ResponseWriter<'a>,
     room: Room,
-    /// Where the lifetimes left are to be put in.
-    ttl_places: Vec<usize>,
-    /// How many of them have been.
+    /// The offsets at which the remaining lifetimes are to be filled in.
+    ttl_offsets: Vec<usize>,
+    /// How many of the offsets are filled in.
     set: usize,
 }
 
-/// What is written of a credential.
+/// The fields of a credential that are written.
 struct Credential<'a> {
     value: &'a [u8],
     expires_at: Duration,
     refresh_at: Duration,
     version: u64,
     tier: TierId,
-    /// As they are on the wire.
+    /// The attributes in their wire format.
     attributes: &'a [u8],
     tags: &'a Tags,
 }
@@ -105,19 +102,19 @@ impl<'a> BatchWriter<'a> {
         Self {
             response: ResponseWriter::with_capacity(
                 cache,
-                count * EXPECTED + MAX_IN_PLACE + MOST_TAGS,
+                count * EXPECTED + MAX_IN_PLACE + MAX_TAGS_LEN,
             ),
-            room: Room::of_misses(count),
-            ttl_places: Vec::with_capacity(count),
+            room: Room::for_misses(count),
+            ttl_offsets: Vec::with_capacity(count),
             set: 0,
         }
     }
 
-    /// Puts in what is left of the next credential's lifetime.
+    /// Fills in the remaining lifetime of the next credential.
     #[inline]
     pub(super) fn set_next_ttl(&mut self, left: Duration) {
-        if let Some(place) = self.ttl_places.get(self.set) {
-            self.response.set_ttl(*place, left);
+        if let Some(offset) = self.ttl_offsets.get(self.set) {
+            self.response.set_ttl(*offset, left);
         }
         self.set += 1;
     }
@@ -132,11 +129,11 @@ impl Reader for BatchWriter<'_> {
     fn make_room(&mut self) {
         self.response
             .framed
-            .make_room(BESIDES_VALUE + MAX_IN_PLACE + MOST_TAGS);
+            .make_room(BESIDES_VALUE + MAX_IN_PLACE + MAX_TAGS_LEN);
     }
 
-    /// Adds an outcome, of which it isn't known yet what is left of its lifetime.
-    /// Breaks off where there is no room for it in the message.
+    /// Adds an outcome without its remaining lifetime, which isn't known yet. Breaks if the message
+    /// has no room for the outcome.
     #[inline]
     fn read(&mut self, found: Result<EntryView<'_>, Miss>) -> ControlFlow<()> {
         match found {
@@ -144,12 +141,12 @@ impl Reader for BatchWriter<'_> {
                 let credential = Credential::of(view);
                 let before = self.response.framed.len();
                 let ttl = self.response.credential(&credential, true);
-                self.ttl_places.push(ttl);
+                self.ttl_offsets.push(ttl);
                 if !self.room.take(self.response.framed.len() - before) {
                     return ControlFlow::Break(());
                 }
             }
-            // Has its share of the room.
+            // A miss always fits into its share of the room.
             Err(miss) => self.response.miss(miss, true),
         }
         ControlFlow::Continue(())
@@ -157,7 +154,7 @@ impl Reader for BatchWriter<'_> {
 }
 
 impl<'a> ResponseWriter<'a> {
-    /// Room for so many bytes besides what comes around one credential.
+    /// Creates a writer with room for `len` bytes besides one credential's other fields.
     fn with_capacity(cache: &'a Cache, len: usize) -> Self {
         Self {
             cache,
@@ -170,7 +167,7 @@ impl<'a> ResponseWriter<'a> {
         }
     }
 
-    /// Adds one but for what is left of its lifetime, and answers where that is to be put.
+    /// Adds a credential without its remaining lifetime, and returns the offset for it.
     #[inline(always)]
     fn credential(&mut self, credential: &Credential<'_>, in_result: bool) -> usize {
         let Credential {
@@ -213,15 +210,15 @@ impl<'a> ResponseWriter<'a> {
         ttl
     }
 
-    /// Puts in what is left of a lifetime.
+    /// Fills in a remaining lifetime.
     #[inline]
-    fn set_ttl(&mut self, place: usize, left: Duration) {
+    fn set_ttl(&mut self, offset: usize, left: Duration) {
         let field = time(TTL, left).to_le_bytes();
-        self.framed.put_at(place, &field[..TIME]);
+        self.framed.put_at(offset, &field[..TIME]);
     }
 
     fn miss(&mut self, miss: Miss, in_result: bool) {
-        // Reasons are few: one byte.
+        // The numbers of reasons fit into one byte.
         let reason = miss_reason(miss.reason) as u64;
         let len = 2 + miss.retry_after.map_or(0, |_| TIME);
         self.framed.make_room(BESIDES_VALUE);
@@ -245,7 +242,7 @@ impl<'a> ResponseWriter<'a> {
 impl TierField {
     fn new(tier: TierId, name: &str) -> Self {
         let mut bytes = [0; WORD];
-        // Names have 63 bytes at most: one for the length.
+        // Names have at most 63 bytes, so the length takes one byte.
         bytes[..TIER_HEAD].copy_from_slice(&[TIER, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
         for (byte, of_name) in bytes[TIER_HEAD..].iter_mut().zip(name.bytes()) {
             *byte = of_name;
@@ -259,13 +256,13 @@ impl TierField {
 }
 
 impl Buffer {
-    /// What comes before an outcome of a value, if there is one, and of fields: all
-    /// heads have one length, so that it is known how long each of them is.
+    /// Writes the heads of an outcome with a value, if it isn't empty, and other fields. All heads
+    /// have one length, so that each length is known in advance.
     #[inline(always)]
     fn heads(&mut self, outcome: u8, value: usize, fields: usize, in_result: bool) {
         let is_long = value + fields + 2 * HEAD >= LONG;
         let each = if is_long { LONG_HEAD } else { HEAD };
-        // What is empty isn't sent.
+        // An empty value isn't sent.
         let before_value = if value == 0 { 0 } else { each };
         let len = before_value + value + fields;
         let heads = [
@@ -274,17 +271,17 @@ impl Buffer {
             (value > 0, VALUE, value),
         ];
         if is_long {
-            for (is_there, field, len) in heads {
-                if is_there {
+            for (is_present, field, len) in heads {
+                if is_present {
                     self.put(long_head(field, len).into(), LONG_HEAD);
                 }
             }
             return;
         }
-        // In one word.
+        // All heads in one word.
         let (mut word, mut count) = (0, 0);
-        for (is_there, field, len) in heads {
-            if is_there {
+        for (is_present, field, len) in heads {
+            if is_present {
                 word |= u128::from(head(field, len)) << (8 * count);
                 count += HEAD;
             }
@@ -306,12 +303,12 @@ impl<'a> Credential<'a> {
         }
     }
 
-    /// Of what has no bound of its own: the value, the attributes and the tags.
+    /// The bytes of the parts without a bound of their own: the value, the attributes and the tags.
     fn unbounded_len(&self) -> usize {
         self.value.len() + self.attributes.len() + self.tags_len()
     }
 
-    /// Each tag has a short head: it is far below [`LONG`].
+    /// Each tag has a short head, because tags are far below [`LONG`].
     #[inline]
     fn tags_len(&self) -> usize {
         self.tags.iter().map(|tag| HEAD + tag.len()).sum()

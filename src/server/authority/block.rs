@@ -1,9 +1,8 @@
-//! The fields of a header block, as HPACK encodes them, as far as the authority
-//! has to be found among them.
+//! The fields of a header block in HPACK's encoding, read as far as necessary to find the
+//! authority.
 //!
-//! Fields that stand for ones of earlier blocks need no more than to be passed
-//! over: what they stand for was replaced there. So nothing is remembered from
-//! block to block.
+//! Indexed fields are skipped: the authority that an index stands for was replaced when it was sent
+//! in full. Nothing is therefore remembered from block to block.
 
 use std::mem;
 
@@ -12,16 +11,16 @@ use http::uri::Authority;
 use super::huffman;
 
 const NAME: &[u8] = b":authority";
-/// Its number among the fields that HPACK knows from the start.
+/// The index of the authority in HPACK's static table.
 const INDEX: usize = 1;
-/// Where the pseudo-headers end among these, and where they all do.
+/// The indices of the static table after the pseudo-headers.
 const REGULAR: std::ops::RangeInclusive<usize> = 15..=61;
 
-/// Replaces a literal authority that isn't one. The block may break off, or be
-/// malformed; what comes before that is mended all the same.
-pub(super) fn mend(block: &mut [u8]) {
+/// Replaces a literal authority that h2 would refuse. In a block that breaks off or is malformed,
+/// an authority before that point is replaced all the same.
+pub(super) fn repair(block: &mut [u8]) {
     if let Some(value) = authority(block) {
-        value.mend();
+        value.repair();
     }
 }
 
@@ -32,19 +31,19 @@ fn authority(block: &mut [u8]) -> Option<Text<'_>> {
         rest.skip_known();
         let first = *rest.0.first()?;
         let prefix = match first {
-            // A field that is known by a large number.
+            // An indexed field with a large index.
             0x80.. => {
                 rest.number(7)?;
                 continue;
             }
-            // A literal one, to be remembered.
+            // A literal field that is added to the dynamic table.
             0x40.. => 6,
-            // No field, but how much is to be remembered.
+            // A new size of the dynamic table.
             0x20.. => {
                 rest.number(5)?;
                 continue;
             }
-            // A literal one, not to be remembered.
+            // A literal field that isn't added to the dynamic table.
             _ => 4,
         };
         let name = rest.number(prefix)?;
@@ -60,29 +59,29 @@ fn authority(block: &mut [u8]) -> Option<Text<'_>> {
     }
 }
 
-/// What is left of a block.
+/// The rest of a block.
 struct Rest<'a>(&'a mut [u8]);
 
-/// A string: as it is, or in Huffman's code.
+/// A string, plain or in Huffman's code.
 struct Text<'a> {
     is_huffman: bool,
     bytes: &'a mut [u8],
 }
 
 impl<'a> Rest<'a> {
-    /// Passes over fields that are known by numbers of one byte: most are.
+    /// Skips fields whose index fits into one byte, as most do.
     fn skip_known(&mut self) {
         let is_known = |byte: &&u8| (0x80..0xff).contains(*byte);
         let known = self.0.iter().take_while(is_known).count();
         self.0 = &mut mem::take(&mut self.0)[known..];
     }
 
-    /// A number that begins in the last bits of a byte. No number of a block
-    /// that can be meant has more than four bytes after that one.
+    /// Reads a number that begins in the low bits of a byte. A valid number has at most four
+    /// further bytes.
     fn number(&mut self, prefix: u32) -> Option<usize> {
-        let most = (1 << prefix) - 1;
-        let mut number = usize::from(self.byte()?) & most;
-        if number < most {
+        let mask = (1 << prefix) - 1;
+        let mut number = usize::from(self.byte()?) & mask;
+        if number < mask {
             return Some(number);
         }
         for shift in [0, 7, 14, 21] {
@@ -119,21 +118,21 @@ impl Text<'_> {
         }
     }
 
-    /// Replaces an authority that h2 wouldn't take. An empty one can't be: it
-    /// has no byte that could stand for another; HTTP/2 forbids it.
-    fn mend(self) {
+    /// Replaces an authority that h2 would refuse. An empty authority has no byte to replace;
+    /// HTTP/2 forbids it.
+    fn repair(self) {
         if self.is_huffman {
             match huffman::decode(self.bytes) {
-                Some(text) if !is_taken(&text) => huffman::fill(self.bytes, text.len()),
+                Some(text) if !is_accepted(&text) => huffman::fill(self.bytes, text.len()),
                 _ => {}
             }
-        } else if !is_taken(self.bytes) {
+        } else if !is_accepted(self.bytes) {
             self.bytes.fill(b'x');
         }
     }
 }
 
-/// Whether h2 takes it: it asks the same.
-fn is_taken(authority: &[u8]) -> bool {
+/// Whether h2 accepts the authority. h2 makes the same check.
+fn is_accepted(authority: &[u8]) -> bool {
     Authority::try_from(authority).is_ok()
 }

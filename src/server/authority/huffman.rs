@@ -1,16 +1,15 @@
-//! Huffman's code as HPACK has it, for what may be in an authority.
+//! HPACK's Huffman code, for the characters of authorities.
 //!
-//! The code is canonical: codes of one length follow each other, and shorter
-//! ones come before longer ones. So their lengths, and what they stand for in
-//! that order, say it all.
+//! The code is canonical: codes of one length follow each other, and shorter codes come before
+//! longer ones. The lengths and the order of the characters therefore define the whole code.
 
-/// Codes of one length.
+/// The codes of one length.
 struct Row {
-    /// Their length in bits.
+    /// The length in bits.
     bits: u32,
-    /// How many there are.
+    /// The number of codes.
     count: u32,
-    /// What they stand for, as far as an authority may have it or nearly so.
+    /// The characters of these codes, where an authority may contain them or similar ones.
     text: &'static [u8],
 }
 
@@ -19,7 +18,7 @@ const fn row(bits: u32, count: u32, text: &'static [u8]) -> Row {
     Row { bits, count, text }
 }
 
-/// All but the code of 30 ones, which ends nothing and isn't allowed.
+/// All codes but the code of 30 ones, which marks the end and isn't allowed.
 const ROWS: [Row; 21] = [
     row(5, 10, b"012aceiost"),
     row(6, 26, b" %-./3456789=A_bdfghlmnpru"),
@@ -43,18 +42,18 @@ const ROWS: [Row; 21] = [
     row(28, 29, b""),
     row(30, 3, b""),
 ];
-/// Stands for what has no place in an authority anyway.
+/// The replacement for characters that an authority can't contain.
 const OTHER: u8 = b' ';
-/// The most bits that may be left when all is decoded.
+/// The most bits that may follow the last code.
 const PADDING: usize = 7;
 
-/// `~`, of the longest codes that an authority may have, and `a`, of the
-/// shortest: by how much they differ, the padding can make up for.
+/// `~`, which has a code of the greatest length in an authority, and `a`, which has one of the
+/// shortest. Padding makes up for the difference.
 const LONG: (u32, usize) = (0x1ffd, 13);
 const SHORT: (u32, usize) = (0x03, 5);
 
-/// The text, of which characters that no authority may have are spaces; none if
-/// it isn't in this code.
+/// Decodes a text, with spaces for characters that an authority can't contain. `None` if the bytes
+/// aren't in this code.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
     let len = bytes.len() * 8;
     let mut text = Vec::with_capacity(len / SHORT.1);
@@ -66,11 +65,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         text.push(byte);
     }
-    // Ones, and too few to be a code.
+    // The padding is of ones, and too short for a code.
     (len - at <= PADDING).then_some(text)
 }
 
-/// The 32 bits from the one at `at`; behind the last, ones.
+/// The 32 bits from bit `at` on, with ones after the last byte.
 fn window(bytes: &[u8], at: usize) -> u32 {
     let mut window = u64::MAX;
     for byte in (0..5).map(|nth| bytes.get(at / 8 + nth)) {
@@ -79,7 +78,7 @@ fn window(bytes: &[u8], at: usize) -> u32 {
     u32::try_from(window << (24 + at % 8) >> 32).unwrap_or(u32::MAX)
 }
 
-/// What the first code stands for, and its length; none if these are ones.
+/// The character of the first code and the code's length, or `None` if the window has only ones.
 fn next(window: u32) -> Option<(u8, usize)> {
     let mut first = 0;
     for row in &ROWS {
@@ -93,9 +92,9 @@ fn next(window: u32) -> Option<(u8, usize)> {
     None
 }
 
-/// Puts an authority of `chars` characters there, which takes just as many
-/// bytes. Leaves them as they are if there is none: they are all but control
-/// characters then.
+/// Fills the bytes with an authority of `chars` characters that takes exactly these bytes. Leaves
+/// the bytes unchanged if there is no such authority: then nearly all their characters are control
+/// characters.
 pub(super) fn fill(bytes: &mut [u8], chars: usize) {
     let spare = bytes.len() * 8 - chars * SHORT.1;
     let long = spare.saturating_sub(PADDING).div_ceil(LONG.1 - SHORT.1);
@@ -106,7 +105,7 @@ pub(super) fn fill(bytes: &mut [u8], chars: usize) {
     let mut codes = (0..chars).map(|nth| if nth < long { LONG } else { SHORT });
     for byte in bytes {
         while len < 8 {
-            // At last, padding.
+            // At the end, padding.
             let (code, more) = codes.next().unwrap_or((0xff, 8));
             bits = bits << more | code;
             len += more;
@@ -120,7 +119,7 @@ pub(super) fn fill(bytes: &mut [u8], chars: usize) {
 pub(super) mod tests {
     use super::*;
 
-    /// None where a character's code isn't in the table.
+    /// Returns `None` if a character's code isn't in the table.
     pub(in super::super) fn encode(text: &[u8]) -> Option<Vec<u8>> {
         let mut bits = Vec::new();
         for byte in text {
@@ -146,7 +145,7 @@ pub(super) mod tests {
 
     #[test]
     fn codes_are_all_there_are() {
-        // With the one of 30 ones, they leave no room for another.
+        // Together with the code of 30 ones, the codes leave no room for another one.
         let taken = ROWS
             .iter()
             .map(|row| u64::from(row.count) << (30 - row.bits));
@@ -171,7 +170,7 @@ pub(super) mod tests {
             // A byte of padding, and the code of 30 ones.
             &[0xff][..],
             &[0xff; 4],
-            // Zeros at the end, and a code that breaks off.
+            // Zeros at the end, and an incomplete code.
             &[0x18],
             &[0x1f, 0xfe],
         ] {

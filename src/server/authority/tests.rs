@@ -1,4 +1,4 @@
-//! Conversations through [`Authorities`], judged by h2 itself.
+//! Conversations through [`Authorities`], with h2 as the judge.
 
 mod client;
 
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use self::client::*;
 use super::*;
 
-/// Everything that clients were seen to send, and a few that they might.
+/// All refused authorities that clients were seen to send, and a few that they might.
 const REFUSED: [&str; 14] = [
     "%2Ftmp%2Fx.sock",
     "%2Frun%2Fcredcache%2Fcredcache.sock",
@@ -28,7 +28,7 @@ const REFUSED: [&str; 14] = [
     "user@",
     "\\\\.\\pipe",
 ];
-const TAKEN: [&str; 7] = [
+const ACCEPTED: [&str; 7] = [
     "localhost",
     "credcache.svc:50051",
     "[::1]:50051",
@@ -38,8 +38,8 @@ const TAKEN: [&str; 7] = [
     "xn--prfer-kva.example",
 ];
 
-/// What comes through where it comes in pieces of these sizes, in turn, and is
-/// read into buffers of these.
+/// The bytes that come through when they arrive in pieces of these sizes in turn, and are read into
+/// buffers of these sizes in turn.
 fn passed(sent: &[u8], pieces: &[usize], buffers: &[usize]) -> Vec<u8> {
     let mut authorities = Authorities::new();
     let (mut pieces, mut buffers) = (pieces.iter().cycle(), buffers.iter().cycle());
@@ -67,19 +67,19 @@ fn whole(sent: &[u8]) -> Vec<u8> {
     passed(sent, &[usize::MAX >> 1], &[1 << 20])
 }
 
-/// The calls that h2 takes of it.
-async fn taken(sent: &[u8]) -> Vec<Request<()>> {
+/// The calls that h2 accepts from these bytes.
+async fn accepted_calls(sent: &[u8]) -> Vec<Request<()>> {
     let (mut client, server) = tokio::io::duplex(1 << 22);
     client.write_all(sent).await.unwrap();
-    // Else h2 would wait for more.
+    // Otherwise, h2 would wait for more.
     let end = frame(GOAWAY, 0, 0, &[0; 8]);
     client.write_all(&end).await.unwrap();
     let mut connection = h2::server::handshake(server).await.unwrap();
-    let mut taken = Vec::new();
+    let mut accepted_calls = Vec::new();
     while let Some(Ok((request, _))) = connection.accept().await {
-        taken.push(request.map(drop));
+        accepted_calls.push(request.map(drop));
     }
-    taken
+    accepted_calls
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -87,14 +87,13 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(future)
 }
 
-/// Fails unless h2 takes every call, and every field but a refused authority as
-/// it was sent.
+/// Fails unless h2 received every call, with every field as sent except a refused authority.
 fn assert_true_to(calls: &[Sent], received: &[Request<()>]) {
     assert_eq!(received.len(), calls.len());
     for (sent, received) in calls.iter().zip(received) {
         assert_eq!(received.uri().path(), "/a/B");
         let authority = received.uri().authority().unwrap().as_str();
-        if is_taken(&sent.authority) {
+        if is_accepted(&sent.authority) {
             assert_eq!(authority, sent.authority);
         } else {
             assert_eq!(authority.len(), sent.authority.len());
@@ -111,7 +110,7 @@ fn assert_true_to(calls: &[Sent], received: &[Request<()>]) {
     }
 }
 
-fn is_taken(authority: &str) -> bool {
+fn is_accepted(authority: &str) -> bool {
     uri::Authority::try_from(authority).is_ok()
 }
 
@@ -119,17 +118,20 @@ fn is_taken(authority: &str) -> bool {
 fn h2_refuses_by_itself_what_is_replaced() {
     for authority in REFUSED {
         let calls = [call(authority, false, false)];
-        assert!(run(taken(&conversation(&calls))).is_empty(), "{authority}");
+        assert!(
+            run(accepted_calls(&conversation(&calls))).is_empty(),
+            "{authority}"
+        );
     }
 }
 
 #[test]
 fn every_authority_is_taken_in_every_form_and_by_number_afterwards() {
-    for authority in REFUSED.into_iter().chain(TAKEN) {
+    for authority in REFUSED.into_iter().chain(ACCEPTED) {
         for (huffman, name_as_text) in [(false, false), (false, true), (true, false), (true, true)]
         {
             let calls = vec![call(authority, huffman, name_as_text); 3];
-            let received = run(taken(&whole(&conversation(&calls))));
+            let received = run(accepted_calls(&whole(&conversation(&calls))));
             assert_true_to(&calls, &received);
         }
     }
@@ -137,7 +139,7 @@ fn every_authority_is_taken_in_every_form_and_by_number_afterwards() {
 
 #[test]
 fn what_h2_takes_comes_through_unchanged() {
-    for authority in TAKEN {
+    for authority in ACCEPTED {
         for huffman in [false, true] {
             let sent = conversation(&[call(authority, huffman, false)]);
             assert_eq!(whole(&sent), sent);
@@ -166,7 +168,7 @@ fn form() -> impl Strategy<Value = Form> {
 fn authority() -> impl Strategy<Value = String> {
     prop_oneof![
         sample::select(&REFUSED[..]).prop_map(str::to_owned),
-        sample::select(&TAKEN[..]).prop_map(str::to_owned),
+        sample::select(&ACCEPTED[..]).prop_map(str::to_owned),
         "[ -~]{1,40}",
         "[%/|a-z0-9.:]{1,300}",
         "[^\u{0}-\u{1f}\u{7f}]{1,10}",
@@ -174,7 +176,7 @@ fn authority() -> impl Strategy<Value = String> {
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
-    // Long enough that HPACK forgets fields in the course of a conversation.
+    // The headers are long enough that HPACK forgets fields during a conversation.
     let header = (0_u8..8, prop_oneof![0_usize..20, 200_usize..1500]);
     let dressing = (any::<bool>(), proptest::option::of(any::<u8>()));
     (authority(), vec(header, 0..6), vec(form(), 1..8), dressing).prop_map(
@@ -201,7 +203,7 @@ proptest! {
         let bytes = conversation(&calls);
         let passed = passed(&bytes, &pieces, &buffers);
         prop_assert_eq!(passed.len(), bytes.len());
-        assert_true_to(&calls, &run(taken(&passed)));
+        assert_true_to(&calls, &run(accepted_calls(&passed)));
     }
 
     #[test]
@@ -231,7 +233,7 @@ proptest! {
 
 #[test]
 fn block_over_several_frames_comes_through_as_it_is() {
-    // Its authority stands in the second frame.
+    // The authority is in the second frame.
     let mut encoder = Encoder::default();
     let Sent { forms, .. } = call("", false, false);
     let mut block = vec![0x83, 0x86];
@@ -247,6 +249,6 @@ fn block_over_several_frames_comes_through_as_it_is() {
         ]
         .concat();
         assert_eq!(whole(&bytes), bytes);
-        assert_eq!(run(taken(&bytes)).len(), 1);
+        assert_eq!(run(accepted_calls(&bytes)).len(), 1);
     }
 }

@@ -1,10 +1,9 @@
-//! The Rust client's generated code is what the contract generates, and the licences
-//! that the client ships are those of the repository.
+//! Checks that the Rust client's committed code is what the contract generates, and that the
+//! licences that the client ships are the repository's.
 //!
-//! This package doesn't depend on the client: after a change to the contract, the
-//! client may not compile until its code is generated anew. `make generate` writes the code anew after a change to the contract. The files
-//! are committed so that users of the crate build neither a parser of .proto
-//! files nor a code generator.
+//! This package doesn't depend on the client, because the client may not compile between a change
+//! to the contract and the new code. `make generate` writes the code anew. The files are committed
+//! so that users of the crate need neither a parser of .proto files nor a code generator.
 
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -17,10 +16,10 @@ use std::{
 use tonic_prost_build::Builder;
 
 const CONTRACT: &str = "credcache/v1/credential_cache_service.proto";
-/// The file that the generator names after the package of the contract.
+/// The file that the generator names after the contract's package.
 const PACKAGE: &str = "credcache.v1.rs";
 
-/// These messages carry a credential's value, which no `Debug` may print.
+/// Messages that carry a credential's value, which no `Debug` may print.
 const WITHOUT_DEBUG: [&str; 6] = [
     "credcache.v1.Credential",
     "credcache.v1.GetResponse",
@@ -30,15 +29,15 @@ const WITHOUT_DEBUG: [&str; 6] = [
     "credcache.v1.BatchPutRequest",
 ];
 
-/// The messages and the client's side of the service.
+/// Generates the messages and the client side of the service.
 fn client() -> Builder {
     tonic_prost_build::configure()
         .build_server(false)
         .skip_debug(WITHOUT_DEBUG)
 }
 
-/// The server's side, on the same messages: for the module `testing` and for the
-/// fake servers of the tests.
+/// Generates the server side for the same messages: for the module `testing`, and for the fake
+/// servers of the tests.
 fn server() -> Builder {
     tonic_prost_build::configure()
         .build_client(false)

@@ -1,4 +1,4 @@
-//! Where a batch lets others have the thread, and where it doesn't.
+//! At which points a batch yields the thread to other calls.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -20,7 +20,7 @@ use tonic::Request;
 use super::message;
 use crate::fixture::{START, TWO_TIERS, config};
 
-/// How many items come between two pauses.
+/// The number of items between two pauses.
 const AT_A_TIME: usize = 64;
 
 fn at(passed: Duration) -> Now {
@@ -41,7 +41,7 @@ fn service() -> (Service, Arc<Cache>, Arc<ManualClock>) {
     (service, cache, hand)
 }
 
-/// A thousand Puts that live for a minute, as the server reads them.
+/// A thousand Puts that live for a minute, in the server's own type.
 fn puts() -> Request<BatchPutRequest> {
     use proto::put_request::Lifetime;
     let mut put = message("k");

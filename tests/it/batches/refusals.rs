@@ -1,4 +1,4 @@
-//! What is refused of a batch, whole or item by item, and in what words.
+//! Which batches and items are refused, and with which messages.
 
 use credcache_client::proto::{
     BatchGetRequest, BatchPutRequest, PutRequest, batch_put_result::Outcome,
@@ -45,7 +45,7 @@ async fn batch_get_that_breaks_a_rule_is_refused_whole() {
     assert_eq!(refused_get(&mut stub, keys(none)).await, ["keys"]);
     let many = keys(vec!["k"; 1001]);
     assert_eq!(refused_get(&mut stub, many).await, ["keys"]);
-    // Beyond what there may be nothing is looked at.
+    // Items beyond the allowed number aren't inspected.
     let many_bad = keys(vec![""; 1001]);
     assert_eq!(refused_get(&mut stub, many_bad).await, ["keys"]);
     let long = "k".repeat(1025);
@@ -148,7 +148,7 @@ async fn error_of_an_item_is_to_the_byte_what_put_answers() {
 
 #[tokio::test]
 async fn errors_that_would_outgrow_the_response_lose_their_fields_and_nothing_else() {
-    // A refusal names the tiers there are.
+    // A refusal names all tiers.
     let tiers = (1..=16).map(|nth| {
         let name = format!("{nth:063}");
         format!("[[tier]]\nname = '{name}'\nmax_ttl = '{nth}m'\ncapacity = '2MiB'\n")
@@ -177,7 +177,7 @@ async fn errors_that_would_outgrow_the_response_lose_their_fields_and_nothing_el
     };
     let mut requests = vec![all_wrong.clone(); 999];
     requests.push(message("stored"));
-    // The generated client takes 4 MiB at most.
+    // The generated client accepts at most 4 MiB.
     let answer = within(stub.batch_put(BatchPutRequest { requests })).await;
     let mut results = answer.unwrap().into_inner().results;
     let last = results.pop().and_then(|result| result.outcome);

@@ -1,4 +1,4 @@
-//! What doesn't fit into one message.
+//! Results that don't fit into one message.
 
 use credcache_client::{
     Lifetime, MissReason, Put, Secret,
@@ -11,14 +11,14 @@ use crate::fixture::{Running, config, within};
 
 const MESSAGE: usize = 4 << 20;
 const LARGE: usize = 64 << 10;
-/// Larger in all than one message, by far.
+/// The credentials are together much larger than one message.
 const COUNT: usize = 150;
 
 fn key(nth: usize) -> String {
     format!("large/{nth}")
 }
 
-/// A credential of the largest size that is recognized by its value.
+/// A credential of the largest size, recognisable by its value.
 fn large(nth: usize) -> Put {
     let value = Secret::new(value(nth));
     Put::new("aws", key(nth), value, Lifetime::Ttl(MINUTE))
@@ -51,7 +51,7 @@ async fn batches_larger_than_a_message_come_whole_and_in_order() {
     assert_eq!(answer(&lookups[COUNT + 2]), Ok(&value(0)[..]));
 }
 
-/// With tags and value about half and half.
+/// Tags and value take about half of each credential.
 #[tokio::test]
 async fn tags_take_room_in_a_response_too() {
     const PUTS: usize = 1000;
@@ -68,8 +68,7 @@ async fn tags_take_room_in_a_response_too() {
     assert_eq!(outcomes.iter().map(version).count(), PUTS);
 
     let mut stub = server.stub().await;
-    // All in one message, and then more than one holds: the credentials have 60
-    // bytes besides.
+    // First all credentials fit into one message, then they don't: each has 60 bytes besides.
     for (count, fits) in [(900, true), (PUTS, false)] {
         let request = BatchGetRequest {
             namespace: "aws".into(),
@@ -118,7 +117,7 @@ async fn response_is_filled_and_the_rest_are_misses_for_want_of_room() {
     let answer = answer.unwrap().into_inner();
     let length = answer.encoded_len();
     assert!(length <= MESSAGE, "{length}");
-    // Another one wouldn't have fitted.
+    // One more credential would not have fitted.
     assert!(length > MESSAGE - LARGE - 16 * 1024, "{length}");
 
     let mut outcomes = answer.results.into_iter().map(|result| result.outcome);
@@ -135,7 +134,7 @@ async fn response_is_filled_and_the_rest_are_misses_for_want_of_room() {
             }
         }
     }
-    // What is no credential, or a small one, still has room.
+    // A miss or a small credential still fits.
     let absent = outcomes.next().unwrap();
     assert!(matches!(absent, Some(Outcome::Miss(miss)) if miss.reason() == Wire::NotFound));
     let small = outcomes.next().unwrap();

@@ -1,5 +1,5 @@
-//! The server's own decoding of batches beside what prost generates: for
-//! whatever bytes, both read the same message, or neither reads one.
+//! The server's own decoder of batches beside prost's generated one: for any bytes, both read the
+//! same message, or both fail.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ fn duration() -> impl Strategy<Value = Option<prost_types::Duration>> {
 }
 
 prop_compose! {
-    /// Of one Put: two of these behind each other are a message of two.
+    /// A BatchPut of one Put. Two of these in a row are a message of two Puts.
     fn batch_put()(
         namespace: String,
         key: String,
@@ -46,8 +46,8 @@ prop_compose! {
     }
 }
 
-/// Messages, one behind the other (which is a message too), with fields nobody
-/// knows or of the wrong type between them, and some bytes changed.
+/// Messages in a row (which are a message too), with unknown fields or fields of the wrong type
+/// between them, and some bytes changed.
 fn encodings(message: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let odd_field = (0_u8..=6, 0_u8..8, vec(any::<u8>(), 0..4)).prop_map(|(tag, kind, bytes)| {
         let length = u8::try_from(bytes.len()).unwrap();
@@ -69,7 +69,7 @@ fn encodings(message: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = V
     })
 }
 
-/// Decodes as the server does, writes that again and reads it as generated.
+/// Decodes with the server's type, encodes the result, and decodes that with the generated type.
 fn by_server<Own: Message + Default, Twin: Message + Default>(bytes: &[u8]) -> Option<Twin> {
     let own = Own::decode(bytes).ok()?;
     let again = own.encode_to_vec();
@@ -110,12 +110,12 @@ fn bound_on_items_is_the_only_difference() {
         let keys = get_by_server(&key.repeat(count)).unwrap();
         assert_eq!(keys.keys, vec!["k"; kept]);
     }
-    // What is only counted still has to be a field of its type, and whole.
+    // An item that is only counted still has to be complete and of its field's type.
     for wrong in [&[1 << 3, 0][..], &[1 << 3 | 2, 9], &[1 << 3 | 2]] {
         let bytes = [&put.repeat(1000)[..], wrong].concat();
         assert!(put_by_server(&bytes).is_none(), "{wrong:?}");
     }
-    // And other fields are read wherever they stand.
+    // Other fields are read wherever they are.
     let bytes = [&key.repeat(1500)[..], &[1 << 3 | 2, 1, b'n']].concat();
     assert_eq!(get_by_server(&bytes).unwrap().namespace, "n");
 }

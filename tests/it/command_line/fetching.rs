@@ -1,4 +1,4 @@
-//! `credcache fetch`: who runs the command, and what is left of it.
+//! `credcache fetch`: which caller runs the command, and what the command leaves behind.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use tokio::{
 use super::{BINARY, assert_ended, run, serve};
 use crate::fixture::{Running, credcache, within};
 
-/// `credcache fetch aws reader` of what a shell script prints.
+/// `credcache fetch aws reader` with a shell script as the command.
 pub(super) fn command(address: &str, options: &str, script: &str) -> Command {
     let mut args = vec!["fetch", "aws", "reader", "--server", address];
     args.extend(options.split_whitespace());
@@ -41,7 +41,7 @@ pub(super) async fn fetch(address: &str, options: &str, script: &str) -> Output 
         .unwrap()
 }
 
-/// A file into which each run of a script writes a line.
+/// A file to which each run of a script adds a line.
 pub(super) struct Runs {
     _directory: TempDir,
     file: PathBuf,
@@ -66,7 +66,7 @@ impl Runs {
         fs::read_to_string(&self.file).unwrap().lines().count()
     }
 
-    /// Until there were as many runs as this.
+    /// Waits until there were this many runs.
     pub(super) async fn counted(&self, runs: usize) {
         while self.count() < runs {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -139,7 +139,7 @@ fn mkfifo(path: &Path) {
 async fn failure_is_not_repeated_by_others_for_a_while() {
     let (server, address) = serve().await;
     let runs = Runs::new();
-    for (round, (script, told)) in [
+    for (round, (script, message)) in [
         ("echo no >&2; exit 3", "exit status: 3"),
         ("true", "nothing"),
     ]
@@ -148,14 +148,14 @@ async fn failure_is_not_repeated_by_others_for_a_while() {
     {
         let script = runs.counting(script);
         let failed = fetch(&address, "--retry-after 20s", &script).await;
-        assert_ended(&failed, 70, told);
+        assert_ended(&failed, 70, message);
         assert!(failed.stdout.is_empty());
         let closed = fetch(&address, "", &script).await;
         assert_ended(&closed, 75, "failed a moment ago; try again in");
         assert_eq!(runs.count(), round + 1);
         server.time.pass(Duration::from_secs(40));
     }
-    // One that can't be run says nothing of the issuer.
+    // A command that can't be run says nothing about the issuer.
     let missing = [
         "fetch",
         "aws",
@@ -175,7 +175,7 @@ async fn failure_is_not_repeated_by_others_for_a_while() {
 #[tokio::test]
 async fn value_is_what_was_printed_by_a_command_that_ended_well() {
     let (server, address) = serve().await;
-    for (options, script, told) in [
+    for (options, script, message) in [
         ("", "echo token; exit 3", "exit status: 3"),
         ("", "echo token; kill -9 $$", "signal: 9"),
         ("", "echo", "printed nothing"),
@@ -189,7 +189,7 @@ async fn value_is_what_was_printed_by_a_command_that_ended_well() {
     ] {
         let options = format!("--retry-after 0s --trim-newline {options}");
         let failed = fetch(&address, &options, script).await;
-        assert_ended(&failed, 70, told);
+        assert_ended(&failed, 70, message);
         assert!(failed.stdout.is_empty(), "{script}");
         assert!(!String::from_utf8(failed.stderr).unwrap().contains("token"));
     }
@@ -209,7 +209,7 @@ async fn value_that_the_server_does_not_store_is_printed_with_a_warning() {
     assert_ended(&elsewhere, 0, "short, long");
     assert_eq!(elsewhere.stdout, b"token\n");
 
-    // Revoked while it is fetched, each time that it is.
+    // Each fetch is revoked while it runs.
     let (_server, address) = serve().await;
     let revoke = "invalidate aws --all --output json --server";
     let script = format!(
@@ -225,7 +225,7 @@ async fn value_that_the_server_does_not_store_is_printed_with_a_warning() {
 #[tokio::test]
 async fn what_ended_by_the_servers_clock_is_not_printed() {
     let (server, address) = serve().await;
-    // The server's clock is in 2033, and the end still ahead of this machine's.
+    // The server's clock is in 2033, while this end is still ahead of this machine's clock.
     let options = "--expires-at 2033-05-18T03:33:20Z";
     let ended = fetch(&address, options, "echo token").await;
     assert_ended(&ended, 64, "expires_at");
@@ -233,7 +233,7 @@ async fn what_ended_by_the_servers_clock_is_not_printed() {
     server.assert_nothing_was_stored().await;
 }
 
-/// A process that a script left behind; ended with the test.
+/// A process that a script left behind. It is ended with the test.
 struct Left(PathBuf);
 
 impl Drop for Left {
@@ -261,7 +261,7 @@ async fn what_the_command_leaves_in_the_background_is_not_waited_for() {
         run(&address, "get aws reader", b"").await.stdout,
         b"token\n"
     );
-    // It was left on purpose, and goes on.
+    // The script left the process on purpose, and it goes on.
     let id = fs::read_to_string(&left.0).unwrap();
     let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
     assert!(rustix::process::test_kill_process(id).is_ok());
@@ -269,7 +269,7 @@ async fn what_the_command_leaves_in_the_background_is_not_waited_for() {
 
 #[tokio::test]
 async fn without_the_server_the_command_is_run_all_the_same() {
-    // Bound and never listening: nobody else gets the port meanwhile.
+    // The port is bound without listening, so that no other process gets it meanwhile.
     let silent = tokio::net::TcpSocket::new_v4().unwrap();
     silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nowhere = silent.local_addr().unwrap().to_string();
@@ -289,12 +289,12 @@ async fn due_credential_is_printed_and_the_next_one_fetched_before_it_ends() {
     let (server, address) = serve().await;
     fetch(&address, "", "echo old").await;
     server.time.pass(Duration::from_secs(25));
-    // Its pause is no reason to stay.
+    // The cool-down of the failed refresh doesn't delay the end.
     let failed = fetch(&address, "--retry-after 5m", "exit 3").await;
     assert_ended(
         &failed,
         0,
-        "wasn't fetched anew: the command failed: exit status: 3",
+        "the refresh failed: the command failed: exit status: 3",
     );
     assert_eq!(failed.stdout, b"old\n");
     assert_eq!(leases(&server).await.abandoned, 1);
@@ -309,7 +309,7 @@ async fn due_credential_is_printed_and_the_next_one_fetched_before_it_ends() {
     assert_eq!(leases(&server).await.filled, 2);
 }
 
-/// A `fetch` whose script has said on stderr that it has begun.
+/// A `fetch` whose script has reported on stderr that it has begun.
 struct Begun {
     child: tokio::process::Child,
     stderr: BufReader<tokio::process::ChildStderr>,
@@ -335,11 +335,13 @@ impl Begun {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// What the script said until the last process that could had ended.
+    /// The rest of stderr, until the last process that could write to it has ended.
     async fn rest(&mut self) -> String {
-        let mut told = String::new();
-        within(self.stderr.read_to_string(&mut told)).await.unwrap();
-        told
+        let mut message = String::new();
+        within(self.stderr.read_to_string(&mut message))
+            .await
+            .unwrap();
+        message
     }
 
     async fn code(&mut self) -> Option<i32> {
@@ -356,7 +358,7 @@ async fn signal_ends_the_command_and_gives_the_lease_back() {
         (Signal::QUIT, 131),
     ] {
         let (server, address) = serve().await;
-        // Two processes, of which the shell is one.
+        // Two processes: the shell and its child.
         let script = "echo begun >&2; sleep 1000; true";
         let mut begun = Begun::of(&address, script).await;
         begun.signal(signal);
@@ -371,16 +373,16 @@ async fn signal_ends_the_command_and_gives_the_lease_back() {
 #[tokio::test]
 async fn signal_that_comes_twice_at_once_leaves_the_command_time_to_end() {
     let (server, address) = serve().await;
-    let script = "trap 'echo told >&2; sleep 0.2; echo cleaned up >&2; exit 1' TERM; \
+    let script = "trap 'echo ending >&2; sleep 0.2; echo cleaned up >&2; exit 1' TERM; \
                   echo begun >&2; while :; do sleep 0.01; done";
     let mut begun = Begun::of(&address, script).await;
     begun.signal(Signal::TERM);
-    // The first has been taken: the next one isn't lost in it. (A shell may have
-    // something to say too.)
+    // The first signal has been received, so the next one isn't merged with it. (A shell may print
+    // something, too.)
     loop {
         let line = begun.line().await;
-        assert_ne!(line, "", "it ended without being told");
-        if line == "told\n" {
+        assert_ne!(line, "", "it ended without a notification");
+        if line == "ending\n" {
             break;
         }
     }
@@ -393,12 +395,12 @@ async fn signal_that_comes_twice_at_once_leaves_the_command_time_to_end() {
 #[tokio::test]
 async fn kill_that_leaves_no_time_ends_the_command_with_all_it_started() {
     let (_server, address) = serve().await;
-    // What heeds no other signal, and a grandchild.
+    // A script that ignores every other signal, and its child.
     let script = "trap '' TERM INT HUP QUIT; sleep 1000 & echo begun >&2; sleep 1000; true";
     let mut begun = Begun::of(&address, script).await;
     begun.signal(Signal::KILL);
     assert_eq!(begun.code().await, None);
-    // All of them have stderr: it ends when they have.
+    // All of these processes hold stderr, which ends when they have ended.
     begun.rest().await;
 }
 
@@ -415,6 +417,6 @@ async fn command_that_lost_its_supervisor_is_ended() {
 async fn supervisor_is_for_fetch_alone() {
     let mut alone = Command::from(credcache(&["supervise-for-fetch", "--", "echo", "run"]));
     let ended = within(alone.output()).await.unwrap();
-    assert_ended(&ended, 64, "`credcache fetch` alone");
+    assert_ended(&ended, 64, "only `credcache fetch`");
     assert!(ended.stdout.is_empty());
 }

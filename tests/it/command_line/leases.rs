@@ -1,4 +1,4 @@
-//! A script that does by hand what `fetch` does: lease, put, abandon.
+//! A script that does the steps of `fetch` by hand: lease, put, abandon.
 
 use std::{fs, time::Duration};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{assert_ended, json, run, serve};
 use crate::fixture::within;
 
-/// Asks for the lease of a cold key; the token it is granted.
+/// Requests the lease of a cold key, and returns its token.
 async fn granted(address: &str, key: &str) -> String {
     let line = format!("get aws {key} --lease --output json");
     let miss = run(address, &line, b"").await;
@@ -24,7 +24,7 @@ async fn who_waits_gets_what_the_leases_holder_puts() {
     let (server, address) = serve().await;
     let token = granted(&address, "reader").await;
     let other = run(&address, "get aws reader --lease --output json", b"").await;
-    assert_ended(&other, 1, "somebody is fetching");
+    assert_ended(&other, 1, "another caller is fetching");
     assert!(other.stdout.is_empty());
 
     let client = server.client().await;
@@ -46,8 +46,8 @@ async fn token_is_told_in_text_too_and_is_good_once() {
     let miss = run(&address, "get aws reader --lease", b"").await;
     assert_ended(&miss, 1, "it is yours to fetch for 10s");
     assert!(miss.stdout.is_empty());
-    let told = String::from_utf8(miss.stderr).unwrap();
-    let (_, token) = told.split_once("--lease ").unwrap();
+    let message = String::from_utf8(miss.stderr).unwrap();
+    let (_, token) = message.split_once("--lease ").unwrap();
     let token = token.split(',').next().unwrap();
 
     let abandon = format!("abandon aws reader --lease {token} --retry-after 30s");
@@ -56,9 +56,9 @@ async fn token_is_told_in_text_too_and_is_good_once() {
     let put = format!("put aws reader --ttl 30s --lease {token}");
     assert_ended(&run(&address, &put, b"token").await, 70, "LEASE_LOST");
     let closed = run(&address, "get aws reader --lease", b"").await;
-    assert_ended(&closed, 1, "nobody is granted its lease for ");
-    let told = String::from_utf8(closed.stderr).unwrap();
-    assert!(!told.contains("put it"), "{told}");
+    assert_ended(&closed, 1, "no lease is granted for ");
+    let message = String::from_utf8(closed.stderr).unwrap();
+    assert!(!message.contains("put it"), "{message}");
 }
 
 #[tokio::test]
@@ -123,12 +123,12 @@ async fn credential_is_judged_by_when_it_was_issued() {
     let (_server, address) = serve().await;
     let invalidate = "invalidate aws --all --issued-before 2033-05-18T03:33:10Z";
     assert_ended(&run(&address, invalidate, b"").await, 0, "");
-    for (issued_at, code, told) in [
+    for (issued_at, code, message) in [
         ("2033-05-18T03:33:10Z", 70, "REVOKED"),
         ("2033-05-18T03:33:11Z", 0, ""),
     ] {
         let put = format!("put aws reader --ttl 30s --issued-at {issued_at}");
-        assert_ended(&run(&address, &put, b"token").await, code, told);
+        assert_ended(&run(&address, &put, b"token").await, code, message);
     }
 }
 

@@ -1,5 +1,4 @@
-//! How long a credential is said to live: typed, read from what the issuer said,
-//! cut by a tier.
+//! The lifetime of a credential: typed, read from the issuer's output, shortened by a tier.
 
 use serde_json::Value;
 
@@ -21,16 +20,16 @@ async fn whatever_can_be_refused_is_refused_before_the_command_runs() {
     let script = runs.counting("echo token");
     let tags = (0..17).fold(String::new(), |tags, n| format!("{tags} --tag t{n}"));
     let long = format!("--tag {}", "x".repeat(129));
-    for (options, told) in [
-        ("--ttl 15M", "minutes are m"),
+    for (options, message) in [
+        ("--ttl 15M", "write minutes as m"),
         ("--ttl 1y", "in days"),
         ("--ttl 900", "needs a unit"),
         ("--ttl 1.5h", "1h 30m"),
         ("--ttl 0s", "more than zero"),
-        ("--expires-at 2020-01-01T00:00:00Z", "is past"),
+        ("--expires-at 2020-01-01T00:00:00Z", "is in the past"),
         ("--expires-at 2033-05-18", "RFC 3339"),
-        ("--ttl 1h --min-ttl 5M", "minutes are m"),
-        ("--ttl 1h --refresh-before 5M", "minutes are m"),
+        ("--ttl 1h --min-ttl 5M", "write minutes as m"),
+        ("--ttl 1h --refresh-before 5M", "write minutes as m"),
         ("--ttl 1h --retry-after 6m", "at most 5m"),
         ("--ttl 1h --fetch-timeout 0s", "more than zero"),
         ("--ttl 1h --lifetime-from aws", "cannot be used with"),
@@ -41,7 +40,7 @@ async fn whatever_can_be_refused_is_refused_before_the_command_runs() {
         (&long, "at most 128 bytes"),
     ] {
         let refused = fetch(&address, options, &script).await;
-        assert_ended(&refused, 64, told);
+        assert_ended(&refused, 64, message);
         assert!(refused.stdout.is_empty(), "{options}");
     }
     let refused = [["fetch", "AWS", "reader"], ["fetch", "aws", ""]];
@@ -60,20 +59,20 @@ async fn whatever_can_be_refused_is_refused_before_the_command_runs() {
 #[tokio::test]
 async fn lifetime_of_a_put_is_refused_where_it_may_be_mistyped() {
     let (server, address) = serve().await;
-    for (line, told) in [
-        ("put aws reader --ttl 15M", "minutes are m"),
+    for (line, message) in [
+        ("put aws reader --ttl 15M", "write minutes as m"),
         ("put aws reader --ttl 0s", "more than zero"),
         ("put aws reader --ttl 1month", "in days"),
         ("put aws reader --expires-at 2033-05-18T03:33", "RFC 3339"),
-        ("get aws reader --min-ttl 5M", "minutes are m"),
+        ("get aws reader --min-ttl 5M", "write minutes as m"),
         ("get aws reader --wait 6m", "at most 5m"),
         (
             "abandon aws reader --lease 00 --retry-after 1h",
             "at most 5m",
         ),
-        ("health --timeout 5M", "minutes are m"),
+        ("health --timeout 5M", "write minutes as m"),
     ] {
-        assert_ended(&run(&address, line, b"token").await, 64, told);
+        assert_ended(&run(&address, line, b"token").await, 64, message);
     }
     server.assert_nothing_was_stored().await;
 }
@@ -103,7 +102,7 @@ async fn time_is_taken_with_any_offset() {
 #[tokio::test]
 async fn lifetime_that_a_tier_cut_is_told() {
     let (_server, address) = serve().await;
-    for (options, told) in [
+    for (options, message) in [
         ("--ttl 2h", "tier long keeps nothing for longer than 1h"),
         ("--ttl 61s --tier short", "for longer than 1m"),
         (
@@ -114,11 +113,11 @@ async fn lifetime_that_a_tier_cut_is_told() {
         ("--expires-at 2033-05-18T04:33:20Z", ""),
     ] {
         let put = run(&address, &format!("put aws reader {options}"), b"token").await;
-        assert_ended(&put, 0, told);
+        assert_ended(&put, 0, message);
         assert!(put.stdout.starts_with(b"stored version "), "{options}");
         run(&address, "invalidate aws --key reader", b"").await;
         let fetched = fetch(&address, options, "echo token").await;
-        assert_ended(&fetched, 0, told);
+        assert_ended(&fetched, 0, message);
         assert_eq!(fetched.stdout, b"token\n", "{options}");
     }
 }
@@ -168,7 +167,7 @@ async fn end_is_read_from_what_the_issuer_says() {
             assert_eq!(stored["expires_at"], ends, "{source}");
         }
         let ttl = stored["ttl_seconds"].as_f64().unwrap();
-        // A relative one counts from before the command was run.
+        // A relative lifetime counts from before the command was run.
         assert!(ttl <= 40.0 && ttl > 10.0, "{source}: {ttl}");
     }
 }
@@ -177,7 +176,7 @@ async fn end_is_read_from_what_the_issuer_says() {
 async fn end_that_cannot_be_read_says_what_was_looked_for_and_nothing_is_stored() {
     let (server, address) = serve().await;
     let mut refused = 0;
-    for (source, printed, told) in [
+    for (source, printed, message) in [
         (
             "aws",
             r#"{"Token":"hunter2"}"#,
@@ -197,11 +196,15 @@ async fn end_that_cannot_be_read_says_what_was_looked_for_and_nothing_is_stored(
             r#"{"end":"hunter2"}"#,
             "/end, a time by RFC 3339",
         ),
-        ("google", r#"{"expiration_time":1000000000}"#, "is past"),
+        (
+            "google",
+            r#"{"expiration_time":1000000000}"#,
+            "is in the past",
+        ),
     ] {
         let options = format!("--retry-after 0s --lifetime-from {source}");
         let failed = fetch(&address, &options, &format!("echo '{printed}'")).await;
-        assert_ended(&failed, 70, told);
+        assert_ended(&failed, 70, message);
         assert!(failed.stdout.is_empty(), "{source}");
         assert!(
             !String::from_utf8(failed.stderr)
@@ -212,7 +215,7 @@ async fn end_that_cannot_be_read_says_what_was_looked_for_and_nothing_is_stored(
         assert_eq!(leases(&server).await.abandoned, refused);
     }
     server.assert_nothing_was_stored().await;
-    // Nobody asks a failing issuer again for a while.
+    // No caller asks a failing issuer again for a while.
     let failed = command(&address, "--lifetime-from aws", "echo '{}'").output();
     assert_ended(&within(failed).await.unwrap(), 70, "isn't there");
     let closed = fetch(&address, "--lifetime-from aws", "echo '{}'").await;

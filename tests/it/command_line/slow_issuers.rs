@@ -1,5 +1,5 @@
-//! Issuers that take longer than a lease, with every setting at its default and
-//! the clocks as they are.
+//! Issuers that take longer than a lease, with every setting at its default and the clocks of the
+//! machine.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::{
 use crate::fixture::{Server, within};
 
 const SHELLS: usize = 20;
-/// Longer than a server's lease without another word: 10 s.
+/// Longer than a server's lease without an extension, 10 s.
 const FETCH: Duration = Duration::from_secs(11);
-/// What the others wait for a holder that is gone: a lease of 3 s, and what it
-/// takes to find out.
+/// How long other callers wait for a holder that has gone: a lease of 3 s, and the time to notice
+/// its end.
 const NEXT: Duration = Duration::from_secs(4);
 
 fn serve() -> (Server, String) {
@@ -57,7 +57,7 @@ async fn holder_that_is_killed_in_a_long_fetch_is_followed_within_seconds() {
         .spawn()
         .unwrap();
     let client = Client::connect(&address).await.unwrap();
-    // It waits, and the holder has extended its lease meanwhile.
+    // The second caller waits, and the holder has extended its lease meanwhile.
     within(async {
         while {
             let leases = client.stats(None).await.unwrap().leases;

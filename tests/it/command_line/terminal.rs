@@ -1,4 +1,4 @@
-//! What a terminal gets to see, and what isn't repeated.
+//! What is written to a terminal, and what isn't repeated.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,11 +13,10 @@ use tokio::task::spawn_blocking;
 use super::{assert_ended, json, run, serve};
 use crate::fixture::{credcache, within};
 
-/// What moves the cursor, in the ways there are, and turns letters around.
+/// Sequences that move the cursor in every possible way, and a character that reverses text.
 const EVIL: &str = "a\x1b[2J\u{9b}1;1H\u{202e}b\x07\r";
 
-/// Runs a command line with a terminal as its stdout, and answers with what that
-/// was sent.
+/// Runs a command line with a terminal as its stdout, and returns what the terminal received.
 async fn on_a_terminal(server: &str, line: &str) -> String {
     let terminal: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
@@ -36,7 +35,7 @@ async fn on_a_terminal(server: &str, line: &str) -> String {
         .stdout(screen);
     let sent = spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
-        // Only the child has the terminal's other side: it ends with it.
+        // Only the child now holds the terminal's other side, which ends with it.
         drop(command);
         let mut sent = Vec::new();
         let _ = File::from(terminal).read_to_end(&mut sent);
@@ -91,10 +90,10 @@ async fn secret_in_the_wrong_place_is_not_repeated() {
     ] {
         let refused = run(&address, line, b"token").await;
         assert_eq!(refused.status.code(), Some(64), "{line}");
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert!(!told.contains("hunter2"), "{line}: {told}");
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert!(!message.contains("hunter2"), "{line}: {message}");
     }
-    // What was typed doesn't act on the terminal either.
+    // The arguments don't act on the terminal either.
     let missing = run(
         &address,
         "put aws reader --ttl 30s --value-file /\x1b[2J\u{9b}",
@@ -109,9 +108,9 @@ async fn empty_variable_counts_as_unset() {
     let mut health = credcache(&["health", "--timeout", "1ms"]);
     health.env("CREDCACHE_SERVER", "");
     let ended = spawn_blocking(move || health.output().unwrap());
-    let told = within(ended).await.unwrap();
-    // Whatever listens at the default address, or doesn't.
-    assert_ne!(told.status.code(), Some(64), "{told:?}");
+    let output = within(ended).await.unwrap();
+    // The outcome depends on whether a server listens at the default address.
+    assert_ne!(output.status.code(), Some(64), "{output:?}");
 
     let mut check = credcache(&["check-config"]);
     check
@@ -119,10 +118,10 @@ async fn empty_variable_counts_as_unset() {
         .env("CREDCACHE_LISTEN", "")
         .env("CREDCACHE_LIMITS_MAX_VALUE", "");
     let ended = spawn_blocking(move || check.output().unwrap());
-    let told = within(ended).await.unwrap();
-    assert_ended(&told, 0, "");
+    let output = within(ended).await.unwrap();
+    assert_ended(&output, 0, "");
     assert!(
-        String::from_utf8(told.stdout)
+        String::from_utf8(output.stdout)
             .unwrap()
             .contains("127.0.0.1:50051")
     );

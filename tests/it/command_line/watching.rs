@@ -1,4 +1,4 @@
-//! `credcache watch` as a child that is read line by line.
+//! `credcache watch` as a child whose output is read line by line.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use tokio::{
 use super::{json, run, serve};
 use crate::fixture::{Server, credcache, within};
 
-/// Killed if the test fails.
+/// The child is killed if the test fails.
 struct Watching {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -46,12 +46,12 @@ impl Watching {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// Its exit code, and what it complained of.
+    /// The exit code, and the text of stderr.
     async fn ended(mut self) -> (Option<i32>, String) {
-        let mut told = String::new();
+        let mut message = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
-        within(stderr.read_to_string(&mut told)).await.unwrap();
-        (within(self.child.wait()).await.unwrap().code(), told)
+        within(stderr.read_to_string(&mut message)).await.unwrap();
+        (within(self.child.wait()).await.unwrap().code(), message)
     }
 }
 
@@ -60,7 +60,7 @@ async fn what_changes_is_printed_as_it_changes_until_a_signal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let (_server, address) = serve().await;
         let mut watch = Watching::start(&address, "watch aws --heartbeats");
-        // From here on it watches.
+        // The watch has begun.
         assert!(watch.line().await.contains(" heartbeat instance "));
         run(&address, "put aws reader --ttl 30s", b"token").await;
         run(&address, "put oauth other --ttl 30s", b"token").await;
@@ -83,7 +83,7 @@ async fn what_changes_is_printed_as_it_changes_until_a_signal() {
 async fn watch_goes_on_from_where_an_earlier_one_stood() {
     let (_server, address) = serve().await;
     let mut earlier = Watching::start(&address, "watch aws --heartbeats");
-    // From here on the server remembers what changes.
+    // From here on, the server keeps changes for watchers.
     earlier.line().await;
     let put = json(&run(&address, "put aws a --ttl 30s --output json", b"token").await);
     run(&address, "put aws b --ttl 30s", b"token").await;
@@ -117,14 +117,14 @@ async fn reader_that_leaves_ends_it_quietly_though_nothing_happens() {
     let instance = stats["server"]["instance_id"].as_str().unwrap();
     let line = format!("watch aws --from {instance}:{}", put["version"]);
     let mut watch = Watching::start(&address, &line);
-    // The last line that there is.
+    // The last line.
     assert!(watch.line().await.contains("key \"b\""));
     let Watching { mut child, lines } = watch;
     drop(lines);
-    let mut told = String::new();
+    let mut message = String::new();
     let mut stderr = child.stderr.take().unwrap();
-    within(stderr.read_to_string(&mut told)).await.unwrap();
-    assert_eq!(told, "");
+    within(stderr.read_to_string(&mut message)).await.unwrap();
+    assert_eq!(message, "");
     assert_eq!(within(child.wait()).await.unwrap().code(), Some(0));
 }
 
@@ -135,9 +135,9 @@ async fn server_that_goes_away_ends_it_with_69() {
     watch.line().await;
     within(server.shut_down()).await.unwrap().unwrap();
     while within(watch.lines.next_line()).await.unwrap().is_some() {}
-    let (code, told) = watch.ended().await;
-    assert_eq!(code, Some(69), "{told}");
-    assert!(told.contains("--from "), "{told}");
+    let (code, message) = watch.ended().await;
+    assert_eq!(code, Some(69), "{message}");
+    assert!(message.contains("--from "), "{message}");
 }
 
 #[tokio::test]
@@ -149,9 +149,9 @@ async fn server_that_says_nothing_any_more_ends_it_with_69() {
     let stood = watch.json().await;
     server.signal(Signal::STOP);
     while within(watch.lines.next_line()).await.unwrap().is_some() {}
-    let (code, told) = watch.ended().await;
-    assert_eq!(code, Some(69), "{told}");
-    assert!(told.contains("has said nothing for 3s"), "{told}");
+    let (code, message) = watch.ended().await;
+    assert_eq!(code, Some(69), "{message}");
+    assert!(message.contains("has sent nothing for 3s"), "{message}");
     let from = format!("--from {}:", stood["instance_id"].as_str().unwrap());
-    assert!(told.contains(&from), "{told}");
+    assert!(message.contains(&from), "{message}");
 }

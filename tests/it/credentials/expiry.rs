@@ -1,4 +1,4 @@
-//! Lifetimes, judged by two clocks, and what is told of them.
+//! Lifetimes, judged by two clocks, and how they are reported.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -42,11 +42,11 @@ async fn wall_clock_that_steps_forward_ends_a_lifetime() {
 async fn wall_clock_that_steps_back_neither_lengthens_a_lifetime_nor_promises_to() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let client = server.client().await;
-    let told = stored(&client, put("reader", HALF_MINUTE)).await.expires_at;
+    let reported = stored(&client, put("reader", HALF_MINUTE)).await.expires_at;
     server.time.pass(Duration::from_secs(10));
     server.time.step_wall_back(Duration::from_secs(3600));
     let credential = hit(&client, "reader").await;
-    assert!(credential.expires_at <= told);
+    assert!(credential.expires_at <= reported);
     let left = Duration::from_secs(20);
     assert_eq!(
         credential.expires_at,
@@ -84,7 +84,7 @@ async fn credential_that_ends_too_soon_for_the_caller_is_a_miss() {
     assert!(get(Duration::ZERO).await.hit().is_some());
     let enough = answer(&server, "reader", HALF_MINUTE).await;
     assert!(matches!(enough, Outcome::Credential(_)));
-    // What is left when the answer is here is less than that.
+    // The remaining lifetime is shorter when the answer arrives.
     let enough = get(HALF_MINUTE).await;
     assert_eq!(reason(enough), MissReason::TtlTooShort);
     let more = answer(&server, "reader", HALF_MINUTE + NANOSECOND).await;
@@ -118,7 +118,7 @@ async fn refresh_is_due_by_default_in_the_second_half_of_the_lifetime() {
     let server = Running::start(&config("")).await;
     let client = server.client().await;
     let minute = Duration::from_secs(60);
-    // The lifetime, and how long before its end: the least, and 10 % more.
+    // The lifetime, and the time before its end: the minimum, and 10 % more.
     for (lifetime, lead) in [
         (minute * 20, minute * 5),
         (minute * 21, minute * 15 * 7 / 11),

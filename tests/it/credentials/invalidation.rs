@@ -1,4 +1,4 @@
-//! Once Invalidate has answered, what matches is gone, and nothing else is.
+//! Once Invalidate has answered, all matching credentials are gone, and no others.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ async fn invalidated(client: &Client, target: Target) -> Invalidated {
     within(client.invalidate("aws", target)).await.unwrap()
 }
 
-/// Credentials of `aws` in both tiers, and one of another namespace that looks
-/// the same.
+/// Credentials of `aws` in both tiers, and the same credential in another namespace.
 async fn filled(server: &Running) -> Client {
     let client = server.client().await;
     for (key, ttl) in [
@@ -30,7 +29,7 @@ async fn filled(server: &Running) -> Client {
     client
 }
 
-/// The keys of `aws` that are still there; the other namespace's must be.
+/// The keys of `aws` that are left; the credential of the other namespace has to be left.
 async fn left(client: &Client) -> Vec<&'static str> {
     assert!(looked_up(client, "oauth", "role/a").await.hit().is_some());
     let mut left = Vec::new();

@@ -1,4 +1,4 @@
-//! The largest and the smallest of everything is taken, and one more is not.
+//! Values at each bound are accepted, and values just beyond are refused.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn longest_names_tags_and_attributes_work() {
     let mut put = put(&key, minute).attribute("name", "x".repeat(4092));
     for tag in 0..16_u8 {
         put = put.tag(format!("{tag:0>128}"));
-        // Repeating one changes nothing.
+        // A repeated tag changes nothing.
         put = put.tag(format!("{tag:0>128}"));
     }
     stored(&client, put).await;

@@ -1,5 +1,5 @@
-//! When a credential is due: the rule stands in the core, and once more in the
-//! client, for what the client hands out before anything is stored.
+//! The time at which a credential becomes due. The core implements the rule, and the client
+//! implements it once more for credentials that it returns before they are stored.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -8,8 +8,8 @@ use credcache_client::{Client, FetchOptions, Fetched, Lifetime, Secret};
 use super::hit;
 use crate::fixture::{Running, config, within};
 
-/// How long before its end a credential is due, as the client that fetched it
-/// says: the server has refused to store it, so that it is the client's own word.
+/// How long before its end a credential is due according to the client that fetched it. The server
+/// has refused to store the credential, so the client computes the time itself.
 async fn by_the_client(client: &Client, lifetime: Duration) -> Duration {
     let too_large = Secret::new(vec![7; 65 * 1024]);
     let fetched = Mutex::new(Some(Fetched::new(too_large, Lifetime::Ttl(lifetime))));
@@ -22,7 +22,7 @@ async fn by_the_client(client: &Client, lifetime: Duration) -> Duration {
     lead.unwrap()
 }
 
-/// The same as the server says.
+/// How long before its end a credential is due according to the server.
 async fn by_the_server(client: &Client, lifetime: Duration) -> Duration {
     let put = super::put("reader", lifetime);
     super::stored(client, put).await;
@@ -36,7 +36,8 @@ async fn client_and_server_agree_when_a_credential_is_due() {
     let server = Running::start(&config("")).await;
     let client = server.client().await;
     let minute = Duration::from_secs(60);
-    // Where the rule changes, what passes before the server counts would decide.
+    // At a lifetime where the rule changes, the time that passes before the server counts would
+    // decide the outcome.
     let around = [20, 21, 30, 44, 60, 89, 91, 132, 150, 400, 719];
     let minutes = (1..=12).chain(around).map(|minutes| minutes * minute);
     let seconds = [7, 59, 61, 600, 1_199, 1_210, 1_319, 5_399, 5_410, 7_919];

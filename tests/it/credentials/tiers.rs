@@ -1,4 +1,4 @@
-//! Where a credential goes, and what Stats say of it.
+//! The tier of a credential, and what Stats reports about it.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Holders that give their lease back, and issuers that are failing.
+//! Holders that give their lease back, and failing issuers.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ async fn failing_issuer_is_left_alone_for_as_long_as_was_asked() {
     abandoned(&mut stub, "reader", &lease, Some(30 * SECOND))
         .await
         .unwrap();
-    let told = outcome(parked).await;
-    for response in [told, got(&mut stub, waiting("reader")).await] {
+    let waiter = outcome(parked).await;
+    for response in [waiter, got(&mut stub, waiting("reader")).await] {
         assert!(response.lease.is_none());
         let retry_after = miss(&response).1.expect("when to come back");
         assert!(

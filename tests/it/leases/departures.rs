@@ -77,8 +77,8 @@ async fn lease_that_runs_out_goes_to_one_of_those_who_wait() {
     }
 }
 
-/// What says that it goes is sent before the lease is granted, but need not be
-/// read by then. It may still be under way, which the server can't know.
+/// The caller's end is sent before the lease is granted, but may still be on its way, which the
+/// server can't know.
 #[tokio::test]
 async fn lease_is_not_kept_by_a_caller_that_has_left() {
     const ROUNDS: usize = 100;
@@ -97,13 +97,13 @@ async fn lease_is_not_kept_by_a_caller_that_has_left() {
         let mut staying = park(&mut stub, waiting(&key), 2).await;
         server.time.pass(LEASE);
         drop((response, body));
-        // The client's connection writes it.
+        // Lets the client's connection write it.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
         server.reclaim();
         within(async { while stats(&mut stub).await.leases.unwrap().waiting == 2 {} }).await;
-        // As the reclaimer does a few times a second, with no time passing.
+        // Runs the reclaimer's step without any time passing.
         server.reclaim();
         if timeout(SECOND, &mut staying).await.is_err() {
             kept += 1;
@@ -117,8 +117,8 @@ async fn lease_is_not_kept_by_a_caller_that_has_left() {
     println!("{kept} of {ROUNDS} were kept");
 }
 
-/// Whichever comes first, its going or the lease. If it was answered before it
-/// went, the server can't know.
+/// The caller goes away before or after the lease is granted. If the answer was sent first, the
+/// server can't know that the caller has gone.
 #[tokio::test]
 async fn lease_stays_no_longer_than_its_time_with_a_caller_that_is_leaving() {
     let server = Running::start(&config(TWO_TIERS)).await;

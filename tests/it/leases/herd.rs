@@ -1,4 +1,4 @@
-//! A thousand callers on one cold key, over many connections.
+//! A thousand callers of one cold key, over many connections.
 
 use credcache_client::proto::{GetResponse, Lease};
 use tokio::task::JoinSet;
@@ -12,7 +12,7 @@ use crate::{
 const CALLERS: u64 = 1_000;
 const CONNECTIONS: u64 = 20;
 
-/// All of them at once; and the one that got the lease.
+/// Starts all callers at once, and returns them with the granted lease.
 async fn stampede(server: &Running) -> (JoinSet<GetResponse>, Lease) {
     let mut calls = JoinSet::new();
     let mut stubs: Vec<Stub> = Vec::new();
@@ -24,7 +24,7 @@ async fn stampede(server: &Running) -> (JoinSet<GetResponse>, Lease) {
         calls.spawn(async move { stub.get(waiting("cold")).await.unwrap().into_inner() });
     }
     let first = within(calls.join_next()).await.unwrap().unwrap();
-    (calls, first.lease.expect("nobody else is answered yet"))
+    (calls, first.lease.expect("no other caller is answered yet"))
 }
 
 async fn all_hit(mut calls: JoinSet<GetResponse>, version: u64) -> u64 {

@@ -1,5 +1,4 @@
-//! Holders that take their time: extensions, fills that come late or twice, and
-//! Puts that come in between.
+//! Holders that take long: extensions, late or repeated fills, and Puts in between.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use crate::{
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
-/// How long the lease lasts from now.
+/// Extends the lease, and returns how long it lasts from now.
 async fn extended(
     stub: &mut Stub,
     key: &str,
@@ -39,7 +38,7 @@ async fn extended(
     Ok(response.ttl.expect("what is left").try_into().unwrap())
 }
 
-/// Why it isn't extended: ABORTED, for a reason.
+/// The reason why the lease isn't extended, with the code ABORTED.
 async fn lost(stub: &mut Stub, key: &str, lease: &Lease) -> String {
     let status = extended(stub, key, lease, None).await;
     let status = status.expect_err("a refusal");
@@ -86,7 +85,7 @@ async fn one_who_waited_has_the_lease_for_as_long_as_it_asked() {
     server.reclaim();
     let lease = outcome(first).await.lease.expect("its turn");
     assert_eq!(lease.ttl, Some(duration(3 * SECOND)));
-    // It is never heard of again, and costs the next no more.
+    // The holder is never heard of again, and delays the next caller no further.
     server.time.pass(3 * SECOND);
     server.reclaim();
     assert!(outcome(second).await.lease.is_some());

@@ -1,4 +1,5 @@
-//! As many leases and waiting callers as may be, and not one more.
+//! The limits of leases and of waiting callers: calls up to the limit are accepted, and one more is
+//! not.
 
 use credcache_client::proto::PutRequest;
 use tonic::Code;
@@ -34,7 +35,7 @@ async fn leases_beyond_the_limit_exhaust_a_resource_until_one_is_over() {
     );
     let details = status.get_error_details();
     assert!(details.retry_info().unwrap().retry_delay.is_some());
-    // What needs no lease goes on.
+    // Calls that need no lease go on.
     assert_pending(&got(&mut stub, asking("a")).await);
     got(&mut stub, get("c")).await;
     let answer = got(&mut stub, asking("due")).await;
@@ -43,7 +44,7 @@ async fn leases_beyond_the_limit_exhaust_a_resource_until_one_is_over() {
 
     stored(&mut stub, fill("a", &first)).await;
     leased(&mut stub, "c").await;
-    // One that is kept shut takes a place as well.
+    // A key in a cool-down takes a permit as well.
     abandoned(&mut stub, "b", &second, Some(10 * LEASE))
         .await
         .unwrap();

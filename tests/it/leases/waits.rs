@@ -1,4 +1,4 @@
-//! Waiting for somebody else's fetch, and what bounds it.
+//! Waiting for another caller's fetch, and the bounds of the wait.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ async fn fill_answers_all_who_wait() {
     until_waiting(&mut stub, 0).await;
 }
 
-/// Time passes while they wait: by a clock read before, there would seem to be
-/// more left than the credential was given.
+/// Time passes while the callers wait. With a clock that was read before the wait, the remaining
+/// lifetime would seem longer than the whole lifetime.
 #[tokio::test]
 async fn lifetime_left_after_a_wait_is_told_by_the_clock_as_it_is_then() {
     let server = Running::start(&config(TWO_TIERS)).await;
@@ -94,7 +94,7 @@ async fn wait_ends_after_as_long_as_was_asked() {
     assert!(begun.elapsed() >= WAIT);
 }
 
-/// By a client that keeps no time itself.
+/// The client keeps no time itself.
 #[tokio::test]
 async fn pending_comes_before_the_callers_deadline_passes() {
     const TIMEOUT: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! One of the callers: it does one thing after another.
+//! A caller, which makes one call after the other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use super::{
 
 pub(super) struct Caller {
     client: Client,
-    /// Knows nothing of the server's clock, for it never gets: so that it sends
-    /// lifetimes as they are drawn, whatever time has passed for the server.
+    /// A client that only puts, and so learns nothing of the server's clock. It sends lifetimes as
+    /// they are drawn, whatever time has passed for the server.
     putting: Client,
     recorder: Arc<Recorder>,
     draw: Draw,

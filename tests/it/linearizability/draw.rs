@@ -6,7 +6,7 @@ use credcache_client::Lease;
 use credcache_history::{Name, Precondition, Target};
 use fastrand::Rng;
 
-/// Strung together, several of these would be one.
+/// Names that are equal when concatenated with some of the keys.
 const NAMESPACES: [&str; 3] = ["a", "ab", "a.b"];
 const KEYS: [&str; 5] = ["b/c", "c", "/c", "b", "bb"];
 const PREFIXES: [&str; 3] = ["b", "b/", "/"];
@@ -16,10 +16,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A call to be made.
 pub(super) enum Wish {
-    /// Or the lease too.
+    /// A Get. The flag says whether it requests the lease.
     Get(Name, bool),
     Put(PutWish),
-    /// And what was issued at least so long ago.
+    /// An Invalidate, with the least age of the credentials that it covers.
     Invalidate(String, Target, Option<Duration>),
     Extend(Name, Lease),
     Abandon(Name, Lease),
@@ -32,7 +32,7 @@ pub(super) struct PutWish {
     pub(super) tags: Vec<String>,
     pub(super) ttl: Duration,
     pub(super) lease: Option<Lease>,
-    /// How long ago it was issued.
+    /// How long ago the credential was issued.
     pub(super) age: Option<Duration>,
     pub(super) precondition: Option<Precondition>,
 }
@@ -41,9 +41,9 @@ pub(super) struct Draw {
     caller: u64,
     puts: u64,
     rng: Rng,
-    /// The last version that this caller met of each name.
+    /// The last version of each name that this caller has seen.
     met: HashMap<Name, u64>,
-    /// Leases that it was granted and hasn't used.
+    /// The leases that the caller was granted and hasn't used.
     held: Vec<(Name, Lease)>,
     /// The last fill that was stored, to be repeated.
     filled: Option<PutWish>,
@@ -61,12 +61,12 @@ impl Draw {
         }
     }
 
-    /// Remembers a version, to name it in later conditions.
+    /// Remembers a version for later preconditions.
     pub(super) fn met(&mut self, name: Name, version: u64) {
         self.met.insert(name, version);
     }
 
-    /// Remembers a lease, to use it later.
+    /// Remembers a lease for later use.
     pub(super) fn granted(&mut self, name: Name, lease: Lease) {
         self.held.push((name, lease));
     }
@@ -129,7 +129,7 @@ impl Draw {
 
     fn put(&mut self, name: Name) -> PutWish {
         self.puts += 1;
-        // Names and numbers are told apart by what none of them contains.
+        // The separator is in none of the names and numbers.
         let value = format!(
             "{}|{}|{}.{}",
             name.namespace, name.key, self.caller, self.puts

@@ -1,4 +1,4 @@
-//! What is written down of the calls.
+//! The record of the calls.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use credcache_history::{Call, Operation, Precondition, Refusal, Span, Target};
 
 /// The clocks that all callers share.
 pub(super) struct Recorder {
-    /// Counts instants: finer than any clock, and never the same twice.
+    /// Counts instants: finer than any clock, and never twice the same.
     instants: AtomicU64,
     wall: Arc<Clock>,
 }
@@ -27,7 +27,7 @@ impl Recorder {
         }
     }
 
-    /// Times what happens until the answer.
+    /// Records the span until the answer.
     pub(super) async fn timed<T>(&self, answer: impl Future<Output = T>) -> (Span, T) {
         let wall_before = self.wall();
         let invoked = self.instants.fetch_add(1, SeqCst);
@@ -41,7 +41,7 @@ impl Recorder {
         (span, answer)
     }
 
-    /// This long ago, by the server's wall clock.
+    /// The time `age` ago, by the server's wall clock.
     pub(super) fn ago(&self, age: Duration) -> SystemTime {
         UNIX_EPOCH + self.wall.now().wall.since_unix() - age
     }
@@ -55,7 +55,7 @@ pub(super) fn nanos(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
 }
 
-/// What must happen often enough for a history to prove something.
+/// The events that must happen often enough for a history to prove something.
 pub(super) const KINDS: [&str; 21] = [
     "hit",
     "miss",
@@ -118,7 +118,7 @@ fn kind(call: &Call) -> &'static str {
     }
 }
 
-/// Gets that began before the Put of what they hit was answered.
+/// The number of Gets that began before the Put of their hit was answered.
 fn overlaps(history: &[Operation]) -> usize {
     let mut answered = BTreeMap::new();
     for operation in history {

@@ -1,5 +1,5 @@
-//! A log that can't be written: a full disk, a pipe that nobody reads, one whose
-//! reader died. It costs lines, and nothing else.
+//! A log that can't be written: a full disk, a pipe without reads, a pipe whose reader has ended.
+//! The log loses lines, and the server nothing else.
 
 use std::{fs::File, io::pipe, net::SocketAddr, process::Stdio, time::Duration};
 
@@ -8,34 +8,34 @@ use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
 
 use crate::fixture::{RawClient, RawPeer, Server, within};
 
-/// Frames that the server answers nothing to, and logs a line for at least.
+/// A frame that the server doesn't answer, and for which it logs at least one line.
 const FLOOD: &[u8] = &[0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-/// How many of them are sent at a time.
+/// How many of the frames are sent at a time.
 const FRAMES: usize = 500;
-/// More than the queue and the pipe hold, by far.
+/// Many more lines than the queue and the pipe hold.
 const LINES: usize = 40_000;
 
-/// The lines to provoke: with CREDCACHE_LOG_LINES=1000000, so many.
+/// The number of lines to provoke, which CREDCACHE_LOG_LINES sets.
 #[expect(clippy::disallowed_methods, reason = "a setting of the test's own")]
 fn lines() -> usize {
     std::env::var("CREDCACHE_LOG_LINES").map_or(LINES, |lines| lines.parse().unwrap())
 }
 
-/// A client whose small packets don't wait for each other: 40 ms would hide
-/// whatever else a call waits for.
+/// A client whose small packets don't wait for each other: 40 ms would hide any other delay of a
+/// call.
 async fn connect(address: SocketAddr) -> RawClient {
     let stream = within(TcpStream::connect(address)).await.unwrap();
     stream.set_nodelay(true).unwrap();
     within(RawClient::over(stream)).await.unwrap()
 }
 
-/// Provokes so many lines, and calls all the while; how long 99 of 100 calls
-/// took at the most.
+/// Provokes so many lines while it makes calls. Returns the latency that 99 % of the calls stay
+/// within.
 async fn provoke(address: SocketAddr, lines: usize) -> Duration {
     let mut client = connect(address).await;
     let flood: JoinHandle<()> = tokio::spawn(async move {
         for _ in 0..lines.div_ceil(FRAMES) {
-            // It answers no pings, for which a connection has 40 s.
+            // The peer answers no pings, so a connection lasts 40 s.
             let mut peer = RawPeer::connect(address).await;
             peer.send(&FLOOD.repeat(FRAMES)).await;
             peer.await_answer().await;
@@ -43,7 +43,7 @@ async fn provoke(address: SocketAddr, lines: usize) -> Duration {
     });
     let mut took = Vec::new();
     while !flood.is_finished() || took.len() < 200 {
-        // It drops each answer's end, which h2 allows for some time only.
+        // The client drops the end of each response, which h2 allows only for some time.
         if took.len() % 500 == 499 {
             client = connect(address).await;
         }
@@ -63,7 +63,7 @@ fn start(stderr: impl Into<Stdio>) -> (Server, SocketAddr) {
     (server, address)
 }
 
-/// Ends the server, which has nothing to wait for but its log.
+/// Ends the server, which has only its log to wait for.
 fn assert_ends_in_time(mut server: Server) {
     let began = Instant::now();
     server.signal(Signal::TERM);
@@ -80,19 +80,19 @@ async fn log_that_cannot_be_written_holds_up_neither_calls_nor_the_end() {
     assert_ends_in_time(usual);
 
     let full_disk = File::options().write(true).open("/dev/full").unwrap();
-    let (unread, nobody_reads) = pipe().unwrap();
+    let (unread, without_reader) = pipe().unwrap();
     let (dead_reader, reader_died) = pipe().unwrap();
     drop(dead_reader);
     let stderrs: [(&str, Stdio); 3] = [
         ("full disk", full_disk.into()),
-        ("nobody reads", nobody_reads.into()),
+        ("without a reader", without_reader.into()),
         ("reader died", reader_died.into()),
     ];
     for (what, stderr) in stderrs {
         let (server, address) = start(stderr);
         let took = provoke(address, lines).await;
         eprintln!("{what}: {took:?} where it was {before:?}, for 99 of 100 calls");
-        // With few lines, on a machine that does other things, it says nothing.
+        // With few lines on a busy machine, the figure means nothing.
         if lines > LINES {
             assert!(took <= 2 * before, "{what}: {took:?}, was {before:?}");
         }
@@ -105,19 +105,19 @@ async fn log_that_cannot_be_written_holds_up_neither_calls_nor_the_end() {
 async fn lines_that_were_lost_are_counted_and_told_when_somebody_reads_again() {
     let mut server = Server::start(&["--log-level", "trace", "--log-format", "json"]);
     let address = server.listening_on().parse().unwrap();
-    // Nobody reads the log: the pipe is full, then the queue.
+    // Nothing reads the log: the pipe fills up, then the queue.
     provoke(address, LINES).await;
-    let told = tokio::task::spawn_blocking(move || {
-        let told = server.await_log("lines of the log are lost");
-        (server, told)
+    let notice = tokio::task::spawn_blocking(move || {
+        let notice = server.await_log("lines of the log were lost");
+        (server, notice)
     });
-    let (mut server, told) = within(told).await.unwrap();
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["level"], "WARN");
-    // What the pipe and the queue hold is less than half of them.
-    let lost = told["lines"].as_u64().unwrap();
+    let (mut server, notice) = within(notice).await.unwrap();
+    let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
+    assert_eq!(notice["level"], "WARN");
+    // The pipe and the queue hold less than half of the lines.
+    let lost = notice["lines"].as_u64().unwrap();
     assert!(lost > u64::try_from(LINES / 2).unwrap(), "{lost}");
-    // What comes after is there again.
+    // Later lines are written again.
     let log = server.collect_log();
     server.signal(Signal::TERM);
     let log = within(tokio::task::spawn_blocking(|| log.join().unwrap()));

@@ -1,7 +1,7 @@
 //! Messages that a server must refuse, from a seed.
 //!
-//! Where a message must not decode, that is asked of prost itself: a change of
-//! a byte may well give another good message.
+//! Where a message must not decode, prost itself decides, because changing a byte may give another
+//! valid message.
 
 use std::iter::repeat_with;
 
@@ -91,7 +91,7 @@ impl Method {
     }
 }
 
-/// A Put that nothing is wrong with.
+/// A valid Put.
 pub(super) fn put() -> Vec<u8> {
     good_put().encode_to_vec()
 }
@@ -109,7 +109,7 @@ fn good_put() -> PutRequest {
     }
 }
 
-/// The first of many that `method` can't decode.
+/// The first of the generated messages that `method` can't decode.
 fn undecodable(method: Method, bytes: impl FnMut() -> Vec<u8>) -> Vec<u8> {
     repeat_with(bytes)
         .take(100_000)
@@ -122,7 +122,7 @@ pub(super) fn truncated(rng: &mut Rng, method: Method) -> Vec<u8> {
     undecodable(method, || whole[..rng.usize(1..whole.len())].to_vec())
 }
 
-/// Some bytes changed, inserted or taken out.
+/// A message with some bytes changed, inserted or removed.
 pub(super) fn mutated(rng: &mut Rng, method: Method) -> Vec<u8> {
     undecodable(method, || {
         let mut bytes = method.message();
@@ -139,13 +139,13 @@ pub(super) fn mutated(rng: &mut Rng, method: Method) -> Vec<u8> {
     })
 }
 
-/// A good message, and a known field of a type it doesn't have.
+/// A valid message followed by a known field of a wrong type.
 pub(super) fn of_wrong_wire_type(rng: &mut Rng, method: Method) -> Vec<u8> {
     undecodable(method, || {
         let mut bytes = method.message();
         let (field, wire_type) = (rng.u8(1..=14), rng.u8(..8));
         bytes.push(field << 3 | wire_type);
-        // Good for a varint, a fixed size, or a length and so many bytes.
+        // These bytes are valid as a varint, as a fixed size, and as a length with its bytes.
         bytes.extend([1; 8]);
         bytes
     })
@@ -158,7 +158,7 @@ pub(super) fn random(rng: &mut Rng, method: Method) -> Vec<u8> {
     })
 }
 
-/// A Put that decodes, but for one field.
+/// A Put that decodes but has one invalid field.
 pub(super) fn put_with_broken_field(rng: &mut Rng) -> Vec<u8> {
     let mut put = good_put();
     match rng.u8(..12) {
@@ -199,7 +199,7 @@ fn broken_duration(rng: &mut Rng) -> Duration {
     }
 }
 
-/// A word that is no name of anything.
+/// A word that names nothing.
 pub(super) fn word(rng: &mut Rng) -> String {
     repeat_with(|| rng.lowercase()).take(12).collect()
 }

@@ -1,4 +1,4 @@
-//! What tells when it was issued is held against every invalidation since.
+//! A credential with a time of issue is checked against every invalidation since then.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn what_was_issued_at_the_invalidation_or_before_is_refused() {
         }
         server.assert_nothing_was_stored().await;
         stored(&mut stub, issued(after_start(NANOSECOND))).await;
-        // One that tells nothing of itself vouches for itself.
+        // A Put that states neither a time of issue nor a lease is accepted.
         stored(&mut stub, tagged(put(KEY))).await;
     }
 }
@@ -58,7 +58,7 @@ async fn issued_before_says_what_is_refused() {
     for at in [
         before_start(10 * SECOND),
         after_start(Duration::ZERO),
-        // Of what is issued later, the latest that is taken.
+        // The latest accepted time of issue.
         after_start(299 * SECOND),
     ] {
         for target in matching() {
@@ -71,8 +71,8 @@ async fn issued_before_says_what_is_refused() {
                 ..invalidate(target)
             };
             let answer = within(stub.invalidate(request)).await.unwrap();
-            // What is there goes, whenever it was issued; and so does the right
-            // to fill of whoever fetched meanwhile.
+            // The stored credential is removed whenever it was issued, and the holder of a lease
+            // meanwhile loses the right to fill.
             assert_eq!(answer.into_inner().removed, 1);
             let filling = tagged(fill(KEY, &lease));
             assert_eq!(aborted(&mut stub, filling).await, "REVOKED");

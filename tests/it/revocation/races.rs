@@ -1,4 +1,4 @@
-//! Fetchers against somebody who revokes what they fetch, over real sockets.
+//! Fetchers against a caller that revokes what they fetch, over real sockets.
 
 use std::sync::{
     Arc,
@@ -20,12 +20,12 @@ const KEYS: usize = 12;
 const FETCHERS: u64 = 8;
 const GETS: u64 = 24_000;
 
-/// Issues tokens: each says its key and which generation it is of.
+/// Issues tokens. Each token contains its key and its generation.
 #[derive(Default)]
 struct Issuer {
     generations: [AtomicU64; KEYS],
-    /// The least generation that may still be had of each key: what it was at
-    /// when an Invalidate was called that has answered.
+    /// The lowest generation of each key that may still be returned: the generation at the call of
+    /// the last Invalidate that has answered.
     floors: [AtomicU64; KEYS],
     gets: AtomicU64,
     hits: AtomicU64,
@@ -33,7 +33,7 @@ struct Issuer {
     is_over: AtomicBool,
 }
 
-/// Two groups, told apart by prefix, and two by tag, across each other.
+/// Two groups of keys by prefix, and two by tag, which overlap.
 fn key(nth: usize) -> String {
     format!("{}/{nth}", ["a", "b"][nth % 2])
 }
@@ -47,8 +47,8 @@ impl Issuer {
         format!("{nth} {}", self.generations[nth].load(SeqCst))
     }
 
-    /// Fails if the token is another key's, or of a generation that was revoked
-    /// before the Get began.
+    /// Fails if the token belongs to another key, or to a generation that was revoked before the
+    /// Get began.
     fn check(&self, nth: usize, token: &[u8], floor: u64) {
         let token = std::str::from_utf8(token).unwrap();
         let (of, generation) = token.split_once(' ').unwrap();
@@ -83,7 +83,7 @@ impl Issuer {
                 tags: vec![tag(nth).into()],
                 ..fill(&key(nth), &lease)
             };
-            // The longer it takes, the more comes in between.
+            // A longer fetch lets more happen in between.
             for _ in 0..rng.u8(0..40) {
                 tokio::task::yield_now().await;
             }
@@ -96,7 +96,7 @@ impl Issuer {
         self.is_over.store(true, SeqCst);
     }
 
-    /// Revokes at the issuer first and then in the cache, as it must be done.
+    /// Revokes at the issuer first and then in the cache, which is the required order.
     async fn revoke(&self, mut stub: Stub, seed: u64) -> u64 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut rounds = 0;
@@ -130,7 +130,7 @@ impl Issuer {
                 self.floors[of].fetch_max(generation, SeqCst);
             }
             rounds += 1;
-            // So that there is something to hit, in between.
+            // A pause, so that there are hits in between.
             for _ in 0..rng.u8(0..100) {
                 tokio::task::yield_now().await;
             }
@@ -160,7 +160,7 @@ async fn no_token_comes_back_once_its_revocation_was_answered() {
     while let Some(revoked) = within(revokers.join_next()).await {
         rounds += revoked.unwrap();
     }
-    // Else it proves nothing.
+    // Without hits and refusals, the test proves nothing.
     let (hits, refused) = (issuer.hits.load(SeqCst), issuer.refused.load(SeqCst));
     println!("{hits} hits, {refused} Puts refused, {rounds} invalidations");
     assert!(hits > GETS / 20, "{hits} hits");

@@ -1,5 +1,5 @@
-//! INVALID_ARGUMENT: each rule that a field of a Get, an ExtendLease, an
-//! Invalidate or a Stats can break.
+//! INVALID_ARGUMENT: each rule that a field of a Get, an ExtendLease, an Invalidate or a Stats can
+//! break.
 
 use credcache_client::proto::{
     ExtendLeaseRequest, GetRequest, InvalidateRequest, StatsRequest, invalidate_request::Target,
@@ -59,7 +59,7 @@ async fn get_that_breaks_a_rule_names_every_offending_field() {
     }
 }
 
-/// What a lease can't be asked to last.
+/// Invalid lifetimes of a lease.
 fn no_lease_ttls() -> impl Iterator<Item = Duration> {
     let beyond = [(0, 999_999_999), (300, 1), (0, 0)];
     let beyond = beyond.map(|(seconds, nanos)| Duration { seconds, nanos });
@@ -115,7 +115,7 @@ async fn extend_lease_that_breaks_a_rule_names_every_offending_field() {
     }
 }
 
-/// More than five minutes ahead of the server's clock.
+/// A time more than five minutes ahead of the server's clock.
 fn too_far_ahead() -> Timestamp {
     Timestamp {
         seconds: START.as_secs().cast_signed() + 301,
@@ -207,7 +207,7 @@ async fn invalidate_that_breaks_a_rule_names_every_offending_field_and_removes_n
 async fn stats_of_what_is_no_namespace_are_refused() {
     let server = Running::start(&config(TWO_TIERS)).await;
     let mut stub = server.stub().await;
-    // No name at all asks for the whole server.
+    // An empty namespace asks for the whole server.
     for namespace in no_namespaces().filter(|name| !name.is_empty()) {
         let status = within(stub.stats(StatsRequest { namespace })).await.err();
         let status = status.expect("a refusal");

@@ -16,7 +16,7 @@ use crate::{
     messages::after_start,
 };
 
-/// Further than an issuer's clock may be ahead of the server's.
+/// Just more than an issuer's clock may be ahead of the server's.
 const AHEAD: std::time::Duration = std::time::Duration::from_nanos(300_000_000_001);
 
 pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
@@ -83,7 +83,7 @@ pub(crate) fn invalid_puts() -> Vec<(PutRequest, &'static [&'static str])> {
             put.lease_token = vec![b'q'; length].into()
         });
     }
-    // All at once, in the order of the parsing.
+    // All errors at once, in the order of the parsing.
     let every = &[
         "namespace",
         "key",

@@ -1,22 +1,22 @@
-//! Values that no field of their kind may have.
+//! Invalid values of each kind of field.
 
 use prost_types::{Duration, Timestamp};
 
 use crate::fixture::START;
 
-/// Names that are no namespace.
+/// Texts that are not a namespace.
 pub(super) fn no_namespaces() -> impl Iterator<Item = String> {
     let texts = ["", "-qz", ".qz", "_qz", "QZ", "q z", "qä", "q/z", "q\0z"];
     let long = "q".repeat(64);
     texts.map(str::to_owned).into_iter().chain([long])
 }
 
-/// Texts that are no key.
+/// Texts that are not a key.
 pub(super) fn no_keys() -> [String; 2] {
     [String::new(), "qz".repeat(512) + "q"]
 }
 
-/// Durations that can't be, or are below zero.
+/// Invalid or negative durations.
 pub(super) fn no_durations() -> impl Iterator<Item = Duration> {
     [
         (-1, 0),
@@ -33,7 +33,7 @@ pub(super) fn no_durations() -> impl Iterator<Item = Duration> {
     .map(|(seconds, nanos)| Duration { seconds, nanos })
 }
 
-/// Instants that can't be, or are over.
+/// Times that are invalid or past.
 pub(super) fn no_expiries() -> impl Iterator<Item = Timestamp> {
     let now = i64::try_from(START.as_secs()).unwrap();
     [

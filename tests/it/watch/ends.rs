@@ -1,4 +1,4 @@
-//! What ends a stream of events, and how many there may be.
+//! What ends a stream of events, and how many streams there may be.
 
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -45,7 +45,7 @@ async fn watchers_beyond_the_limit_exhaust_a_resource_until_one_has_gone() {
         (Code::ResourceExhausted, "TOO_MANY_WATCHERS")
     );
     drop(first);
-    // When the server learns of it is its own affair.
+    // The server notices the end at a time of its own.
     let mut third = within(async {
         loop {
             if let Ok(events) = stub.watch(from_now()).await {

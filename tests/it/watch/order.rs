@@ -1,4 +1,4 @@
-//! Each change of the namespace, and nothing else, in the order of revisions.
+//! Each change of the namespace and no other, in the order of revisions.
 
 use credcache_client::proto::{
     InvalidateRequest, PutRequest, invalidate_request, invalidated::Target,
@@ -6,7 +6,7 @@ use credcache_client::proto::{
 };
 use prost::Message;
 
-use super::{from_now, invalidation, next, replacement, told, watching};
+use super::{from_now, invalidation, next, next_change, replacement, watching};
 use crate::{
     fixture::{Running, TWO_TIERS, config, within},
     messages::{asking, before_start, fill, got, invalidate, invalidated, leased, put, stored},
@@ -28,7 +28,7 @@ async fn every_change_is_told_as_what_it_was() {
     expected.push((replacement("role/c", version), version));
     for (asked, target) in [
         (Asked::Key("role/a".into()), Target::Key("role/a".into())),
-        // Nothing is there any more, but a fetch may be under way.
+        // Nothing is stored any more, but a fetch may be under way.
         (Asked::Key("role/a".into()), Target::Key("role/a".into())),
         (
             Asked::KeyPrefix("ro".into()),
@@ -50,7 +50,7 @@ async fn every_change_is_told_as_what_it_was() {
     let revision = answer.into_inner().revision;
     expected.push((invalidation(Target::Key("role/a".into())), revision));
     for event in expected {
-        assert_eq!(told(&mut events).await, event);
+        assert_eq!(next_change(&mut events).await, event);
     }
 }
 
@@ -73,7 +73,7 @@ async fn what_changes_nothing_and_what_is_elsewhere_is_not_told() {
         ..invalidate(invalidate_request::Target::Key("live".into()))
     };
     within(stub.invalidate(other_version)).await.unwrap();
-    // Namespaces that share a beginning, or the place their names come to.
+    // Namespaces with a common prefix, or with equal positions by hash.
     for namespace in [
         "aw", "awss", "oauth", "a", "b", "c", "d", "e", "f", "g", "h",
     ] {
@@ -96,9 +96,9 @@ async fn what_changes_nothing_and_what_is_elsewhere_is_not_told() {
     assert!(within(stub.put(late)).await.is_err());
     let version = stored(&mut stub, put("live")).await;
     let expected = invalidation(Target::Key("key".into()));
-    assert_eq!(told(&mut events).await, (expected, revoked.revision));
+    assert_eq!(next_change(&mut events).await, (expected, revoked.revision));
     let expected = (replacement("live", version), version);
-    assert_eq!(told(&mut events).await, expected);
+    assert_eq!(next_change(&mut events).await, expected);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Events against Gets, while others change what the events are about.
+//! Events against Gets, while other callers change the credentials of the events.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use credcache_client::proto::{
 };
 use tokio::task::JoinSet;
 
-use super::{from_now, next, told, watching};
+use super::{from_now, next, next_change, watching};
 use crate::{
     fixture::{Running, Stub, config, within},
     messages::{get, invalidate, put},
@@ -29,7 +29,7 @@ fn tag(nth: usize) -> &'static str {
     ["low", "high"][usize::from(nth >= KEYS / 2)]
 }
 
-/// Puts and invalidates; the revisions of it all.
+/// Puts and invalidates, and returns all revisions.
 async fn write(mut stub: Stub, seed: u64) -> Vec<u64> {
     use invalidate_request::Target;
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -56,7 +56,7 @@ async fn write(mut stub: Stub, seed: u64) -> Vec<u64> {
     revisions
 }
 
-/// Which keys an event is about.
+/// The keys that an event is about.
 fn concerned(event: &Event) -> Vec<usize> {
     let matches: Box<dyn Fn(usize) -> bool + '_> = match event {
         Event::Replaced(replaced) => Box::new(|nth| key(nth) == replaced.key),
@@ -84,7 +84,7 @@ async fn get_after_an_event_finds_nothing_from_before_it() {
     let mut revisions = Vec::new();
     let mut hits = 0;
     while revisions.len() < CHANGES * usize::try_from(WRITERS).unwrap() {
-        let (event, revision) = told(&mut events).await;
+        let (event, revision) = next_change(&mut events).await;
         revisions.push(revision);
         let mut gets = JoinSet::new();
         for nth in concerned(&event) {
@@ -107,12 +107,15 @@ async fn get_after_an_event_finds_nothing_from_before_it() {
         written.extend(more.unwrap());
     }
     written.sort_unstable();
-    assert_eq!(revisions, written, "each change is told once, in its order");
+    assert_eq!(
+        revisions, written,
+        "each change is received once, in its order"
+    );
     assert!(hits > CHANGES, "{hits} hits");
 }
 
-/// While it removes thousands, other changes wake the watcher, who must not be
-/// told of it yet.
+/// While the invalidation removes thousands, other changes wake the watcher, which must not receive
+/// the invalidation yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_of_a_wide_invalidation_comes_when_all_of_it_is_gone() {
     const BATCHES: usize = 4;
@@ -135,7 +138,7 @@ async fn event_of_a_wide_invalidation_comes_when_all_of_it_is_gone() {
         let all = invalidate(invalidate_request::Target::All(true));
         let invalidating = tokio::spawn(async move { invalidator.invalidate(all).await });
         let revision = loop {
-            if let (Event::Invalidated(_), revision) = told(&mut events).await {
+            if let (Event::Invalidated(_), revision) = next_change(&mut events).await {
                 break revision;
             }
         };
@@ -149,7 +152,7 @@ async fn event_of_a_wide_invalidation_comes_when_all_of_it_is_gone() {
             let results = answer.into_inner().results;
             for result in results {
                 let is_hit = matches!(result.outcome, Some(BatchOutcome::Credential(_)));
-                assert!(!is_hit, "told of {revision}, and still there");
+                assert!(!is_hit, "received {revision}, and still there");
             }
         }
         is_told.store(true, SeqCst);

@@ -43,7 +43,7 @@ def main(address):
 
 
 def call(channel, method, request):
-    """A call without a stub: only messages are generated here."""
+    """A call without a stub, because only messages are generated here."""
     response = pb.DESCRIPTOR.message_types_by_name[method + "Response"]._concrete_class
     rpc = channel.unary_unary(
         f"/{SERVICE.full_name}/{method}",

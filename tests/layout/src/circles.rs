@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::Graph;
 
-/// Sets of files of which each uses each other, directly or through others of
-/// the set.
+/// The sets of files in which each file uses each other file, directly or through others of the
+/// set.
 #[must_use]
 pub fn circles(graph: &Graph) -> BTreeSet<BTreeSet<PathBuf>> {
     let files = graph.keys();

@@ -1,9 +1,9 @@
 //! Finds circles of `use` between the files of a crate.
 //!
-//! A file uses another one if it imports or names an item of it. A re-export is
-//! followed to the file that it comes from. A parent that declares a child and
-//! re-exports its items doesn't use the child; one that needs the items itself
-//! does. Code for tests is left out. Calls of methods can't be seen here.
+//! A file uses another file if it imports or names an item of it. A re-export is followed to the
+//! file that defines the item. A parent that declares a child and re-exports its items doesn't use
+//! the child; a parent that needs the items itself does. Code for tests is left out. Method calls
+//! are not seen.
 
 mod circles;
 mod names;
@@ -17,7 +17,7 @@ use std::{
 
 use self::names::File;
 
-/// Each file, with the files it uses and the names that it uses of them.
+/// Each file, with the files that it uses and the names that it uses from them.
 pub type Graph = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 pub use self::circles::circles;
@@ -25,7 +25,7 @@ pub use self::circles::circles;
 /// The path of a module in its crate; the crate's root is empty.
 type Module = Vec<String>;
 
-/// Which file of a crate uses which, from its root file, such as `src/lib.rs`.
+/// The uses between the files of a crate, given its root file, such as `src/lib.rs`.
 ///
 /// # Errors
 /// A file can't be read.
@@ -74,8 +74,8 @@ impl Sources {
         graph
     }
 
-    /// The module that defines what `path` names in `module`, and its name
-    /// there; `None` if that is in another crate.
+    /// The module that defines what `path` names in `module`, and the name there. `None` if another
+    /// crate defines it.
     fn origin(&self, module: &[String], path: &[String], depth: u32) -> Option<(Module, String)> {
         let (mut place, mut rest) = self.start(module, path)?;
         while let Some((first, others)) = rest.split_first() {
@@ -97,7 +97,7 @@ impl Sources {
         followed.or(Some((place, name)))
     }
 
-    /// Where a path begins, and what is left of it.
+    /// The module where a path begins, and the rest of the path.
     fn start<'a>(&self, module: &[String], path: &'a [String]) -> Option<(Module, &'a [String])> {
         let mut place = match path.first()?.as_str() {
             "crate" => return Some((Module::new(), &path[1..])),

@@ -1,19 +1,19 @@
-//! What a file declares, imports and names.
+//! The declarations, imports and names of a file.
 
 use std::collections::BTreeSet;
 
 use super::tokens::tokens;
 
-/// A file as far as it uses others.
+/// A file's uses of other files.
 #[derive(Default)]
 pub(crate) struct File {
-    /// The modules that it declares with a file each.
+    /// The modules that the file declares with a file of their own.
     pub(crate) children: Vec<String>,
-    /// Its `use` declarations, one a name.
+    /// The `use` declarations, one per name.
     pub(crate) imports: Vec<Import>,
-    /// The paths that it names outside of them.
+    /// The paths that the file names outside of `use` declarations.
     pub(crate) paths: Vec<Import>,
-    /// The words outside of its `use` declarations.
+    /// The words outside of `use` declarations.
     pub(crate) words: BTreeSet<String>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct File {
 pub(crate) struct Import {
     pub(crate) path: Vec<String>,
     pub(crate) name: String,
-    /// Others may import it from here.
+    /// Whether other files may import the name from here.
     pub(crate) is_public: bool,
 }
 
@@ -29,7 +29,7 @@ impl File {
     pub(crate) fn parse(source: &str) -> Self {
         let tokens = tokens(source);
         let mut file = Self::default();
-        // The modules within the file that a token is in, by their braces.
+        // The modules within the file that enclose the current token, with their braces.
         let (mut braces, mut inner) = (0_u32, Vec::new());
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -68,7 +68,7 @@ impl File {
         file
     }
 
-    /// Reads a path, or a word; returns its number of tokens.
+    /// Reads a path or a word, and returns its number of tokens.
     fn path(&mut self, tokens: &[String]) -> usize {
         let length = path_length(tokens);
         let words = tokens[..length].iter();
@@ -84,7 +84,7 @@ impl File {
         length
     }
 
-    /// Reads a tree of `use` behind `prefix`; returns its number of tokens.
+    /// Reads a tree of `use` after `prefix`, and returns its number of tokens.
     fn import(&mut self, tokens: &[String], prefix: &[String], is_public: bool) -> usize {
         let mut path = prefix.to_vec();
         let mut at = 0;
@@ -136,7 +136,7 @@ impl File {
 }
 
 impl Import {
-    /// Makes a path within so many inner modules one of the file.
+    /// Turns a path within this many inner modules into a path of the file.
     fn leave(&mut self, inner: usize) {
         let ups = self.path.iter().take_while(|step| *step == "super").count();
         if inner > 0 && ups > 0 {
@@ -148,7 +148,7 @@ impl Import {
     }
 }
 
-/// Whether an item behind these tokens is `pub`, or `pub(…)`.
+/// Whether an item after these tokens is `pub` or `pub(…)`.
 fn is_public(before: &[String]) -> bool {
     match before {
         [.., last] if last == "pub" => true,

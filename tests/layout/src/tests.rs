@@ -1,4 +1,4 @@
-//! What counts as a use and as a circle; and that there is none.
+//! Tests of what counts as a use and as a circle, and that this repository has no circle.
 
 use std::{fmt::Write, path::MAIN_SEPARATOR_STR};
 

@@ -1,4 +1,4 @@
-//! A source as words and signs, without comments, literals and code for tests.
+//! Splits a source into words and signs, without comments, literals and code for tests.
 
 /// Splits a source. `::` is one token.
 pub(crate) fn tokens(source: &str) -> Vec<String> {
@@ -78,7 +78,7 @@ fn character(rest: &str) -> usize {
     }
 }
 
-/// Leaves out every item behind `#[cfg(test)]`.
+/// Removes every item with `#[cfg(test)]`.
 fn without_tests(tokens: &[String]) -> Vec<String> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::with_capacity(tokens.len());

@@ -1,7 +1,7 @@
-//! What is left of a value in the memory of the process, freed memory included.
+//! Searches the memory of the process, freed memory included, for traces of a value.
 //!
-//! Linux shows a process its own memory as a file, so a test needs no unsafe code
-//! to read memory that nothing owns any more.
+//! Linux shows a process its own memory as a file, so a test needs no unsafe code to read memory
+//! without an owner.
 
 use std::{
     fs::{self, File},
@@ -13,10 +13,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// The shortest value that can be found: an allocator overwrites the first bytes
-/// of what is freed, and a part of the rest is looked for.
+/// The length of the shortest value that can be found. An allocator overwrites the first bytes of
+/// freed memory, so only a part of the rest is searched for.
 pub const SHORTEST: usize = 128;
-/// The part that is looked for.
+/// The start of the part that is searched for.
 const FIRST: usize = 64;
 const LEN: usize = 32;
 /// How many bytes are read at once.
@@ -24,20 +24,20 @@ const CHUNK: usize = 64 * 1024;
 
 static SEARCH: Mutex<()> = Mutex::new(());
 
-/// A value that stands nowhere else: its bytes are computed one by one, so the
-/// value is in memory only where it was written to.
+/// A value that exists nowhere else: its bytes are computed one by one, so the value is only in the
+/// memory that it was written to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(u32);
 
 impl Mark {
-    /// Marks of two seeds have nothing in common.
+    /// Creates a mark. Marks of different seeds have nothing in common.
     #[must_use]
     pub fn new(seed: u32) -> Self {
-        // Unknown to the compiler, which could otherwise compute the bytes.
+        // The compiler must not know the seed, or it could compute the bytes.
         Self(black_box(seed))
     }
 
-    /// Its bytes, zeroed when dropped.
+    /// The bytes of the mark, zeroed when dropped.
     #[must_use]
     pub fn bytes(self, len: usize) -> Zeroizing<Vec<u8>> {
         assert!(len >= SHORTEST, "too short to be found");
@@ -46,19 +46,19 @@ impl Mark {
         bytes
     }
 
-    /// Whether these are its bytes.
+    /// Whether these are the bytes of the mark.
     #[must_use]
     pub fn is(self, bytes: &[u8]) -> bool {
         let mut places = bytes.iter().enumerate();
         bytes.len() >= SHORTEST && places.all(|(at, byte)| *byte == self.byte(at))
     }
 
-    /// In how many places of memory it stands.
+    /// The number of places in memory that contain the mark.
     ///
     /// # Errors
     /// The process can't read its own memory.
     pub fn traces(self) -> io::Result<usize> {
-        // One search at a time: it would find the value in what another one has read.
+        // One search at a time: a search would find the value in the buffer of another one.
         let _searching = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = File::open("/proc/self/mem")?;
         let mappings = fs::read_to_string("/proc/self/maps")?;
@@ -69,7 +69,7 @@ impl Mark {
         for mapping in mappings.lines().filter_map(writable) {
             let mut at = mapping.start;
             while at < mapping.end {
-                // The chunk isn't read into itself: what stands before it would be
+                // The chunk isn't read into itself, because the bytes before it would then be
                 // repeated in it.
                 let end = if at < own.start {
                     mapping.end.min(own.start)
@@ -84,14 +84,14 @@ impl Mark {
                 if len == 0 {
                     break;
                 }
-                // A mapping may be gone by now, or not be memory.
+                // A mapping may have gone by now, or may not be memory.
                 if memory.read_exact_at(&mut chunk[..len], at).is_err() {
                     break;
                 }
                 traces += self.found_in(&chunk[..len]);
-                // What was found here isn't to be found again where the chunk lies.
+                // A mark found here must not be found again at the address of the chunk.
                 chunk.fill(0);
-                // What lies on the border is whole in the next chunk.
+                // A mark across the border is complete in the next chunk.
                 at += if len < CHUNK { len } else { CHUNK - LEN + 1 } as u64;
             }
         }
@@ -122,7 +122,7 @@ struct Mapping {
     end: u64,
 }
 
-/// Where a line of `/proc/self/maps` says that memory can be written to.
+/// The mapping of a line of `/proc/self/maps`, if its memory can be written to.
 fn writable(line: &str) -> Option<Mapping> {
     let (range, rest) = line.split_once(' ')?;
     let (start, end) = range.split_once('-')?;
@@ -149,7 +149,7 @@ mod tests {
         drop(held);
         assert_eq!(mark.traces().unwrap(), 1);
         drop(copy);
-        assert_eq!(mark.traces().unwrap(), 1, "nobody zeroed the copy");
+        assert_eq!(mark.traces().unwrap(), 1, "the copy is not zeroed");
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn ask(cache: &Cache, number: u8, wait: bool, now: Now) -> Result<LeaseAnswer<'_
 fn granted(cache: &Cache, number: u8, now: Now) -> bool {
     match ask(cache, number, false, now).expect("room") {
         LeaseAnswer::Ready(_, lease) => lease.is_some_and(|lease| lease.token == token(number)),
-        LeaseAnswer::Waits(_) => panic!("nobody asked to wait"),
+        LeaseAnswer::Waits(_) => panic!("the query does not wait"),
     }
 }
 

@@ -27,9 +27,9 @@ use crate::{
 /// leaf is always searched completely.
 const KEYS: usize = 12_000;
 /// The most credentials of this size that a step removes, for any kind of removal.
-const MOST: u64 = 17;
+const MAX_REMOVED: u64 = 17;
 /// The most entries that a step inspects.
-const LOOKS: u64 = 256;
+const MAX_INSPECTED: u64 = 256;
 
 fn key(nth: usize) -> String {
     format!("key{nth:05}")
@@ -142,7 +142,7 @@ fn step_of_a_sweep_removes_little() {
         let steps = steps(|| {
             let is_done = sweep.step().is_some();
             let now = held(&cache);
-            assert!(left - now <= MOST, "{} in one step", left - now);
+            assert!(left - now <= MAX_REMOVED, "{} in one step", left - now);
             left = now;
             is_done
         });
@@ -161,7 +161,7 @@ fn step_of_a_sweep_looks_at_little_that_it_does_not_remove() {
         put_for(&cache, &key(nth), 60);
     }
     let steps = steps(|| sweep.step().is_some());
-    assert!(steps >= KEYS as u64 / LOOKS, "{steps} steps");
+    assert!(steps >= KEYS as u64 / MAX_INSPECTED, "{steps} steps");
     assert_eq!(held(&cache), KEYS as u64);
 }
 
@@ -224,7 +224,7 @@ fn step_of_reclaiming_takes_little_and_together_they_take_all() {
     let reclaimed = loop {
         let step = reclaim.step();
         let now = held(&cache);
-        assert!(left - now <= MOST, "{} in one step", left - now);
+        assert!(left - now <= MAX_REMOVED, "{} in one step", left - now);
         if let Some(reclaimed) = step {
             break reclaimed;
         }
@@ -248,7 +248,7 @@ fn step_of_reclaiming_looks_at_little_and_comes_further() {
     for nth in 0..KEYS {
         put_for(&cache, &key(nth), 60);
     }
-    for least in [KEYS as u64 / LOOKS, 1] {
+    for least in [KEYS as u64 / MAX_INSPECTED, 1] {
         let mut reclaim = cache.begin_reclaim(after(10));
         let steps = steps(|| reclaim.step().is_some());
         assert!((least..3 * least + 3).contains(&steps), "{steps} steps");
@@ -288,10 +288,14 @@ fn step_of_reclaiming_ends_few_leases_and_forgets_few_revocations() {
     let mut before = 0;
     let steps = steps(|| {
         let is_done = reclaim.step().is_some();
-        assert!(expired() - before <= MOST, "{before} and {}", expired());
+        assert!(
+            expired() - before <= MAX_REMOVED,
+            "{before} and {}",
+            expired()
+        );
         before = expired();
         is_done
     });
     assert_eq!(expired(), MANY);
-    assert!(steps >= 2 * MANY / MOST, "{steps} steps");
+    assert!(steps >= 2 * MANY / MAX_REMOVED, "{steps} steps");
 }

@@ -180,15 +180,15 @@ fn change_of_a_thread_that_panicked_holds_up_no_later_one() {
         .commit_invalidation(namespace("a"), OwnedTarget::All, revocation);
     let first = change.revision().number();
     let later = put_key(&cache, "k");
-    assert_eq!(next(&mut watcher), None, "the first is under way");
+    assert_eq!(next(&mut watcher), None, "the first is in progress");
     // What unwinding does to a change that was never published.
     drop(change);
-    let told = all(&mut watcher);
+    let events = all(&mut watcher);
     let expected = [
         WatchEvent::Change(first, Change::Invalidated(OwnedTarget::All)),
         WatchEvent::Change(later, Change::Replaced("k".into())),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(events, expected);
 }
 
 #[test]

@@ -79,13 +79,13 @@ pub(crate) enum Joined {
 }
 
 /// What a query asks for.
-pub(crate) struct Asked {
+pub(crate) struct Query {
     pub(crate) request: Option<LeaseRequest>,
     pub(crate) wait: bool,
 }
 
 impl LeaseTable {
-    /// Each stripe remembers up to `past` lapsed leases, and as many fills.
+    /// Each stripe remembers up to `recent` lapsed leases, and as many fills.
     pub(crate) fn new(limits: Limits, recent: usize) -> Self {
         Self {
             by_name: BTreeMap::new(),
@@ -161,7 +161,7 @@ impl LeaseTable {
     pub(crate) fn join(
         &mut self,
         name: Name,
-        asked: Asked,
+        query: Query,
         boot: u64,
         grant: Grant,
         counted: &mut Counted,
@@ -173,14 +173,14 @@ impl LeaseTable {
             }
             let has_room = slot.queue.len() < self.limits.max_waiters_per_key as usize
                 && self.waiters.len() < self.limits.max_waiters as usize;
-            if !asked.wait || !has_room {
+            if !query.wait || !has_room {
                 return Joined::Busy { left };
             }
             self.so_far += 1;
             slot.queue.push(self.so_far);
             let waiter = Waiter {
                 name,
-                request: asked.request,
+                request: query.request,
                 notice: None,
                 taken: false,
             };
@@ -189,7 +189,7 @@ impl LeaseTable {
             counted.add(Count::Waiting);
             return Joined::Waits(self.so_far);
         }
-        let Some(request) = asked.request else {
+        let Some(request) = query.request else {
             return Joined::Nothing;
         };
         if !self.has_room() {
@@ -209,15 +209,15 @@ impl LeaseTable {
 
     /// Ends the lease of a name. The first waiter that requested the lease gets the next lease; if
     /// there is none, all waiters look again.
-    pub(crate) fn end(&mut self, name: Name, why: Count, over: LeaseEnd, counted: &mut Counted) {
+    pub(crate) fn end(&mut self, name: Name, reason: Count, then: LeaseEnd, counted: &mut Counted) {
         self.lapsed.forget(name);
         let Some(slot) = self.by_name.get_mut(&name) else {
             return;
         };
         if slot.lease.is_some() {
-            counted.add(why);
+            counted.add(reason);
         }
-        if let LeaseEnd::PassOn(grant) = over {
+        if let LeaseEnd::PassOn(grant) = then {
             let waiters = &self.waiters;
             let asks = |id: &u64| waiters[id].request.is_some();
             if let Some(index) = slot.queue.iter().position(asks) {
@@ -234,7 +234,7 @@ impl LeaseTable {
             }
         }
         self.notify_all(name);
-        match over {
+        match then {
             LeaseEnd::CoolDown(until) => {
                 let slot = self.by_name.get_mut(&name).expect("found above");
                 slot.lease = None;
@@ -242,7 +242,7 @@ impl LeaseTable {
             }
             LeaseEnd::PassOn(_) | LeaseEnd::Filled => {
                 let slot = self.by_name.remove(&name).expect("found above");
-                if let (Some(lease), Count::LeasesExpired) = (slot.lease, why) {
+                if let (Some(lease), Count::LeasesExpired) = (slot.lease, reason) {
                     self.lapsed.remember(name, lease.token, lease, lease.end);
                 }
             }

@@ -1,5 +1,4 @@
-//! Looking several credentials up at once: owned, or read in place. Both count as
-//! many Gets do.
+//! Batch lookups, owned or read in place. Both count like as many Gets.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -12,7 +11,7 @@ use crate::{
     seen::Event,
 };
 
-/// What was read in place, to be checked once it is judged.
+/// The results that were read in place, to be checked after the verdict.
 #[derive(Default)]
 struct Collected {
     read: Vec<Result<Read, Miss>>,
@@ -53,7 +52,7 @@ impl Episode<'_> {
         }
     }
 
-    /// As the fast path does: a second time, if something had ended.
+    /// Reads as the fast path does: a second time if an entry had expired.
     pub(super) fn read_several(&mut self) {
         let (names, min_ttl) = self.several();
         let now = self.clocks.now();
@@ -75,7 +74,7 @@ impl Episode<'_> {
         }
     }
 
-    /// Reads and judges; what is valid is checked and was counted.
+    /// Reads and judges. A valid read is checked, and was counted.
     fn read_in_place(&mut self, names: &[Name], min_ttl: u64, earlier: Option<Now>) -> Verdict {
         let mut collected = Collected::default();
         let mut left = Vec::new();

@@ -22,7 +22,7 @@ impl Episode<'_> {
         }
     }
 
-    /// The miss of one who asks for no lease, which was counted.
+    /// Checks the miss of a caller that requests no lease, which was counted.
     pub(super) fn check_miss(&mut self, name: Name, min_ttl: u64, miss: Miss) {
         self.reference.count_miss(miss.reason);
         let lease = self.reference.leases.lease(name);

@@ -13,8 +13,8 @@ use crate::{
     seen::Event,
 };
 
-/// More than it takes to look at all that there is.
-pub(super) const MOST_STEPS: usize = 100_000;
+/// More steps than an invalidation of all entries takes.
+pub(super) const MAX_STEPS: usize = 100_000;
 
 impl<'a> Episode<'a> {
     pub(super) fn invalidate(&mut self) {
@@ -77,7 +77,7 @@ impl<'a> Episode<'a> {
 
     /// Completes the invalidation.
     fn finish(&mut self, mut sweep: Sweep<'_>, begun: Clocks) {
-        let answer = (0..MOST_STEPS).find_map(|_| sweep.step());
+        let answer = (0..MAX_STEPS).find_map(|_| sweep.step());
         let Some(answer) = answer else {
             // Dropped, it would go on without an end.
             std::mem::forget(sweep);
@@ -86,9 +86,9 @@ impl<'a> Episode<'a> {
         let (removed, ended) = self.removed();
         assert_eq!(answer.removed, self.claimed + removed, "removed");
         // A sweep judges entries by the clocks as of its beginning.
-        let (live, over) = self.reference.remove_covered(begun);
-        assert!(removed <= live && ended <= over, "removed too much");
-        self.account_evictions(live - removed + over - ended);
+        let (live, expired) = self.reference.remove_covered(begun);
+        assert!(removed <= live && ended <= expired, "removed too much");
+        self.account_evictions(live - removed + expired - ended);
         let counted = &mut self.reference.counted;
         counted.add_times(Count::Invalidated, removed);
         self.seen.add_times(Event::Invalidated, removed);

@@ -10,7 +10,7 @@ use super::{Episode, waiting::Parked};
 use crate::{
     figures::Figures,
     names::Name,
-    reference::{Asked, Evidence, Joined, Judgement, LeaseEnd, Reference},
+    reference::{Evidence, Joined, Judgement, LeaseEnd, Query, Reference},
     seen::Event,
 };
 
@@ -23,14 +23,14 @@ impl Episode<'_> {
         let min_ttl = self.min_ttl(name);
         let request = (!self.draw.once_in(6)).then(|| self.draw.lease_request());
         let wait = self.draw.rng.bool();
-        self.get_or_lease(name, min_ttl, Asked { request, wait });
+        self.get_or_lease(name, min_ttl, Query { request, wait });
     }
 
-    fn get_or_lease(&mut self, name: Name, min_ttl: u64, asked: Asked) {
+    fn get_or_lease(&mut self, name: Name, min_ttl: u64, query: Query) {
         let ask = LeaseQuery {
             min_ttl: Duration::from_nanos(min_ttl),
-            lease: asked.request,
-            wait: asked.wait,
+            lease: query.request,
+            wait: query.wait,
         };
         let now = || self.clocks.now();
         let answer = self.cache.get_or_lease(name.parsed(), ask, now);
@@ -47,14 +47,14 @@ impl Episode<'_> {
                 None
             }
         };
-        let is_wanted = hit.is_none_or(|is_due| is_due && asked.request.is_some());
+        let is_wanted = hit.is_none_or(|is_due| is_due && query.request.is_some());
         let joined = if is_wanted {
             self.settle(name);
-            let asked = Asked {
-                wait: asked.wait && hit.is_none(),
-                ..asked
+            let query = Query {
+                wait: query.wait && hit.is_none(),
+                ..query
             };
-            self.join(name, asked)
+            self.join(name, query)
         } else {
             Joined::Nothing
         };
@@ -103,12 +103,12 @@ impl Episode<'_> {
         }
     }
 
-    fn join(&mut self, name: Name, asked: Asked) -> Joined {
+    fn join(&mut self, name: Name, query: Query) -> Joined {
         let grant = self.grant();
         let Reference {
             leases, counted, ..
         } = &mut self.reference;
-        leases.join(name, asked, self.clocks.boot, grant, counted)
+        leases.join(name, query, self.clocks.boot, grant, counted)
     }
 }
 
@@ -140,7 +140,7 @@ impl<'a> Episode<'a> {
         };
         if let Joined::Granted = joined {
             let lease = lease.expect("the lease is free");
-            let request = ask.lease.expect("it was asked for");
+            let request = ask.lease.expect("it was requested");
             assert_eq!(lease, self.grant().lease(request));
             self.keep_token(name, lease.token);
             self.seen.add(Event::Granted);

@@ -1,12 +1,12 @@
 //! The passing of time, and reclaiming.
 
-use super::{Episode, invalidate::MOST_STEPS};
+use super::{Episode, invalidate::MAX_STEPS};
 use crate::{clocks::SECOND, reference::Reference, seen::Event};
 
 impl Episode<'_> {
     pub(super) fn reclaim(&mut self) {
         let mut reclaim = self.cache.begin_reclaim(self.clocks.now());
-        let reclaimed = (0..MOST_STEPS).find_map(|_| reclaim.step());
+        let reclaimed = (0..MAX_STEPS).find_map(|_| reclaim.step());
         let reclaimed = reclaimed.expect("reclaiming comes to an end");
         let ended = self.reference.reclaim(self.clocks);
         assert!(reclaimed <= ended, "reclaimed a live credential");

@@ -35,7 +35,7 @@ impl Stage {
     pub(crate) fn ask(&self, at: At, least: u64, number: u8) -> Option<Lease> {
         match self.asked(at, least, number, false) {
             Ok(lease) => lease,
-            Err(_) => panic!("nobody asked to wait"),
+            Err(_) => panic!("the query does not wait"),
         }
     }
 

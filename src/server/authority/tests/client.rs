@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that can say the same in every way there is.
+//! An HTTP/2 client that can encode the same fields in every possible way.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 0x01;
 pub(super) const END_HEADERS: u8 = 0x04;
 
-/// How a field is sent.
+/// How a field is encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     pub(super) huffman: bool,
@@ -21,7 +21,7 @@ pub(super) struct Form {
     pub(super) by_number: bool,
 }
 
-/// A call: its authority, and its other fields with their names' numbers.
+/// A call: its authority, and its other fields with the numbers of their names.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) authority: String,
@@ -31,7 +31,7 @@ pub(super) struct Sent {
     pub(super) dressing: (bool, Option<u8>),
 }
 
-/// One end of HPACK, as another implementation has it.
+/// An independent implementation of HPACK's encoder.
 #[derive(Default)]
 pub(super) struct Encoder {
     known: VecDeque<(String, String)>,
@@ -91,8 +91,8 @@ fn number_into(out: &mut Vec<u8>, first: u8, prefix: u32, number: usize) {
     out.push(rest.try_into().unwrap());
 }
 
-/// In Huffman's code, if it has only characters of which the table says it, and
-/// isn't made much longer: nobody sends what has no authority of its length.
+/// Writes a text, in Huffman's code if the table has all its characters and the code isn't much
+/// longer: clients don't use a code that has no authority of its length.
 fn text_into(out: &mut Vec<u8>, text: &str, huffman: bool) {
     match huffman::tests::encode(text.as_bytes()) {
         Some(encoded) if huffman && 2 * encoded.len() <= 3 * text.len() => {
@@ -116,7 +116,7 @@ pub(super) fn header(name: u8, len: usize) -> (String, String) {
     (format!("x-{}", char::from(b'a' + name)), "v".repeat(len))
 }
 
-/// What a client sends.
+/// The bytes that a client sends.
 pub(super) fn conversation(calls: &[Sent]) -> Vec<u8> {
     let mut encoder = Encoder::default();
     let mut bytes = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();

@@ -209,7 +209,11 @@ fn fill_that_met_a_fence_is_found() {
         invalidate((2, 4), Target::All, 1),
         fill((5, 6), 2, 1),
     ];
-    assert_eq!(broken(&later), None, "it may have been granted behind it");
+    assert_eq!(
+        broken(&later),
+        None,
+        "the lease may have been granted after it"
+    );
 }
 
 #[test]

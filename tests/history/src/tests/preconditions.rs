@@ -103,7 +103,10 @@ fn put_stored_as_the_first_needs_an_absence() {
     let stored = put_if((4, 5), Precondition::Absent, Ok(3));
     let history = [put((0, 1), 1), stored.clone()];
     assert_eq!(broken(&history), Some(Rule::StoredByAbsence));
-    assert!(check(&history, Room::Tight).is_ok(), "it was pushed out");
+    assert!(
+        check(&history, Room::Tight).is_ok(),
+        "the credential was evicted"
+    );
     let ended = [put_until((0, 1), 1, 5), stored.clone()];
     assert_eq!(broken(&ended), None);
     let invalidated = [

@@ -99,8 +99,8 @@ fn what_ends_between_being_read_and_being_judged_is_not_told() {
     assert_eq!(counted.of(Count::NotFound), before.of(Count::NotFound) + 1);
 
     // The credential was live when it was read.
-    let over = read(&cache, &keys, Duration::ZERO, None, at(5 * SECOND));
-    assert_eq!(over.judged, Verdict::Expired);
+    let expired = read(&cache, &keys, Duration::ZERO, None, at(5 * SECOND));
+    assert_eq!(expired.judged, Verdict::Expired);
     let too_short = read(&cache, &keys, 2 * SECOND, None, at(4 * SECOND));
     assert_eq!(too_short.judged, Verdict::Expired);
     assert!(
