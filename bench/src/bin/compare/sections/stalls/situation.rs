@@ -213,10 +213,10 @@ impl Script {
     /// Which Gets count: those due while it happened.
     pub(super) fn window(
         &self,
-        outcome: &open::Outcome,
+        measured: &open::Measured,
         settled: Duration,
     ) -> (Duration, Duration) {
-        match (self.window, &self.event, outcome.answered) {
+        match (self.window, &self.event, measured.answered) {
             (Some(window), ..) => window,
             (None, Some((asked, _)), Some(answered)) => (*asked, answered),
             _ => (settled, self.duration),
