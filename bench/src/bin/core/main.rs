@@ -9,18 +9,18 @@
 mod contestant;
 mod instructions;
 mod keys;
-mod memory;
 mod rounds;
 
 use std::{error::Error, fs, path::PathBuf};
 
 use clap::Parser;
-use credcache_bench::statistics::Row;
+use credcache_bench::{counts::resident, lookups::Pace, statistics::Row};
 use tikv_jemallocator::Jemalloc;
 
 use crate::{
-    contestant::Kind,
-    rounds::{Pace, Rounds},
+    contestant::{Kind, VALUE, core},
+    keys::KEY,
+    rounds::Rounds,
 };
 
 /// The one of the program.
@@ -66,8 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         given => given.to_vec(),
     };
     if let Some(kind) = arguments.run {
-        instructions::run(kind, entries[0], arguments.gets);
-        return Ok(());
+        return Ok(instructions::run(kind, entries[0], arguments.gets)?);
     }
     let mut rows = Vec::new();
     // Printed at once, because a run takes minutes.
@@ -77,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     if !arguments.times_only {
         // First, while the process holds nothing else.
-        add(memory::per_entry()?);
+        add(memory_of_an_entry()?);
         for (kind, entries) in Kind::ALL
             .into_iter()
             .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
@@ -94,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .filter(|kind| *kind != Kind::Moka || count <= MOST_FOR_MOKA);
         let caches: Vec<_> = kinds.map(|kind| (kind, kind.filled(count))).collect();
         for &threads in &arguments.threads {
-            for pace in [Pace::Chained, Pace::InARow] {
+            for pace in Pace::ALL {
                 let rounds = Rounds {
                     entries: count,
                     rounds: arguments.rounds,
@@ -102,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     threads,
                     pace,
                 };
-                rounds.measure(&caches).into_iter().for_each(&mut add);
+                rounds.measure(&caches)?.into_iter().for_each(&mut add);
             }
         }
     }
@@ -110,4 +109,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
     }
     Ok(())
+}
+
+/// What an entry of the core takes of the machine's memory beyond its key and
+/// value, with one tag that all have.
+fn memory_of_an_entry() -> Result<Row, Box<dyn Error>> {
+    const ENTRIES: u32 = 1_000_000;
+    let before = resident("self")?;
+    let filled = core(ENTRIES);
+    let taken = resident("self")?.saturating_sub(before);
+    drop(filled);
+    let each = taken as f64 / f64::from(ENTRIES) - (KEY + VALUE) as f64;
+    let name = format!("core, memory of an entry beyond key and value, {ENTRIES}");
+    Ok(Row::new(name, "bytes", [each]))
 }

@@ -9,18 +9,20 @@ mod plain;
 mod round;
 mod served;
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::Parser;
-use credcache_bench::statistics::{Row, ratios, turns};
+use credcache_bench::{
+    lookups::{Pace, Side, contest},
+    statistics::Row,
+};
 use credcache_client::NearCache;
 
 use crate::{
-    plain::{Moka, Raw},
-    round::{Pace, Round},
+    plain::{Moka, NAMESPACE, Raw},
+    round::Round,
+    served::Outcome,
 };
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Measure near-cache hits beside raw gets.
 #[derive(Parser)]
@@ -36,16 +38,11 @@ struct Arguments {
     entries: Vec<usize>,
     /// How many threads look up at once
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
-    threads: Vec<usize>,
-    /// Measure only these, so that a profile holds nothing else
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    threads: Vec<u32>,
     /// Also write the rows there, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
-
-const NAMESPACE: &str = "bench";
 
 /// Of the same content.
 struct Caches {
@@ -71,7 +68,8 @@ fn main() -> Outcome<()> {
         for &threads in &arguments.threads {
             let round = Round::new(&keys, threads, arguments.lookups);
             for pace in Pace::ALL {
-                for row in measure(&arguments, &round, pace, &caches)? {
+                let case = format!("{pace}, {entries} entries, {threads} threads");
+                for row in measure(arguments.rounds, &round, pace, &case, &caches)? {
                     println!("{row}");
                     rows.push(row.to_json());
                 }
@@ -84,60 +82,34 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+/// Each of the contestants under this load.
 fn measure(
-    arguments: &Arguments,
+    rounds: u32,
     round: &Round<'_>,
     pace: Pace,
+    case: &str,
     Caches { raw, moka, near }: &Caches,
 ) -> Outcome<Vec<Row>> {
-    type Measure<'a> = Box<dyn Fn() -> Outcome<f64> + 'a>;
-    let mut sides: Vec<(&'static str, Measure<'_>)> = vec![
-        (
-            "raw",
-            Box::new(|| round.time(pace, |key| raw.first_byte(NAMESPACE, key))),
-        ),
-        (
-            "near",
-            Box::new(|| round.time(pace, |key| served::cached(near, NAMESPACE, key))),
-        ),
-        (
-            "near_get",
-            Box::new(|| round.time(pace, |key| served::get(near, NAMESPACE, key))),
-        ),
-        (
-            "raw_and_clock",
-            Box::new(|| {
-                round.time(pace, |key| {
-                    let found = raw.first_byte(NAMESPACE, key);
-                    found.filter(|_| plain::clock())
-                })
-            }),
-        ),
-        (
-            "moka",
-            Box::new(|| round.time(pace, |key| moka.first_byte(NAMESPACE, key))),
-        ),
+    let raw_and_clock = |key: &str| {
+        let found = raw.first_byte(NAMESPACE, key);
+        found.filter(|_| plain::clock())
+    };
+    let sides = [
+        Side::new("quick_cache", |_| {
+            round.time(pace, |key| raw.first_byte(NAMESPACE, key))
+        }),
+        Side::new("near", |_| {
+            round.time(pace, |key| served::cached(near, NAMESPACE, key))
+        }),
+        Side::new("awaited near", |_| {
+            round.time(pace, |key| served::get(near, NAMESPACE, key))
+        }),
+        Side::new("quick_cache and clock", |_| {
+            round.time(pace, &raw_and_clock)
+        }),
+        Side::new("moka", |_| {
+            round.time(pace, |key| moka.first_byte(NAMESPACE, key))
+        }),
     ];
-    if !arguments.only.is_empty() {
-        sides.retain(|(name, _)| arguments.only.iter().any(|only| only == name));
-    }
-    let mut taken = vec![Vec::new(); sides.len()];
-    // The first round warms up.
-    for number in 0..=arguments.rounds {
-        for side in turns(number as usize, sides.len()) {
-            let nanoseconds = sides[side].1()?;
-            if number > 0 {
-                taken[side].push(nanoseconds);
-            }
-        }
-    }
-    let place = format!("{pace}/{}/{}", round.entries(), round.threads());
-    let measured = || sides.iter().map(|(name, _)| name).zip(&taken);
-    let times = measured()
-        .map(|(name, taken)| Row::new(format!("{name}/{place}"), "ns", taken.iter().copied()));
-    let by_first = measured().skip(1).map(|(name, others)| {
-        let name = format!("{name}_by_{}/{place}", sides[0].0);
-        Row::new(name, "ratio", ratios(others, &taken[0]))
-    });
-    Ok(times.chain(by_first).collect())
+    Ok(contest(rounds, case, &sides)?)
 }

@@ -101,7 +101,7 @@ impl Bench {
             ..WatchRequest::default()
         };
         Ok(Self {
-            address: server.address.to_string(),
+            address: server.address.clone(),
             gets: kept()
                 .map(|key| Call::new(grpc::GET, &probe::get_request(&key), VALUE))
                 .collect::<Result<_, _>>()?,
