@@ -13,6 +13,7 @@
 )]
 
 mod answer;
+mod bare;
 mod gather;
 mod hyper;
 
@@ -46,6 +47,8 @@ enum Kind {
     Hyper,
     /// hyper, all answers of a turn in one write
     HyperGathered,
+    /// h2 in one task for each connection, all answers of a turn in one write
+    H2Gathered,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -83,6 +86,10 @@ async fn serve(
         Kind::HyperGathered => {
             let socket = Gathered::new(socket);
             drive(hyper::serve(socket.clone(), answer), socket).await;
+        }
+        Kind::H2Gathered => {
+            let socket = Gathered::new(socket);
+            drive(bare::serve(socket.clone(), answer), socket).await;
         }
     }
 }

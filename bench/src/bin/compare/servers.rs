@@ -87,7 +87,12 @@ pub(crate) const CEILING: Canned = Canned {
     arguments: &[],
 };
 
-pub(crate) static CANNED: [Canned; 3] = [
+pub(crate) static CANNED: [Canned; 4] = [
+    Canned {
+        name: "bare h2, gathered",
+        program: "ceiling",
+        arguments: &["--kind=h2-gathered"],
+    },
     Canned {
         name: "ceiling, writes gathered",
         program: "ceiling",
