@@ -115,7 +115,11 @@ fn no_files_use_each_other_in_a_circle() {
         ("bench/src/bin/ceiling/main.rs", 5),
     ] {
         let graph = graph(&workspace.join(root)).unwrap();
-        assert!(graph.len() >= least, "{root} has only {} files", graph.len());
+        assert!(
+            graph.len() >= least,
+            "{root} has only {} files",
+            graph.len()
+        );
         for circle in circles(&graph) {
             report += "a circle:\n";
             for (file, used) in graph.iter().filter(|(file, _)| circle.contains(*file)) {

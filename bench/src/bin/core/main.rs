@@ -40,12 +40,6 @@ struct Arguments {
     /// How many lookups each thread makes in a round
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     gets: u32,
-    /// Numbers of threads
-    #[arg(long, default_values_t = [1, 2])]
-    threads: Vec<u32>,
-    /// Don't count instructions (which takes valgrind) nor measure memory
-    #[arg(long)]
-    times_only: bool,
     /// Where to write the figures as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -55,6 +49,8 @@ struct Arguments {
     run: Option<Kind>,
 }
 
+/// How many threads look up at once.
+const THREADS: [u32; 2] = [1, 2];
 /// The most entries that moka is measured with: beyond, three caches at a time
 /// need more memory than many machines have.
 const MOST_FOR_MOKA: u32 = 1_000_000;
@@ -74,17 +70,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{row}");
         rows.push(row.to_json());
     };
-    if !arguments.times_only {
-        // First, while the process holds nothing else.
-        add(memory_of_an_entry()?);
-        for (kind, entries) in Kind::ALL
-            .into_iter()
-            .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
-        {
-            match instructions::per_get(kind, entries) {
-                Ok(rows) => rows.into_iter().for_each(&mut add),
-                Err(why) => println!("instructions of {kind} not counted: {why}"),
-            }
+    // First, while the process holds nothing else.
+    add(memory_of_an_entry()?);
+    for (kind, entries) in Kind::ALL
+        .into_iter()
+        .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
+    {
+        match instructions::per_get(kind, entries) {
+            Ok(rows) => rows.into_iter().for_each(&mut add),
+            Err(why) => println!("instructions of {kind} not counted: {why}"),
         }
     }
     for count in entries {
@@ -92,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .into_iter()
             .filter(|kind| *kind != Kind::Moka || count <= MOST_FOR_MOKA);
         let caches: Vec<_> = kinds.map(|kind| (kind, kind.filled(count))).collect();
-        for &threads in &arguments.threads {
+        for threads in THREADS {
             for pace in Pace::ALL {
                 let rounds = Rounds {
                     entries: count,

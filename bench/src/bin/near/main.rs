@@ -30,19 +30,16 @@ struct Arguments {
     /// Counted rounds; each looks the same names up in both
     #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Lookups of a thread in each part of a round
-    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..))]
-    lookups: u32,
-    /// How many credentials are kept
-    #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
-    entries: Vec<usize>,
-    /// How many threads look up at once
-    #[arg(long, value_delimiter = ',', default_value = "1,2")]
-    threads: Vec<u32>,
     /// Also write the rows there, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
+
+/// How many credentials are kept.
+const ENTRIES: [usize; 3] = [1_000, 10_000, 100_000];
+/// How many threads look up at once, and how often each does in a round.
+const THREADS: [u32; 2] = [1, 2];
+const LOOKUPS: u32 = 500_000;
 
 /// Of the same content.
 struct Caches {
@@ -54,7 +51,7 @@ struct Caches {
 fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
     let mut rows = Vec::new();
-    for &entries in &arguments.entries {
+    for entries in ENTRIES {
         let keys: Vec<String> = (0..entries)
             .map(|number| format!("arn:aws:iam::123456789012:role/reader-{number:06}"))
             .collect();
@@ -65,8 +62,8 @@ fn main() -> Outcome<()> {
             .build()?;
         let (_server, near) = runtime.block_on(served::filled(&keys))?;
         let caches = Caches { raw, moka, near };
-        for &threads in &arguments.threads {
-            let round = Round::new(&keys, threads, arguments.lookups);
+        for threads in THREADS {
+            let round = Round::new(&keys, threads, LOOKUPS);
             for pace in Pace::ALL {
                 let case = format!("{pace}, {entries} entries, {threads} threads");
                 for row in measure(arguments.rounds, &round, pace, &case, &caches)? {
@@ -104,9 +101,7 @@ fn measure(
         Side::new("awaited near", |_| {
             round.time(pace, |key| served::get(near, NAMESPACE, key))
         }),
-        Side::new("quick_cache and clock", |_| {
-            round.time(pace, &raw_and_clock)
-        }),
+        Side::new("quick_cache and clock", |_| round.time(pace, raw_and_clock)),
         Side::new("moka", |_| {
             round.time(pace, |key| moka.first_byte(NAMESPACE, key))
         }),

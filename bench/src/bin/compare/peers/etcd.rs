@@ -42,7 +42,8 @@ struct Stored {
 struct Unread {}
 
 impl Etcd {
-    pub(crate) fn start(stage: &Stage) -> Result<Self, Failure> {
+    /// With this value under `key`.
+    pub(crate) fn with(stage: &Stage, key: &str, value: &[u8]) -> Result<Self, Failure> {
         let directory = tempfile::tempdir()?;
         let data = directory.path().display().to_string();
         let (port, peer_port) = (free_port()?, free_port()?);
@@ -57,14 +58,16 @@ impl Etcd {
             ["--initial-advertise-peer-urls", &peer],
             ["--initial-cluster", &cluster],
         ];
-        Ok(Self {
+        let etcd = Self {
             peer: Peer::start(stage, "etcd", port, &arguments)?,
             address: format!("127.0.0.1:{port}"),
             _directory: directory,
-        })
+        };
+        etcd.put(key, value)?;
+        Ok(etcd)
     }
 
-    pub(crate) fn put(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
+    fn put(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
         let request = Stored {
             key: key.into(),
             value: value.into(),

@@ -41,6 +41,16 @@ impl Redis {
         })
     }
 
+    /// With these entries.
+    pub(crate) fn filled(
+        stage: &Stage,
+        entries: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, Failure> {
+        let redis = Self::start(stage)?;
+        redis.fill(entries)?;
+        Ok(redis)
+    }
+
     /// `SET key value EX 3600` for each, pipelined.
     pub(crate) fn fill(
         &self,

@@ -34,11 +34,8 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
     probe.put_all(keys.iter().map(|key| probe::put_request(key, &value)))?;
     let answer = probe.check_batch(request.clone(), &value)?.encode_to_vec();
     let ceiling = stage.canned(&CEILING, Transport::Tcp, &answer)?;
-    let redis = Redis::start(stage).and_then(|redis| {
-        redis.fill(keys.iter().map(|key| (key.clone(), value.clone())))?;
-        Ok(redis)
-    });
-    let redis = report.if_there("Redis MGET", redis)?;
+    let entries = keys.iter().map(|key| (key.clone(), value.clone()));
+    let redis = report.if_there("Redis MGET", Redis::filled(stage, entries))?;
 
     let mut contenders = Vec::new();
     let load = |server: &Server, shape, answer| {

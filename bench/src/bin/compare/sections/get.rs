@@ -138,23 +138,14 @@ struct Peers {
 
 impl Peers {
     fn start(stage: &Stage, transport: Transport, report: &mut Report) -> Result<Self, Failure> {
-        let value = || probe::value(BESIDE_PEERS_BYTES);
-        let redis = Redis::start(stage).and_then(|redis| {
-            redis.fill([(KEY.to_owned(), value())])?;
-            Ok(redis)
-        });
-        let etcd = (transport == Transport::Tcp).then(|| {
-            let etcd = Etcd::start(stage)?;
-            etcd.put(KEY, &value())?;
-            Ok(etcd)
-        });
-        Ok(Self {
-            redis: report.if_there("Redis GET", redis)?,
-            etcd: match etcd {
-                Some(etcd) => report.if_there("etcd Range", etcd)?,
-                None => None,
-            },
-        })
+        let value = probe::value(BESIDE_PEERS_BYTES);
+        let etcd = match transport {
+            Transport::Tcp => report.if_there("etcd Range", Etcd::with(stage, KEY, &value))?,
+            Transport::Unix => None,
+        };
+        let redis = Redis::filled(stage, [(KEY.to_owned(), value)]);
+        let redis = report.if_there("Redis GET", redis)?;
+        Ok(Self { redis, etcd })
     }
 
     fn contenders(&self, lineup: &Lineup<'_>, shape: Shape) -> Result<Vec<Contender<'_>>, Failure> {
