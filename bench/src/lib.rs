@@ -1,8 +1,9 @@
-//! What the programs of the bench share: the contract, generated plainly, where
-//! a server listens, and the statistics. The credentials that pass through here
-//! are made up.
+//! What the programs of the bench share: the contract, generated plainly, the
+//! statistics, rounds of lookups within a process, and what the kernel and
+//! valgrind count. The credentials that pass through here are made up.
 
-pub mod address;
+pub mod counts;
+pub mod lookups;
 pub mod statistics;
 
 /// Generated from `proto/`.

@@ -39,7 +39,7 @@ pub fn ratios(over: &[f64], under: &[f64]) -> Vec<f64> {
 /// The value that `per_mille` of these ascending values do not exceed; `None`
 /// if there are no values.
 #[must_use]
-pub fn percentile(ascending: &[u64], per_mille: usize) -> Option<u64> {
+pub fn percentile<T: Copy>(ascending: &[T], per_mille: usize) -> Option<T> {
     let index = ascending.len().saturating_sub(1) * per_mille / 1000;
     ascending.get(index).copied()
 }
@@ -147,7 +147,7 @@ mod tests {
             [Some(501), Some(991), Some(1001)]
         );
         assert_eq!(percentile(&[7], 999), Some(7));
-        assert_eq!(percentile(&[], 500), None);
+        assert_eq!(percentile::<u64>(&[], 500), None);
     }
 
     #[test]

@@ -13,15 +13,9 @@
 use std::error::Error;
 
 use clap::Parser;
-use credcache_bench::{
-    address::Address,
-    proto::{
-        AbandonLeaseRequest, AbandonLeaseResponse, BatchGetRequest, BatchGetResponse,
-        BatchPutRequest, BatchPutResponse, ExtendLeaseRequest, ExtendLeaseResponse, GetRequest,
-        GetResponse, InvalidateRequest, InvalidateResponse, PutRequest, PutResponse, StatsRequest,
-        StatsResponse, WatchRequest, WatchResponse,
-        credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
-    },
+use credcache_bench::proto::{
+    GetRequest, GetResponse,
+    credential_cache_service_server::{CredentialCacheService, CredentialCacheServiceServer},
 };
 use prost::Message;
 use tokio::{
@@ -31,7 +25,6 @@ use tokio::{
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{
     Request, Response, Status,
-    codegen::BoxStream,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -43,7 +36,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Parser)]
 struct Arguments {
     /// host:port or unix:PATH
-    listen: Address,
+    listen: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,80 +47,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let echo = Echo(GetResponse::decode(answer.as_slice())?);
 
     let server = Server::builder().add_service(CredentialCacheServiceServer::new(echo));
-    match listen {
-        Address::Tcp(address) => {
-            let incoming = TcpIncoming::bind(address.parse()?)?.with_nodelay(Some(true));
-            println!("listening on {}", incoming.local_addr()?);
-            server.serve_with_incoming(incoming).await?;
-        }
-        Address::Unix(path) => {
-            let incoming = UnixListenerStream::new(UnixListener::bind(&path)?);
-            println!("listening on {}", Address::Unix(path));
-            server.serve_with_incoming(incoming).await?;
-        }
+    if let Some(path) = listen.strip_prefix("unix:") {
+        let incoming = UnixListenerStream::new(UnixListener::bind(path)?);
+        println!("listening on {listen}");
+        server.serve_with_incoming(incoming).await?;
+    } else {
+        let incoming = TcpIncoming::bind(listen.parse()?)?.with_nodelay(Some(true));
+        println!("listening on {}", incoming.local_addr()?);
+        server.serve_with_incoming(incoming).await?;
     }
     Ok(())
 }
 
+/// Every other call is unimplemented.
 struct Echo(GetResponse);
 
 #[tonic::async_trait]
 impl CredentialCacheService for Echo {
-    type WatchStream = BoxStream<WatchResponse>;
-
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         drop(request);
         Ok(Response::new(self.0.clone()))
     }
-
-    async fn put(&self, _: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn invalidate(
-        &self,
-        _: Request<InvalidateRequest>,
-    ) -> Result<Response<InvalidateResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn batch_get(
-        &self,
-        _: Request<BatchGetRequest>,
-    ) -> Result<Response<BatchGetResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn batch_put(
-        &self,
-        _: Request<BatchPutRequest>,
-    ) -> Result<Response<BatchPutResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn extend_lease(
-        &self,
-        _: Request<ExtendLeaseRequest>,
-    ) -> Result<Response<ExtendLeaseResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn abandon_lease(
-        &self,
-        _: Request<AbandonLeaseRequest>,
-    ) -> Result<Response<AbandonLeaseResponse>, Status> {
-        Err(only_get())
-    }
-
-    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        Err(only_get())
-    }
-}
-
-fn only_get() -> Status {
-    Status::unimplemented("the echo answers Get only")
 }

@@ -76,19 +76,14 @@ fn draw(out: &mut String, group: &[&Series], top: f64) -> fmt::Result {
         let length = spread.median * scale;
         let (from, to) = (LEFT + spread.min * scale, LEFT + spread.max * scale);
         let label = to + 6.0;
-        writeln!(out, "<text x=\"10\" y=\"{text}\">{subject}</text>")?;
-        writeln!(
+        let figure = short(spread.median);
+        write!(
             out,
-            "<rect x=\"{LEFT}\" y=\"{bar}\" width=\"{length:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
-        )?;
-        writeln!(
-            out,
-            "<line x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{middle}\" y2=\"{middle}\" stroke=\"#222\"/>"
-        )?;
-        writeln!(
-            out,
-            "<text x=\"{label:.1}\" y=\"{text}\">{}</text>",
-            short(spread.median)
+            r##"<text x="10" y="{text}">{subject}</text>
+<rect x="{LEFT}" y="{bar}" width="{length:.1}" height="{BAR}" fill="{colour}"/>
+<line x1="{from:.1}" x2="{to:.1}" y1="{middle}" y2="{middle}" stroke="#222"/>
+<text x="{label:.1}" y="{text}">{figure}</text>
+"##
         )?;
     }
     Ok(())

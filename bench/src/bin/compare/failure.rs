@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Call(#[from] tonic::Status),
     #[error("no connection: {0}")]
     Connect(#[from] tonic::transport::Error),
+    #[error("the load's connection failed: {0}")]
+    Http2(#[from] h2::Error),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]

@@ -1,8 +1,7 @@
 //! h2load on its own core, with one fixed gRPC request.
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
-use credcache_bench::address::Address;
 use tempfile::NamedTempFile;
 
 use crate::{failure::Failure, grpc, process};
@@ -48,25 +47,22 @@ pub(crate) struct H2load {
 }
 
 impl H2load {
-    /// Calls `path` of `server` with `message`.
+    /// Calls `path` of the server at `address` with `message`.
     pub(crate) fn new(
         core: u32,
         shape: Shape,
-        server: &Address,
-        path: &str,
+        (address, path): (&str, &str),
         message: &impl prost::Message,
         answer: AnswerBytes,
     ) -> Result<Self, Failure> {
         let mut body = NamedTempFile::new()?;
         body.write_all(&grpc::frame(message)?)?;
-        let (url, base) = match server {
-            Address::Tcp(address) => (format!("http://{address}{path}"), None),
-            Address::Unix(_) => (format!("http://localhost{path}"), Some(server.to_string())),
-        };
+        let base = address.starts_with("unix:").then(|| address.to_owned());
+        let authority = if base.is_some() { "localhost" } else { address };
         Ok(Self {
             core,
             shape,
-            url,
+            url: format!("http://{authority}{path}"),
             base,
             body,
             answer,
@@ -76,48 +72,25 @@ impl H2load {
     /// Sends exactly `requests`; how many were answered a second. An error
     /// unless every one was answered with 200 and a body of the right size.
     pub(crate) fn run(&self, requests: u64) -> Result<f64, Failure> {
-        let Shape {
-            connections,
-            streams,
-        } = self.shape;
-        let core = self.core.to_string();
-        let amounts = [
+        let mut arguments = vec![
             format!("--requests={requests}"),
-            format!("--clients={connections}"),
-            format!("--max-concurrent-streams={streams}"),
+            format!("--clients={}", self.shape.connections),
+            format!("--max-concurrent-streams={}", self.shape.streams),
+            "--header=content-type: application/grpc".to_owned(),
+            "--header=te: trailers".to_owned(),
+            format!("--data={}", self.body.path().display()),
         ];
-        let mut arguments = vec!["-c", &core, "h2load"];
-        arguments.extend(amounts.iter().map(String::as_str));
-        arguments.extend([
-            "--header=content-type: application/grpc",
-            "--header=te: trailers",
-            "--data",
-            utf8(self.body.path())?,
-        ]);
-        if let Some(base) = &self.base {
-            arguments.extend(["--base-uri", base]);
-        }
-        arguments.push(&self.url);
-        let outcome = Outcome::parse(&process::run("taskset", arguments)?)?;
-        outcome.check(requests, self.answer)?;
-        Ok(outcome.rate)
+        arguments.extend(self.base.iter().map(|base| format!("--base-uri={base}")));
+        arguments.push(self.url.clone());
+        let summary = Summary::parse(&process::run_on(self.core, "h2load", arguments)?)?;
+        summary.check(requests, self.answer)?;
+        Ok(summary.rate)
     }
 }
 
-/// Which h2load there is.
-pub(crate) fn version() -> Result<String, Failure> {
-    Ok(process::run("h2load", ["--version"])?.trim().to_owned())
-}
-
-fn utf8(path: &Path) -> Result<&str, Failure> {
-    path.to_str().ok_or_else(|| {
-        std::io::Error::other("the directory for temporary files is no UTF-8").into()
-    })
-}
-
 /// What h2load says at its end.
-#[derive(Debug, PartialEq)]
-struct Outcome {
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Summary {
     /// Requests a second.
     rate: f64,
     done: u64,
@@ -128,7 +101,7 @@ struct Outcome {
     body_bytes: u64,
 }
 
-impl Outcome {
+impl Summary {
     fn parse(text: &str) -> Result<Self, Failure> {
         Ok(Self {
             rate: before(line(text, "finished in ")?, " req/s")?,
@@ -189,24 +162,24 @@ traffic: 54.41MB (57055000) total, 1.24MB (1300590) headers (space savings 84.71
 
     #[test]
     fn every_figure_of_a_report_is_read_from_its_own_place() {
-        let expected = Outcome {
+        let expected = Summary {
             rate: 19912.70,
             done: 50_000,
             succeeded: 49_999,
             good: 49_998,
             body_bytes: 55_000_000,
         };
-        assert_eq!(Outcome::parse(REPORT).unwrap(), expected);
+        assert_eq!(Summary::parse(REPORT).unwrap(), expected);
     }
 
     #[test]
     fn report_without_a_rate_is_refused() {
-        assert!(Outcome::parse(&REPORT.replace("req/s", "")).is_err());
+        assert!(Summary::parse(&REPORT.replace("req/s", "")).is_err());
     }
 
     #[test]
     fn one_failed_or_empty_answer_spoils_the_round() {
-        let good = Outcome {
+        let good = Summary {
             rate: 1.0,
             done: 9,
             succeeded: 9,
@@ -217,13 +190,12 @@ traffic: 54.41MB (57055000) total, 1.24MB (1300590) headers (space savings 84.71
         assert!(good.check(9, AnswerBytes::AtLeast(1024)).is_ok());
         assert!(good.check(10, AnswerBytes::AtLeast(0)).is_err());
         assert!(good.check(9, AnswerBytes::Exactly(1101)).is_err());
-        let failed = Outcome { good: 8, ..good };
+        let failed = Summary { good: 8, ..good };
         assert!(failed.check(9, AnswerBytes::AtLeast(1024)).is_err());
-        let empty = Outcome {
+        let empty = Summary {
             body_bytes: 8 * 1100,
-            ..failed
+            ..good
         };
-        let empty = Outcome { good: 9, ..empty };
         assert!(empty.check(9, AnswerBytes::AtLeast(1024)).is_err());
     }
 }

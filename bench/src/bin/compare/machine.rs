@@ -2,44 +2,39 @@
 
 use std::fs;
 
-use crate::{
-    failure::Failure,
-    h2load,
-    peers::{etcd, memcached, redis},
-    process,
-    servers::Stage,
-};
+use crate::{failure::Failure, process, servers::Stage};
 
 /// A name and what it is, in order.
 pub(crate) type Facts = Vec<(&'static str, String)>;
 
 pub(crate) fn describe(stage: &Stage) -> Result<Facts, Failure> {
-    let said = |outcome: Result<String, Failure>| {
-        outcome.map_or_else(|why| why.to_string(), |text| text.trim().to_owned())
-    };
-    let commit = || {
-        let commit = process::run("git", ["describe", "--always", "--dirty"]);
-        said(commit)
-    };
-    let peers = [redis::version(), memcached::version(), etcd::version()].map(said);
+    let Stage {
+        server_core,
+        load_core,
+        ..
+    } = stage;
+    let cores = format!("servers on {server_core}, load on {load_core}");
+    let peers = ["redis-server", "memcached", "etcd"].map(|peer| said(peer, &["--version"]));
     Ok(vec![
-        ("date", said(process::run("date", ["--utc", "+%F"]))),
-        ("commit", commit()),
+        ("date", said("date", &["--utc", "+%F"])),
+        ("commit", said("git", &["describe", "--always", "--dirty"])),
         ("processor", processor()?),
         ("memory", memory()?),
-        ("kernel", said(process::run("uname", ["-sr"]))),
-        (
-            "cores",
-            format!(
-                "servers on {}, load on {}",
-                stage.server_core, stage.load_core
-            ),
-        ),
-        ("compiler", said(process::run("rustc", ["--version"]))),
-        ("load", said(h2load::version())),
+        ("kernel", said("uname", &["-sr"])),
+        ("cores", cores),
+        ("compiler", said("rustc", &["--version"])),
+        ("load", said("h2load", &["--version"])),
         ("peers", peers.join(", ")),
-        ("valgrind", said(process::run("valgrind", ["--version"]))),
+        ("valgrind", said("valgrind", &["--version"])),
     ])
+}
+
+/// The first line that the program prints, or why there is none.
+fn said(program: &str, arguments: &[&str]) -> String {
+    match process::run(program, arguments) {
+        Ok(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Err(why) => why.to_string(),
+    }
 }
 
 fn processor() -> Result<String, Failure> {

@@ -4,14 +4,11 @@
 
 use std::collections::HashMap;
 
-use credcache_bench::{
-    address::Address,
-    proto::{
-        BatchGetRequest, BatchGetResponse, BatchPutRequest, GetRequest, GetResponse, PutRequest,
-        StatsRequest, StatsResponse, batch_get_result, batch_put_result,
-        credential_cache_service_client::CredentialCacheServiceClient, get_response::Outcome,
-        put_request::Lifetime,
-    },
+use credcache_bench::proto::{
+    BatchGetRequest, BatchGetResponse, BatchPutRequest, GetRequest, GetResponse, PutRequest,
+    StatsRequest, StatsResponse, batch_get_result, batch_put_result,
+    credential_cache_service_client::CredentialCacheServiceClient, get_response::Outcome,
+    put_request::Lifetime,
 };
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::{Channel, Endpoint};
@@ -19,6 +16,8 @@ use tonic::transport::{Channel, Endpoint};
 use crate::failure::Failure;
 
 pub(crate) const NAMESPACE: &str = "bench";
+/// Of the one credential, where one is enough.
+pub(crate) const KEY: &str = "aws/123456789012/role/payments-reader/eu";
 const BATCH: usize = 1000;
 
 /// A caller of one server.
@@ -28,7 +27,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) fn connect(address: &Address) -> Result<Self, Failure> {
+    pub(crate) fn connect(address: &str) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let endpoint = Endpoint::new(format!("http://{address}"))?;
         let channel = runtime.block_on(endpoint.connect())?;
@@ -65,7 +64,9 @@ impl Probe {
 
     /// A Get whose answer holds this value, and every field that a server fills.
     pub(crate) fn check_get(&self, key: &str, value: &[u8]) -> Result<GetResponse, Failure> {
-        let answer = self.get(key)?;
+        let mut client = self.client.clone();
+        let call = client.get(get_request(key));
+        let answer = self.runtime.block_on(call)?.into_inner();
         let Some(Outcome::Credential(credential)) = &answer.outcome else {
             return wrong("a miss");
         };
@@ -81,12 +82,6 @@ impl Probe {
             return wrong("a field is missing");
         }
         Ok(answer)
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Result<GetResponse, Failure> {
-        let mut client = self.client.clone();
-        let call = client.get(get_request(key));
-        Ok(self.runtime.block_on(call)?.into_inner())
     }
 
     /// A BatchGet that finds this value under every key.
@@ -116,7 +111,7 @@ impl Probe {
         Ok(self.runtime.block_on(call)?.into_inner())
     }
 
-    /// Runs a load during which `counter` has to grow by exactly `least`.
+    /// Runs a load during which `counter` has to grow by exactly `by`.
     pub(crate) fn counting<T>(
         &self,
         counter: impl Fn(&StatsResponse) -> u64,

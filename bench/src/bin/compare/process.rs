@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use credcache_bench::counts;
+
 use crate::failure::Failure;
 
 pub(crate) struct Process {
@@ -56,12 +58,12 @@ impl Process {
         Ok(process)
     }
 
-    /// The next line it prints that begins with `start`, without that.
-    pub(crate) fn line_after(&mut self, start: &str) -> Result<String, Failure> {
+    /// Where it listens, by the line that the servers here print once they do.
+    pub(crate) fn listening(&mut self) -> Result<String, Failure> {
         let mut line = String::new();
         while self.stdout.read_line(&mut line)? > 0 {
-            if let Some(rest) = line.trim_end().strip_prefix(start) {
-                return Ok(rest.to_owned());
+            if let Some(address) = line.trim_end().strip_prefix("listening on ") {
+                return Ok(address.to_owned());
             }
             line.clear();
         }
@@ -84,14 +86,7 @@ impl Process {
 
     /// What it holds of the machine's memory, in bytes.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB"))
-            .and_then(|number| number.parse::<u64>().ok())
-            .map(|kibibytes| kibibytes * 1024)
-            .ok_or_else(|| io::Error::other("status holds no VmRSS").into())
+        Ok(counts::resident(self.child.id())?)
     }
 
     /// Asks it to end, as an operator would, and waits until it has.
@@ -108,6 +103,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a program on a core to its end; what it printed.
+pub(crate) fn run_on(
+    core: u32,
+    program: &str,
+    arguments: impl IntoIterator<Item = String>,
+) -> Result<String, Failure> {
+    let pinned = ["-c".to_owned(), core.to_string(), program.to_owned()];
+    run("taskset", pinned.into_iter().chain(arguments))
 }
 
 /// Runs a program to its end; what it printed.

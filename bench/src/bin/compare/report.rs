@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use credcache_bench::statistics::Spread;
 
-use crate::sample::Sample;
+use crate::{failure::Failure, sample::Sample};
 
 /// The figures of one subject under one load, one a round.
 #[derive(Clone, Debug)]
@@ -66,6 +66,23 @@ impl Report {
         let what = what.into();
         println!("{what}: not measured: {why}");
         self.not_measured.push((what, why.to_string()));
+    }
+
+    /// What came of somebody who may not be there; a line in the report if they
+    /// aren't. Any other failure is one of the run.
+    pub(crate) fn if_there<T>(
+        &mut self,
+        what: &str,
+        outcome: Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        match outcome {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(why) if why.is_absence() => {
+                self.not_measured(what, why);
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     pub(crate) fn find(&self, (section, case, subject): Place<'_>) -> Option<&Series> {

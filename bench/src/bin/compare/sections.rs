@@ -2,6 +2,7 @@
 
 mod batch;
 mod calls;
+mod filled;
 mod get;
 mod in_process;
 mod instructions;
@@ -53,22 +54,5 @@ impl Section {
             Self::Core => in_process::measure(stage, "core", report),
             Self::Near => in_process::measure(stage, "near", report),
         }
-    }
-}
-
-/// What came of somebody who may not be there; a line in the report if they
-/// aren't. Any other failure is one of the run.
-fn if_there<T>(
-    report: &mut Report,
-    what: &str,
-    outcome: Result<T, Failure>,
-) -> Result<Option<T>, Failure> {
-    match outcome {
-        Ok(outcome) => Ok(Some(outcome)),
-        Err(why) if why.is_absence() => {
-            report.not_measured(what, why);
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
     }
 }

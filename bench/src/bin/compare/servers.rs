@@ -1,13 +1,9 @@
-//! The servers of this project: credcache, and the two that answer with canned
-//! bytes, the echo and the ceiling. Each is pinned to the server's core.
+//! The servers of this project: credcache, and those that answer with canned
+//! bytes, the echo and the ceilings. Each is pinned to the server's core.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
-use credcache_bench::address::Address;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use crate::{failure::Failure, process::Process};
 
@@ -23,11 +19,12 @@ pub(crate) struct Stage {
 /// A started server.
 pub(crate) struct Server {
     pub(crate) process: Process,
-    pub(crate) address: Address,
+    /// `host:port`, or `unix:` and a path.
+    pub(crate) address: String,
     /// Where it listens too, if it was asked to.
-    pub(crate) unix: Option<Address>,
-    /// What has to be there for as long as the server is.
-    _files: (Option<NamedTempFile>, Option<TempDir>),
+    unix: Option<String>,
+    /// Its configuration and its socket.
+    _directory: TempDir,
 }
 
 impl Stage {
@@ -35,95 +32,79 @@ impl Stage {
     /// unless there is something to configure.
     pub(crate) fn credcache(&self, configuration: Option<&str>) -> Result<Server, Failure> {
         let directory = tempfile::tempdir()?;
-        let unix = socket_in(&directory);
-        let mut arguments = vec![
-            "serve".to_owned(),
-            "--listen=127.0.0.1:0".to_owned(),
-            format!("--listen={unix}"),
-        ];
-        let file = match configuration {
-            Some(text) => {
-                let mut file = NamedTempFile::new()?;
-                file.write_all(text.as_bytes())?;
-                arguments.push(format!("--config={}", file.path().display()));
-                Some(file)
-            }
-            None => None,
-        };
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let unix = format!("--listen={}", socket_in(&directory));
+        let mut arguments = vec!["serve", "--listen=127.0.0.1:0", unix.as_str()];
+        let file = directory.path().join("credcache.toml");
+        let config = format!("--config={}", file.display());
+        if let Some(text) = configuration {
+            fs::write(&file, text)?;
+            arguments.push(&config);
+        }
         let mut process = Process::start(&self.credcache, self.server_core, &arguments, &[])?;
-        let address = listening(&mut process)?;
-        let unix = listening(&mut process)?;
         Ok(Server {
+            address: process.listening()?,
+            unix: Some(process.listening()?),
             process,
-            address,
-            unix: Some(unix),
-            _files: (file, Some(directory)),
+            _directory: directory,
         })
     }
 
     /// One that answers every call with `message`.
     pub(crate) fn canned(
         &self,
-        canned: Canned,
+        canned: &Canned,
         transport: Transport,
         message: &[u8],
     ) -> Result<Server, Failure> {
         let directory = tempfile::tempdir()?;
         let listen = match transport {
             Transport::Tcp => "127.0.0.1:0".to_owned(),
-            Transport::Unix => socket_in(&directory).to_string(),
+            Transport::Unix => socket_in(&directory),
         };
-        let mut arguments = canned.arguments().to_vec();
-        arguments.push(&listen);
-        let program = self.beside.join(canned.program());
+        let arguments = [canned.arguments, &[listen.as_str()]].concat();
+        let program = self.beside.join(canned.program);
         let mut process = Process::start(&program, self.server_core, &arguments, message)?;
         Ok(Server {
-            address: listening(&mut process)?,
-            process,
+            address: process.listening()?,
             unix: None,
-            _files: (None, Some(directory)),
+            process,
+            _directory: directory,
         })
     }
 }
 
 /// A server that knows one answer only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Canned {
-    /// Bare hyper.
-    Ceiling,
-    /// The same, which doesn't write each answer by itself.
-    GatheringCeiling,
-    /// Bare tonic.
-    Echo,
-}
-
-impl Canned {
-    pub(crate) const ALL: [Self; 3] = [Self::GatheringCeiling, Self::Ceiling, Self::Echo];
-
+pub(crate) struct Canned {
     /// As it stands in the table.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ceiling => "ceiling",
-            Self::GatheringCeiling => "ceiling, writes gathered",
-            Self::Echo => "echo",
-        }
-    }
-
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            Self::Ceiling | Self::GatheringCeiling => "ceiling",
-            Self::Echo => "echo",
-        }
-    }
-
-    pub(crate) fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::GatheringCeiling => &["--gather"],
-            Self::Ceiling | Self::Echo => &[],
-        }
-    }
+    pub(crate) name: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) arguments: &'static [&'static str],
 }
+
+pub(crate) const CEILING: Canned = Canned {
+    name: "ceiling",
+    program: "ceiling",
+    arguments: &[],
+};
+
+pub(crate) static CANNED: [Canned; 4] = [
+    Canned {
+        name: "bare h2, gathered",
+        program: "ceiling",
+        arguments: &["--kind=h2-gathered"],
+    },
+    Canned {
+        name: "ceiling, writes gathered",
+        program: "ceiling",
+        arguments: &["--kind=hyper-gathered"],
+    },
+    CEILING,
+    Canned {
+        name: "echo",
+        program: "echo",
+        arguments: &[],
+    },
+];
 
 /// Between load and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +115,7 @@ pub(crate) enum Transport {
 
 impl Server {
     /// Where it listens on this transport.
-    pub(crate) fn on(&self, transport: Transport) -> &Address {
+    pub(crate) fn on(&self, transport: Transport) -> &str {
         match (transport, &self.unix) {
             (Transport::Unix, Some(unix)) => unix,
             _ => &self.address,
@@ -142,13 +123,6 @@ impl Server {
     }
 }
 
-/// The line that each of them prints once it can be reached.
-fn listening(process: &mut Process) -> Result<Address, Failure> {
-    let Ok(address) = process.line_after("listening on ")?.parse();
-    Ok(address)
-}
-
-fn socket_in(directory: &TempDir) -> Address {
-    let path: &Path = directory.path();
-    Address::Unix(path.join("socket"))
+fn socket_in(directory: &TempDir) -> String {
+    format!("unix:{}", directory.path().join("socket").display())
 }

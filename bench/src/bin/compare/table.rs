@@ -30,7 +30,9 @@ pub(crate) fn markdown(facts: &Facts, report: &Report) -> Result<String, fmt::Er
                 basis,
             }) => writeln!(
                 out,
-                "| {what} | {bound} | {median:.2} | {min:.2} | {max:.2} | {verdict}, by {basis} |"
+                "| {what} | {bound} | {median:.2} | {min:.2} | {max:.2} | {}, by {} |",
+                verdict.name(),
+                basis.name()
             )?,
             None => writeln!(out, "| {what} | {bound} | | | | not measured |")?,
         }
@@ -82,7 +84,7 @@ pub(crate) fn json(facts: &Facts, report: &Report) -> Value {
         .iter()
         .map(|(name, fact)| ((*name).to_owned(), fact.as_str().into()))
         .collect();
-    let rows: Vec<Value> = report.series.iter().map(series_json).collect();
+    let rows: Vec<Value> = report.series.iter().map(row_json).collect();
     let targets = TARGETS.iter().map(|target| {
         let reached = target.reached(report);
         json!({
@@ -91,8 +93,8 @@ pub(crate) fn json(facts: &Facts, report: &Report) -> Value {
             "median": reached.map(|reached| reached.spread.median),
             "min": reached.map(|reached| reached.spread.min),
             "max": reached.map(|reached| reached.spread.max),
-            "verdict": reached.map(|reached| reached.verdict.to_string()),
-            "by": reached.map(|reached| reached.basis.to_string()),
+            "verdict": reached.map(|reached| reached.verdict.name()),
+            "by": reached.map(|reached| reached.basis.name()),
         })
     });
     let not_measured = report.not_measured.iter();
@@ -106,7 +108,7 @@ pub(crate) fn json(facts: &Facts, report: &Report) -> Value {
     })
 }
 
-fn series_json(series: &Series) -> Value {
+fn row_json(series: &Series) -> Value {
     let Series {
         section,
         case,

@@ -25,159 +25,86 @@ pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
 }
+use Bound::{AtLeast, AtMost};
+
+const fn target(
+    what: &'static str,
+    bound: Bound,
+    over: Place<'static>,
+    under: &'static [Place<'static>],
+) -> Target {
+    Target {
+        what,
+        bound,
+        over,
+        under,
+    }
+}
+
+const fn get(case: &'static str, subject: &'static str) -> Place<'static> {
+    ("get", case, subject)
+}
+
+const fn batch(subject: &'static str) -> Place<'static> {
+    ("batch", "100 keys of 64 B", subject)
+}
+
+const fn core(subject: &'static str) -> Place<'static> {
+    ("core", "in the process", subject)
+}
+
+const fn near(subject: &'static str) -> Place<'static> {
+    ("near", "in the process", subject)
+}
+
+/// Of the latencies in a situation.
+const fn p99(situation: &'static str) -> Place<'static> {
+    ("stalls", situation, "p99")
+}
 
 const BIG: &str = "1 KiB, 10×10";
 const WIDE: &str = "1 KiB, 50×1";
-const BATCH: &str = "100 keys of 64 B";
-const CORE: &str = "in the process";
-const IDLE: Place<'_> = ("stalls", "idle", "p99");
+const ENTRIES: &str = "1 M entries of 40 B + 256 B";
 
+// A lookup that needs the one before tells how long one takes; in a row the
+// processor works on several at a time.
+#[rustfmt::skip]
 pub(crate) const TARGETS: &[Target] = &[
-    Target {
-        what: "Get 1 KiB 10×10 ÷ echo",
-        bound: Bound::AtLeast(1.10),
-        over: ("get", BIG, "credcache"),
-        under: &[("get", BIG, "echo")],
-    },
-    Target {
-        what: "Get 1 KiB 10×10 ÷ ceiling",
-        bound: Bound::AtLeast(0.90),
-        over: ("get", BIG, "credcache"),
-        under: &[("get", BIG, "ceiling")],
-    },
-    Target {
-        what: "Get 1 KiB 50×1 ÷ echo",
-        bound: Bound::AtLeast(1.05),
-        over: ("get", WIDE, "credcache"),
-        under: &[("get", WIDE, "echo")],
-    },
-    Target {
-        what: "Get 1 KiB 50×1 ÷ ceiling",
-        bound: Bound::AtLeast(0.88),
-        over: ("get", WIDE, "credcache"),
-        under: &[("get", WIDE, "ceiling")],
-    },
-    Target {
-        what: "Get 1 KiB 10×10 ÷ Redis GET, 50 connections",
-        bound: Bound::AtLeast(1.0),
-        over: ("get", BIG, "credcache"),
-        under: &[("get", BIG, "Redis GET, 50 connections")],
-    },
-    Target {
-        what: "BatchGet(100) 10×10 ÷ Redis MGET(100), the better of 10 and 50 connections",
-        bound: Bound::AtLeast(1.25),
-        over: ("batch", BATCH, "credcache, 10×10"),
-        under: &[
-            ("batch", BATCH, "Redis MGET, 10 connections"),
-            ("batch", BATCH, "Redis MGET, 50 connections"),
-        ],
-    },
-    Target {
-        what: "BatchGet(100) 10×1 ÷ Redis MGET(100), 10 connections",
-        bound: Bound::AtLeast(1.0),
-        over: ("batch", BATCH, "credcache, 10×1"),
-        under: &[("batch", BATCH, "Redis MGET, 10 connections")],
-    },
-    Target {
-        what: "Get 1 KiB 10×10 ÷ etcd Range",
-        bound: Bound::AtLeast(6.0),
-        over: ("get", BIG, "credcache"),
-        under: &[("get", BIG, "etcd Range")],
-    },
-    // A lookup that needs the one before tells how long one takes; in a row
-    // the processor works on several at a time.
-    Target {
-        what: "core get ÷ raw quick_cache get, 1 M entries, each after the other: time",
-        bound: Bound::AtMost(2.0),
-        over: (
-            "core",
-            CORE,
-            "core / quick_cache get, chained, 1000000 entries, 1 threads",
-        ),
-        under: &[],
-    },
-    Target {
-        what: "core get ÷ raw quick_cache get, 1 M entries, in a row: time",
-        bound: Bound::AtMost(2.0),
-        over: (
-            "core",
-            CORE,
-            "core / quick_cache get, in a row, 1000000 entries, 1 threads",
-        ),
-        under: &[],
-    },
-    Target {
-        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries, each after the other: time",
-        bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/chained/1000/1"),
-        under: &[],
-    },
-    Target {
-        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries, each after the other: time",
-        bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/chained/100000/1"),
-        under: &[],
-    },
-    Target {
-        what: "near-cache hit ÷ raw quick_cache get, 1,000 entries, in a row: time",
-        bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/in_a_row/1000/1"),
-        under: &[],
-    },
-    Target {
-        what: "near-cache hit ÷ raw quick_cache get, 100,000 entries, in a row: time",
-        bound: Bound::AtMost(1.5),
-        over: ("near", CORE, "near_by_raw/in_a_row/100000/1"),
-        under: &[],
-    },
-    Target {
-        what: "overhead of an entry, in bytes",
-        bound: Bound::AtMost(110.0),
-        over: (
-            "memory",
-            "1 M entries of 40 B + 256 B",
-            "credcache, one tag",
-        ),
-        under: &[],
-    },
-    Target {
-        what: "Get p99 during the invalidation of a tag ÷ idle",
-        bound: Bound::AtMost(2.0),
-        over: ("stalls", "100,000 invalidated by one tag", "p99"),
-        under: &[IDLE],
-    },
-    Target {
-        what: "Get p99 during mass expiry ÷ idle",
-        bound: Bound::AtMost(2.0),
-        over: ("stalls", "100,000 expire within a second", "p99"),
-        under: &[IDLE],
-    },
-    Target {
-        what: "Get p99 during a flood of Puts ÷ idle",
-        bound: Bound::AtMost(2.0),
-        over: ("stalls", "Puts into a full tier", "p99"),
-        under: &[IDLE],
-    },
-    Target {
-        what: "core get, 10⁷ entries ÷ 10⁴, each after the other: time",
-        bound: Bound::AtMost(3.0),
-        over: (
-            "core",
-            CORE,
-            "core get, chained, 10000000 entries, 1 threads",
-        ),
-        under: &[("core", CORE, "core get, chained, 10000 entries, 1 threads")],
-    },
-    Target {
-        what: "core get, 10⁷ entries ÷ 10⁴, in a row: time",
-        bound: Bound::AtMost(3.0),
-        over: (
-            "core",
-            CORE,
-            "core get, in a row, 10000000 entries, 1 threads",
-        ),
-        under: &[("core", CORE, "core get, in a row, 10000 entries, 1 threads")],
-    },
+    target("Get 1 KiB 10×10 ÷ echo", AtLeast(1.10), get(BIG, "credcache"), &[get(BIG, "echo")]),
+    target("Get 1 KiB 10×10 ÷ ceiling", AtLeast(0.90), get(BIG, "credcache"), &[get(BIG, "ceiling")]),
+    target("Get 1 KiB 50×1 ÷ echo", AtLeast(1.05), get(WIDE, "credcache"), &[get(WIDE, "echo")]),
+    target("Get 1 KiB 50×1 ÷ ceiling", AtLeast(0.88), get(WIDE, "credcache"), &[get(WIDE, "ceiling")]),
+    target("Get 1 KiB 10×10 ÷ Redis GET, 50 connections", AtLeast(1.0),
+        get(BIG, "credcache"), &[get(BIG, "Redis GET, 50 connections")]),
+    target("BatchGet(100) 10×10 ÷ Redis MGET(100), the better of 10 and 50 connections", AtLeast(1.25),
+        batch("credcache, 10×10"), &[batch("Redis MGET, 10 connections"), batch("Redis MGET, 50 connections")]),
+    target("BatchGet(100) 10×1 ÷ Redis MGET(100), 10 connections", AtLeast(1.0),
+        batch("credcache, 10×1"), &[batch("Redis MGET, 10 connections")]),
+    target("Get 1 KiB 10×10 ÷ etcd Range", AtLeast(6.0), get(BIG, "credcache"), &[get(BIG, "etcd Range")]),
+    target("core get ÷ raw quick_cache get, 1 M entries, each after the other: time", AtMost(2.0),
+        core("core / quick_cache get, chained, 1000000 entries, 1 threads"), &[]),
+    target("core get ÷ raw quick_cache get, 1 M entries, in a row: time", AtMost(2.0),
+        core("core / quick_cache get, in a row, 1000000 entries, 1 threads"), &[]),
+    target("near-cache hit ÷ raw quick_cache get, 1,000 entries, each after the other: time", AtMost(1.5),
+        near("near / quick_cache get, chained, 1000 entries, 1 threads"), &[]),
+    target("near-cache hit ÷ raw quick_cache get, 100,000 entries, each after the other: time", AtMost(1.5),
+        near("near / quick_cache get, chained, 100000 entries, 1 threads"), &[]),
+    target("near-cache hit ÷ raw quick_cache get, 1,000 entries, in a row: time", AtMost(1.5),
+        near("near / quick_cache get, in a row, 1000 entries, 1 threads"), &[]),
+    target("near-cache hit ÷ raw quick_cache get, 100,000 entries, in a row: time", AtMost(1.5),
+        near("near / quick_cache get, in a row, 100000 entries, 1 threads"), &[]),
+    target("overhead of an entry, in bytes", AtMost(110.0), ("memory", ENTRIES, "credcache, one tag"), &[]),
+    target("Get p99 during the invalidation of a tag ÷ idle", AtMost(2.0),
+        p99("100,000 invalidated by one tag"), &[p99("idle")]),
+    target("Get p99 during mass expiry ÷ idle", AtMost(2.0),
+        p99("100,000 expire within a second"), &[p99("idle")]),
+    target("Get p99 during a flood of Puts ÷ idle", AtMost(2.0), p99("Puts into a full tier"), &[p99("idle")]),
+    target("core get, 10⁷ entries ÷ 10⁴, each after the other: time", AtMost(3.0),
+        core("core get, chained, 10000000 entries, 1 threads"),
+        &[core("core get, chained, 10000 entries, 1 threads")]),
+    target("core get, 10⁷ entries ÷ 10⁴, in a row: time", AtMost(3.0),
+        core("core get, in a row, 10000000 entries, 1 threads"),
+        &[core("core get, in a row, 10000 entries, 1 threads")]),
 ];
 
 /// What came of a target.
@@ -289,23 +216,23 @@ impl Bound {
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Verdict {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Met => "met",
             Self::NotMet => "not met",
             Self::Inconclusive => "inconclusive",
-        })
+        }
     }
 }
 
-impl fmt::Display for Basis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Basis {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Figure => "the figure",
             Self::Rate => "rate",
             Self::ProcessorTime => "processor time",
-        })
+        }
     }
 }
 
@@ -323,26 +250,21 @@ mod tests {
     use super::*;
     use crate::sample::Sample;
 
-    const TARGET: Target = Target {
-        what: "",
-        bound: Bound::AtLeast(1.0),
-        over: ("get", "case", "ours"),
-        under: &[("get", "case", "slow"), ("get", "case", "fast")],
-    };
+    const TARGET: Target = target(
+        "",
+        AtLeast(1.0),
+        get("case", "ours"),
+        &[get("case", "slow"), get("case", "fast")],
+    );
 
     #[test]
     fn ratio_is_taken_within_each_round_against_the_best() {
         let mut report = Report::default();
-        report.add(("get", "case", "ours"), "Gets/s", vec![10.0, 40.0, 30.0]);
-        report.add(("get", "case", "slow"), "Gets/s", vec![1.0, 1.0, 1.0]);
-        report.add(("get", "case", "fast"), "Gets/s", vec![10.0, 20.0, 60.0]);
-        let spread = Spread {
-            median: 1.0,
-            min: 0.5,
-            max: 2.0,
-        };
+        report.add(get("case", "ours"), "Gets/s", vec![10.0, 40.0, 30.0]);
+        report.add(get("case", "slow"), "Gets/s", vec![1.0, 1.0, 1.0]);
+        report.add(get("case", "fast"), "Gets/s", vec![10.0, 20.0, 60.0]);
         let expected = Reached {
-            spread,
+            spread: Spread::of([0.5, 1.0, 2.0]),
             verdict: Verdict::Inconclusive,
             basis: Basis::Figure,
         };
@@ -389,7 +311,7 @@ mod tests {
     fn nothing_is_reached_where_a_side_is_missing() {
         let mut report = Report::default();
         assert_eq!(TARGET.reached(&report), None);
-        report.add(("get", "case", "ours"), "Gets/s", vec![10.0]);
+        report.add(get("case", "ours"), "Gets/s", vec![10.0]);
         assert_eq!(TARGET.reached(&report), None);
     }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use credcache_bench::lookups::FIRST;
 use credcache_core::{
     Attributes, BootTime, Cache, Contents, ENTRY_OVERHEAD, Key, Lifetime, Limits, Lookup, Name,
     NamespaceName, Now, Put, TAG_OVERHEAD, Tag, Tags, TierSpec, WallTime, smallest_capacity,
@@ -45,7 +46,7 @@ impl Kind {
     pub(crate) fn filled(self, entries: u32) -> Box<dyn Contestant> {
         match self {
             Self::Raw => Box::new(raw(entries)),
-            Self::Core => Box::new(core(entries, true)),
+            Self::Core => Box::new(core(entries)),
             Self::Moka => Box::new(moka(entries)),
         }
     }
@@ -82,7 +83,7 @@ fn raw(entries: u32) -> Raw {
     let mut key = keys::Key::new();
     for number in 0..entries {
         let key = key.numbered(number).as_bytes().into();
-        cache.insert((7, key), Arc::from([7; VALUE]));
+        cache.insert((7, key), Arc::from([FIRST; VALUE]));
     }
     cache
 }
@@ -101,7 +102,7 @@ pub(crate) struct Core {
 }
 
 #[expect(clippy::expect_used, reason = "constants that are within every limit")]
-pub(crate) fn core(entries: u32, tagged: bool) -> Core {
+pub(crate) fn core(entries: u32) -> Core {
     let weight = ENTRY_OVERHEAD + KEY + VALUE + TAG_OVERHEAD;
     let tier = u64::from(entries / TIERS + 1) * weight as u64;
     let capacity = tier + tier / 8 + smallest_capacity(Limits::DEFAULT.max_value);
@@ -119,7 +120,7 @@ pub(crate) fn core(entries: u32, tagged: bool) -> Core {
             boot: BootTime::from_boot(Duration::from_secs(1_000)),
         },
     };
-    let tag = tagged.then(|| Tag::parse(TAG).expect("a tag"));
+    let tag = Tag::parse(TAG).expect("a tag");
     let mut key = keys::Key::new();
     for number in 0..entries {
         let put = Put {
@@ -128,8 +129,8 @@ pub(crate) fn core(entries: u32, tagged: bool) -> Core {
                 key: Key::parse(key.numbered(number)).expect("a key"),
             },
             contents: Contents {
-                value: Limits::DEFAULT.value(&[7; VALUE]).expect("small"),
-                tags: Tags::new(tag).expect("one"),
+                value: Limits::DEFAULT.value(&[FIRST; VALUE]).expect("small"),
+                tags: Tags::new([tag]).expect("one"),
                 attributes: Attributes::default(),
             },
             lifetime: Lifetime::For(lifetime(number)),
@@ -197,7 +198,7 @@ fn moka(entries: u32) -> Moka {
         // Twice as long as ours: it reads the clock, and must not end meanwhile.
         let value = (
             lifetime(number) + Duration::from_secs(3600),
-            Arc::from([7; VALUE]),
+            Arc::from([FIRST; VALUE]),
         );
         cache.insert((7, key), value);
     }

@@ -7,9 +7,13 @@
 
 use std::{env, error::Error, process::Command};
 
-use credcache_bench::statistics::Row;
+use credcache_bench::{
+    counts::collected,
+    lookups::{Missed, Pace, time},
+    statistics::Row,
+};
 
-use crate::{contestant::Kind, keys::Drawn, rounds::look_up};
+use crate::{contestant::Kind, keys::drawn};
 
 /// Few enough for the simulated caches, in the main, and far too many.
 pub(crate) const ENTRIES: [u32; 2] = [1_000, 100_000];
@@ -21,39 +25,37 @@ const CHUNK: u32 = 1_000;
 const CACHES: [&str; 2] = ["--D1=32768,8,64", "--LL=1048576,16,64"];
 
 /// What is counted: as many keys are made, however many are looked up.
-pub(crate) fn run(kind: Kind, entries: u32, gets: u32) {
+pub(crate) fn run(kind: Kind, entries: u32, gets: u32) -> Result<(), Missed> {
     let cache = kind.filled(entries);
     let mut left = gets as usize;
     for chunk in 0..MANY / CHUNK {
-        let keys = Drawn::new(CHUNK, entries, chunk.into());
-        for key in keys.iter().take(left) {
-            look_up(&*cache, key);
-        }
-        left = left.saturating_sub(CHUNK as usize);
+        let keys = drawn(CHUNK, entries, chunk.into());
+        let wanted = left.min(keys.len());
+        time(Pace::InARow, &keys, 0..wanted, |key| cache.first_byte(key))?;
+        left -= wanted;
     }
+    Ok(())
 }
 
 /// Of one lookup: instructions, and reads that no simulated cache could answer.
 pub(crate) fn per_get(kind: Kind, entries: u32) -> Result<[Row; 2], Box<dyn Error>> {
     let (many, few) = (counted(kind, entries, MANY)?, counted(kind, entries, FEW)?);
-    let each =
-        |of: fn(&Counted) -> u64| of(&many).saturating_sub(of(&few)) as f64 / f64::from(MANY - FEW);
-    let row = |unit, each| {
-        let name = format!("{kind} get, {entries} entries: {unit}");
-        Row::new(name, unit, [each])
+    let row = |unit, many: u64, few| {
+        let each = many.saturating_sub(few) as f64 / f64::from(MANY - FEW);
+        Row::new(
+            format!("{kind} get, {entries} entries: {unit}"),
+            unit,
+            [each],
+        )
     };
     Ok([
-        row("instructions", each(|counted| counted.instructions)),
-        row("reads from memory", each(|counted| counted.from_memory)),
+        row("instructions", many.0, few.0),
+        row("reads from memory", many.1, few.1),
     ])
 }
 
-struct Counted {
-    instructions: u64,
-    from_memory: u64,
-}
-
-fn counted(kind: Kind, entries: u32, gets: u32) -> Result<Counted, Box<dyn Error>> {
+/// Instructions, and reads of data that the last cache couldn't answer.
+fn counted(kind: Kind, entries: u32, gets: u32) -> Result<(u64, u64), Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg("--cache-sim=yes")
@@ -64,36 +66,11 @@ fn counted(kind: Kind, entries: u32, gets: u32) -> Result<Counted, Box<dyn Error
         .args(["--run", &kind.to_string()])
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let collected = said
-        .lines()
-        .find_map(|line| line.split_once("Collected : "))
-        .and_then(|(_, counts)| of_events(counts));
-    collected.ok_or_else(|| format!("valgrind says no count: {said}").into())
-}
-
-/// As valgrind lists them: instructions; reads and writes of data; misses of the
-/// first cache and then of the last, by instructions, reads and writes each.
-fn of_events(counts: &str) -> Option<Counted> {
-    let counts = counts.split_whitespace().map(str::parse);
-    let [instructions, .., from_memory, _] = counts.collect::<Result<Vec<u64>, _>>().ok()?[..]
-    else {
-        return None;
-    };
-    Some(Counted {
-        instructions,
-        from_memory,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_are_taken_from_their_columns() {
-        let counted = of_events(" 10 20 30 1 2 3 4 5 6").unwrap();
-        assert_eq!((counted.instructions, counted.from_memory), (10, 5));
-        assert!(of_events("10 x").is_none());
+    let log = String::from_utf8_lossy(&output.stderr);
+    // Instructions; reads and writes of data; misses of the first cache and then
+    // of the last, by instructions, reads and writes each.
+    match collected(&log).as_deref() {
+        Some([instructions, .., from_memory, _]) => Ok((*instructions, *from_memory)),
+        _ => Err(format!("valgrind says no count: {log}").into()),
     }
 }

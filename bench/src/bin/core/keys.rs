@@ -21,29 +21,11 @@ impl Key {
     }
 }
 
-/// Keys of numbers drawn at random, made before they are looked up.
-pub(crate) struct Drawn(Vec<String>);
-
-impl Drawn {
-    /// Of entries numbered from 0 on; the same ones for the same seed.
-    pub(crate) fn new(count: u32, entries: u32, seed: u64) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mut key = Key::new();
-        let keys = (0..count).map(|_| key.numbered(rng.u32(0..entries)).into());
-        Self(keys.collect())
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    /// All of them once, each chosen by what was found under the one before:
-    /// every lookup waits for the last. Their number is no multiple of what is
-    /// found.
-    pub(crate) fn chase(&self, mut look_up: impl FnMut(&str) -> u8) {
-        let mut at = 0;
-        for _ in 0..self.0.len() {
-            at = (at + usize::from(look_up(&self.0[at]))) % self.0.len();
-        }
-    }
+/// Keys of entries numbered from 0 on, drawn at random; the same ones for the
+/// same seed.
+pub(crate) fn drawn(count: u32, entries: u32, seed: u64) -> Vec<String> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut key = Key::new();
+    let keys = (0..count).map(|_| key.numbered(rng.u32(0..entries)).into());
+    keys.collect()
 }

@@ -9,18 +9,18 @@
 mod contestant;
 mod instructions;
 mod keys;
-mod memory;
 mod rounds;
 
 use std::{error::Error, fs, path::PathBuf};
 
 use clap::Parser;
-use credcache_bench::statistics::Row;
+use credcache_bench::{counts::resident, lookups::Pace, statistics::Row};
 use tikv_jemallocator::Jemalloc;
 
 use crate::{
-    contestant::Kind,
-    rounds::{Pace, Rounds},
+    contestant::{Kind, VALUE, core},
+    keys::KEY,
+    rounds::Rounds,
 };
 
 /// The one of the program.
@@ -40,12 +40,6 @@ struct Arguments {
     /// How many lookups each thread makes in a round
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     gets: u32,
-    /// Numbers of threads
-    #[arg(long, default_values_t = [1, 2])]
-    threads: Vec<u32>,
-    /// Don't count instructions (which takes valgrind) nor measure memory
-    #[arg(long)]
-    times_only: bool,
     /// Where to write the figures as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -55,6 +49,8 @@ struct Arguments {
     run: Option<Kind>,
 }
 
+/// How many threads look up at once.
+const THREADS: [u32; 2] = [1, 2];
 /// The most entries that moka is measured with: beyond, three caches at a time
 /// need more memory than many machines have.
 const MOST_FOR_MOKA: u32 = 1_000_000;
@@ -66,8 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         given => given.to_vec(),
     };
     if let Some(kind) = arguments.run {
-        instructions::run(kind, entries[0], arguments.gets);
-        return Ok(());
+        return Ok(instructions::run(kind, entries[0], arguments.gets)?);
     }
     let mut rows = Vec::new();
     // Printed at once, because a run takes minutes.
@@ -75,17 +70,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{row}");
         rows.push(row.to_json());
     };
-    if !arguments.times_only {
-        // First, while the process holds nothing else.
-        add(memory::per_entry()?);
-        for (kind, entries) in Kind::ALL
-            .into_iter()
-            .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
-        {
-            match instructions::per_get(kind, entries) {
-                Ok(rows) => rows.into_iter().for_each(&mut add),
-                Err(why) => println!("instructions of {kind} not counted: {why}"),
-            }
+    // First, while the process holds nothing else.
+    add(memory_of_an_entry()?);
+    for (kind, entries) in Kind::ALL
+        .into_iter()
+        .flat_map(|kind| instructions::ENTRIES.map(|entries| (kind, entries)))
+    {
+        match instructions::per_get(kind, entries) {
+            Ok(rows) => rows.into_iter().for_each(&mut add),
+            Err(why) => println!("instructions of {kind} not counted: {why}"),
         }
     }
     for count in entries {
@@ -93,8 +86,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .into_iter()
             .filter(|kind| *kind != Kind::Moka || count <= MOST_FOR_MOKA);
         let caches: Vec<_> = kinds.map(|kind| (kind, kind.filled(count))).collect();
-        for &threads in &arguments.threads {
-            for pace in [Pace::Chained, Pace::InARow] {
+        for threads in THREADS {
+            for pace in Pace::ALL {
                 let rounds = Rounds {
                     entries: count,
                     rounds: arguments.rounds,
@@ -102,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     threads,
                     pace,
                 };
-                rounds.measure(&caches).into_iter().for_each(&mut add);
+                rounds.measure(&caches)?.into_iter().for_each(&mut add);
             }
         }
     }
@@ -110,4 +103,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
     }
     Ok(())
+}
+
+/// What an entry of the core takes of the machine's memory beyond its key and
+/// value, with one tag that all have.
+fn memory_of_an_entry() -> Result<Row, Box<dyn Error>> {
+    const ENTRIES: u32 = 1_000_000;
+    let before = resident("self")?;
+    let filled = core(ENTRIES);
+    let taken = resident("self")?.saturating_sub(before);
+    drop(filled);
+    let each = taken as f64 / f64::from(ENTRIES) - (KEY + VALUE) as f64;
+    let name = format!("core, memory of an entry beyond key and value, {ENTRIES}");
+    Ok(Row::new(name, "bytes", [each]))
 }

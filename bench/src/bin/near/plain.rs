@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use credcache_bench::lookups::FIRST;
 use quick_cache::Equivalent;
 
-use crate::{NAMESPACE, round::FIRST};
+pub(crate) const NAMESPACE: &str = "bench";
 
 pub(crate) struct Raw(quick_cache::sync::Cache<Name, Arc<Value>>);
 

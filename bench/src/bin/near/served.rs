@@ -10,10 +10,13 @@ use std::{
     time::Duration,
 };
 
+use credcache_bench::lookups::FIRST;
 use credcache_client::{Client, Lifetime, Lookup, NearCache, Put, Secret};
 use tokio::task::JoinSet;
 
-use crate::{NAMESPACE, Outcome, round::FIRST};
+use crate::plain::NAMESPACE;
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 pub(crate) struct Server(Child);
 

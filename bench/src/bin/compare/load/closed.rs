@@ -1,15 +1,11 @@
 //! As fast as the server answers: every answer makes room for the next call.
 
-use super::{
-    Call,
-    connection::{Connection, Ticket},
-};
-use crate::{clock, failure::Failure, h2load::Shape};
+use std::{cell::Cell, iter::repeat_n};
 
-const TICKET: Ticket = Ticket {
-    due: 0,
-    measured: false,
-};
+use futures_util::future::try_join_all;
+
+use super::{Call, connection::Connection, runtime};
+use crate::{clock, failure::Failure, h2load::Shape};
 
 /// Makes `total` calls, `nth` of which is which; how many were answered a
 /// second.
@@ -17,24 +13,21 @@ pub(crate) fn run<'a>(
     address: &str,
     shape: Shape,
     total: u64,
-    mut nth: impl FnMut(u64) -> &'a Call,
+    nth: impl Fn(u64) -> &'a Call,
 ) -> Result<f64, Failure> {
-    let mut connections = (0..shape.connections)
-        .map(|_| Connection::open(address))
-        .collect::<Result<Vec<_>, _>>()?;
-    let start = clock::now();
-    let (mut sent, mut answered) = (0, 0);
-    while answered < total {
-        for connection in &mut connections {
-            connection.receive(|_| answered += 1)?;
-            while sent < total && connection.in_flight() < shape.streams as usize {
-                if !connection.call(nth(sent), TICKET) {
-                    break;
-                }
-                sent += 1;
+    runtime()?.block_on(async {
+        let connections = Connection::open_several(address, shape.connections).await?;
+        let start = clock::now();
+        let next = Cell::new(0);
+        let caller = async |connection: &Connection| {
+            while next.get() < total {
+                let number = next.replace(next.get() + 1);
+                connection.call(nth(number)).await?;
             }
-            connection.flush()?;
-        }
-    }
-    Ok(total as f64 / start.elapsed().as_secs_f64())
+            Ok::<_, Failure>(())
+        };
+        let streams = |connection| repeat_n(connection, shape.streams as usize);
+        try_join_all(connections.iter().flat_map(streams).map(caller)).await?;
+        Ok(total as f64 / start.elapsed().as_secs_f64())
+    })
 }

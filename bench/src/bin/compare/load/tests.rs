@@ -21,6 +21,8 @@ use super::{Call, closed, open};
 use crate::{failure::Failure, h2load::Shape};
 
 const ANSWER: &[u8] = b"an answer";
+/// How long the server stands still for `/stall`.
+const STALL: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Log {
@@ -59,6 +61,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
+    if path == "/stall" {
+        thread::sleep(STALL);
+    }
     let answer = if path == "/empty" { &[] } else { ANSWER };
     if log.count.fetch_add(1, Ordering::Relaxed) < 100 {
         log.seen
@@ -69,12 +74,9 @@ async fn answer(
     Ok(Response::new(Full::new(Bytes::from_static(answer))))
 }
 
-fn call(path: &'static str, bytes: usize) -> Call {
-    Call {
-        path,
-        body: vec![7; bytes],
-        least_answer: ANSWER.len(),
-    }
+/// With a message of that many bytes, seven more than which its body has.
+fn call(path: &str, bytes: usize) -> Call {
+    Call::new(path, &vec![7_u8; bytes], ANSWER.len()).unwrap()
 }
 
 #[test]
@@ -87,7 +89,7 @@ fn closed_loop_makes_as_many_calls_as_asked_and_keeps_their_order() {
     })
     .unwrap();
     assert_eq!(log.count.load(Ordering::Relaxed), 90);
-    let expected = ["/a 3", "/b 5", "/b 5"];
+    let expected = ["/a 10", "/b 12", "/b 12"];
     assert_eq!(*log.seen.lock().unwrap(), expected.repeat(30));
 }
 
@@ -131,12 +133,45 @@ fn open_loop_makes_every_call_that_is_due_and_tells_what_each_took() {
     assert_eq!(log.count.load(Ordering::Relaxed), 200 + 100 + 1);
     assert!(outcome.answered.unwrap() >= Duration::from_millis(100));
     // Evenly due, however they were answered.
-    let mut due: Vec<u64> = outcome.latencies.iter().map(|(due, _)| *due).collect();
+    let mut due: Vec<Duration> = outcome.latencies.iter().map(|(due, _)| *due).collect();
     due.sort_unstable();
+    let expected = (0..200).map(Duration::from_millis);
+    assert!(due.into_iter().eq(expected));
+    assert!(outcome.latencies.iter().all(|(_, took)| !took.is_zero()));
+}
+
+#[test]
+fn calls_that_fall_due_while_the_server_stands_still_are_charged_for_it() {
+    let (address, log) = server();
+    let (get, stall, watch) = ([call("/get", 3)], call("/stall", 3), call("/watch", 3));
+    let stalled_at = Duration::from_millis(50);
+    let plan = open::Plan {
+        address: &address,
+        connections: 1,
+        duration: Duration::from_millis(400),
+        // More than the connection has streams for while nothing is answered.
+        gets: open::Flow {
+            calls: &get,
+            rate: 1_000.0,
+        },
+        others: None,
+        event: Some((stalled_at, &stall)),
+        watches: Some(open::Watches {
+            call: &watch,
+            connections: 2,
+            each: 5,
+        }),
+    };
+    let measured = open::run(&plan).unwrap();
+    assert_eq!(measured.latencies.len(), 400);
+    assert_eq!(log.count.load(Ordering::Relaxed), 400 + 1 + 2 * 5);
+    // At the latest then the server stood still.
+    let still = measured.answered.unwrap() - STALL;
+    let charged = measured.latencies.iter().filter(|(due, _)| *due >= still);
+    assert!(charged.clone().count() > 0, "the stall came too late");
     assert!(
-        due.iter()
-            .zip(0_u64..)
-            .all(|(due, nth)| *due == nth * 1_000_000)
+        charged
+            .clone()
+            .all(|(due, took)| *due + *took >= stalled_at + STALL)
     );
-    assert!(outcome.latencies.iter().all(|(_, took)| *took > 0));
 }

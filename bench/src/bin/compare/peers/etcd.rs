@@ -1,33 +1,26 @@
 //! etcd as a cluster of one, its data in a directory that goes with it. It is
 //! asked by the load generator that asks credcache.
 
-use std::path::Path;
-
-use credcache_bench::address::Address;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tonic::{client::Grpc, codegen::http::uri::PathAndQuery, transport::Endpoint};
 use tonic_prost::ProstCodec;
 
-use super::{connect, free_port};
-use crate::{
-    failure::Failure,
-    process::{self, Process},
-    servers::Stage,
-};
+use super::{Peer, free_port};
+use crate::{failure::Failure, servers::Stage};
 
 pub(crate) const RANGE: &str = "/etcdserverpb.KV/Range";
 const PUT: &str = "/etcdserverpb.KV/Put";
 
 pub(crate) struct Etcd {
-    pub(crate) process: Process,
-    pub(crate) address: Address,
+    pub(crate) peer: Peer,
+    pub(crate) address: String,
     _directory: TempDir,
 }
 
 /// `etcdserverpb.RangeRequest`, what is used of it.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct RangeRequest {
+pub(crate) struct Range {
     #[prost(bytes = "vec", tag = "1")]
     key: Vec<u8>,
     /// Answered from memory, without a round of consensus.
@@ -37,7 +30,7 @@ pub(crate) struct RangeRequest {
 
 /// `etcdserverpb.PutRequest`, what is used of it.
 #[derive(Clone, PartialEq, prost::Message)]
-struct PutRequest {
+struct Stored {
     #[prost(bytes = "vec", tag = "1")]
     key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
@@ -49,7 +42,8 @@ struct PutRequest {
 struct Unread {}
 
 impl Etcd {
-    pub(crate) fn start(stage: &Stage) -> Result<Self, Failure> {
+    /// With this value under `key`.
+    pub(crate) fn with(stage: &Stage, key: &str, value: &[u8]) -> Result<Self, Failure> {
         let directory = tempfile::tempdir()?;
         let data = directory.path().display().to_string();
         let (port, peer_port) = (free_port()?, free_port()?);
@@ -64,22 +58,17 @@ impl Etcd {
             ["--initial-advertise-peer-urls", &peer],
             ["--initial-cluster", &cluster],
         ];
-        let process = Process::start(
-            Path::new("etcd"),
-            stage.server_core,
-            arguments.as_flattened(),
-            &[],
-        )?;
-        connect("etcd", port)?;
-        Ok(Self {
-            process,
-            address: Address::Tcp(format!("127.0.0.1:{port}")),
+        let etcd = Self {
+            peer: Peer::start(stage, "etcd", port, &arguments)?,
+            address: format!("127.0.0.1:{port}"),
             _directory: directory,
-        })
+        };
+        etcd.put(key, value)?;
+        Ok(etcd)
     }
 
-    pub(crate) fn put(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
-        let request = PutRequest {
+    fn put(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
+        let request = Stored {
             key: key.into(),
             value: value.into(),
         };
@@ -89,7 +78,7 @@ impl Etcd {
             let mut client = Grpc::new(endpoint.connect().await?);
             client.ready().await?;
             let path = PathAndQuery::from_static(PUT);
-            let codec = ProstCodec::<PutRequest, Unread>::default();
+            let codec = ProstCodec::<Stored, Unread>::default();
             client
                 .unary(tonic::Request::new(request), path, codec)
                 .await?;
@@ -98,19 +87,9 @@ impl Etcd {
     }
 }
 
-pub(crate) fn range(key: &str) -> RangeRequest {
-    RangeRequest {
+pub(crate) fn range(key: &str) -> Range {
+    Range {
         key: key.into(),
         serializable: true,
     }
-}
-
-/// Which etcd there is.
-pub(crate) fn version() -> Result<String, Failure> {
-    let text = process::run("etcd", ["--version"])?;
-    Ok(text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .replace(" Version:", ""))
 }

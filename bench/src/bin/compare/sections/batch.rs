@@ -4,7 +4,6 @@
 use credcache_bench::proto::BatchGetRequest;
 use prost::Message;
 
-use super::if_there;
 use crate::{
     contest::{Contender, Rounds},
     failure::Failure,
@@ -13,7 +12,7 @@ use crate::{
     peers::redis::Redis,
     probe::{self, NAMESPACE, Probe},
     report::Report,
-    servers::{Canned, Server, Stage, Transport},
+    servers::{CEILING, Server, Stage, Transport},
 };
 
 const KEYS: u32 = 100;
@@ -34,24 +33,14 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
     let probe = Probe::connect(&credcache.address)?;
     probe.put_all(keys.iter().map(|key| probe::put_request(key, &value)))?;
     let answer = probe.check_batch(request.clone(), &value)?.encode_to_vec();
-    let ceiling = stage.canned(Canned::Ceiling, Transport::Tcp, &answer)?;
-    let redis = Redis::start(stage).and_then(|redis| {
-        redis.fill(keys.iter().map(|key| (key.clone(), value.clone())))?;
-        Ok(redis)
-    });
-    let redis = if_there(report, "Redis MGET", redis)?;
+    let ceiling = stage.canned(&CEILING, Transport::Tcp, &answer)?;
+    let entries = keys.iter().map(|key| (key.clone(), value.clone()));
+    let redis = report.if_there("Redis MGET", Redis::filled(stage, entries))?;
 
     let mut contenders = Vec::new();
     let load = |server: &Server, shape, answer| {
-        let address = &server.address;
-        H2load::new(
-            stage.load_core,
-            shape,
-            address,
-            grpc::BATCH_GET,
-            &request,
-            answer,
-        )
+        let place = (server.address.as_str(), grpc::BATCH_GET);
+        H2load::new(stage.load_core, shape, place, &request, answer)
     };
     for shape in SHAPES {
         let canned = AnswerBytes::Exactly(grpc::FRAME_HEAD + answer.len() as u64);
@@ -71,10 +60,10 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
         for connections in REDIS_CONNECTIONS {
             let mut words = vec!["MGET"];
             words.extend(keys.iter().map(String::as_str));
-            let (core, over) = (stage.load_core, (Transport::Tcp, connections));
-            let load = move |n| redis.load(core, over, n, &words, KEYS.into());
+            let over = (Transport::Tcp, connections);
+            let load = move |n| redis.load(over, n, &words, KEYS.into());
             let subject = format!("Redis MGET, {connections} connections");
-            contenders.push(Contender::new(subject, &redis.process, load));
+            contenders.push(Contender::new(subject, &redis.peer.process, load));
         }
     }
     let contenders = contenders

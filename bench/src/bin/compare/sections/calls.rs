@@ -2,7 +2,7 @@
 //! same credential again and again, a miss, and a mix of 95 Gets to 5 Puts over
 //! many keys, which takes a load generator of our own.
 
-use super::if_there;
+use super::filled::Filled;
 use crate::{
     contest::{Contender, Rounds},
     failure::Failure,
@@ -10,14 +10,13 @@ use crate::{
     h2load::{AnswerBytes, H2load, Shape},
     load::{Call, closed},
     peers::redis::Redis,
-    probe::{self, Probe},
+    probe::{self, KEY, Probe},
     report::Report,
     servers::{Stage, Transport},
 };
 
 const SHAPE: Shape = Shape::new(10, 10);
 const VALUE_BYTES: usize = 1024;
-const KEY: &str = "aws/123456789012/role/payments-reader/eu";
 const ABSENT: &str = "aws/123456789012/role/payments-reader/us";
 /// Keys of the mix. They fit into the default tiers.
 const KEYS: u64 = 10_000;
@@ -31,42 +30,20 @@ const STORED_BYTES: usize = 20;
 
 pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Result<(), Failure> {
     let value = probe::value(VALUE_BYTES);
-    let credcache = stage.credcache(None)?;
-    let probe = &Probe::connect(&credcache.address)?;
-    let put = probe::with_region(probe::put_request(KEY, &value));
-    probe.put(put.clone())?;
-    let redis = if_there(report, "Redis SET", Redis::start(stage))?;
+    let Filled { server, probe, .. } = &Filled::start(stage, VALUE_BYTES)?;
+    let redis = report.if_there("Redis SET", Redis::start(stage))?;
 
-    let process = &credcache.process;
+    let (process, address) = (&server.process, server.address.as_str());
     let core = stage.load_core;
-    let address = &credcache.address;
-    let at_least = AnswerBytes::AtLeast;
     let get = probe::get_request(KEY);
-    let get = H2load::new(
-        core,
-        SHAPE,
-        address,
-        grpc::GET,
-        &get,
-        at_least(VALUE_BYTES as u64),
-    )?;
+    let bytes = AnswerBytes::AtLeast(VALUE_BYTES as u64);
+    let get = H2load::new(core, SHAPE, (address, grpc::GET), &get, bytes)?;
     let miss = probe::get_request(ABSENT);
-    let miss = H2load::new(
-        core,
-        SHAPE,
-        address,
-        grpc::GET,
-        &miss,
-        AnswerBytes::Exactly(MISS_BYTES),
-    )?;
-    let put = H2load::new(
-        core,
-        SHAPE,
-        address,
-        grpc::PUT,
-        &put,
-        at_least(STORED_BYTES as u64),
-    )?;
+    let bytes = AnswerBytes::Exactly(MISS_BYTES);
+    let miss = H2load::new(core, SHAPE, (address, grpc::GET), &miss, bytes)?;
+    let put = probe::with_region(probe::put_request(KEY, &value));
+    let bytes = AnswerBytes::AtLeast(STORED_BYTES as u64);
+    let put = H2load::new(core, SHAPE, (address, grpc::PUT), &put, bytes)?;
     let misses = |stats: &credcache_bench::proto::StatsResponse| {
         stats.misses.as_ref().map_or(0, |misses| misses.not_found)
     };
@@ -85,7 +62,7 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
             probe.counting(
                 |stats| stats.hits + stats.puts,
                 n,
-                || closed::run(&address.to_string(), SHAPE, n, |nth| mix.nth(nth)),
+                || closed::run(address, SHAPE, n, |nth| mix.nth(nth)),
             )
         }),
     ];
@@ -94,8 +71,8 @@ pub(super) fn measure(stage: &Stage, rounds: Rounds, report: &mut Report) -> Res
         let over = (Transport::Tcp, REDIS_CONNECTIONS);
         contenders.push(Contender::new(
             format!("Redis SET EX, {REDIS_CONNECTIONS} connections"),
-            &redis.process,
-            move |n| redis.load(core, over, n, &["SET", KEY, &value, "EX", "3600"], 0),
+            &redis.peer.process,
+            move |n| redis.load(over, n, &["SET", KEY, &value, "EX", "3600"], 0),
         ));
     }
     rounds.contest(report, ("calls", "1 KiB, 10×10"), "calls/s", contenders)?;

@@ -1,9 +1,7 @@
 //! Get, always a hit: credcache between the echo and the ceiling, in several
 //! shapes; beside Redis and etcd in those that the targets name.
 
-use prost::Message;
-
-use super::if_there;
+use super::filled::Filled;
 use crate::{
     contest::{Contender, Rounds},
     failure::Failure,
@@ -13,12 +11,11 @@ use crate::{
         etcd::{self, Etcd},
         redis::Redis,
     },
-    probe::{self, Probe},
+    probe::{self, KEY, Probe},
     report::Report,
-    servers::{Canned, Server, Stage, Transport},
+    servers::{CANNED, Canned, Server, Stage, Transport},
 };
 
-/// Of the shapes the issue of this comparison names.
 const SHAPES: [Shape; 5] = [
     Shape::new(1, 1),
     Shape::new(10, 1),
@@ -30,7 +27,6 @@ const SHAPES: [Shape; 5] = [
 const BESIDE_PEERS: [Shape; 2] = [Shape::new(50, 1), Shape::new(10, 10)];
 const BESIDE_PEERS_BYTES: usize = 1024;
 const REDIS_CONNECTIONS: u32 = 50;
-const KEY: &str = "aws/123456789012/role/payments-reader/eu";
 
 pub(super) fn over_tcp(stage: &Stage, rounds: Rounds, report: &mut Report) -> Result<(), Failure> {
     for bytes in [BESIDE_PEERS_BYTES, 64] {
@@ -62,30 +58,23 @@ struct Lineup<'a> {
     stage: &'a Stage,
     transport: Transport,
     bytes: usize,
-    canned: Vec<(Canned, Server)>,
-    credcache: Server,
-    probe: Probe,
-    answer_bytes: u64,
+    canned: Vec<(&'static Canned, Server)>,
+    credcache: Filled,
 }
 
 impl<'a> Lineup<'a> {
     fn start(stage: &'a Stage, transport: Transport, bytes: usize) -> Result<Self, Failure> {
-        let credcache = stage.credcache(None)?;
-        let probe = Probe::connect(&credcache.address)?;
-        let value = probe::value(bytes);
-        probe.put(probe::with_region(probe::put_request(KEY, &value)))?;
-        let answer = probe.check_get(KEY, &value)?.encode_to_vec();
+        let credcache = Filled::start(stage, bytes)?;
+        let canned = CANNED.iter().map(|canned| {
+            let server = stage.canned(canned, transport, &credcache.answer)?;
+            Ok((canned, server))
+        });
         Ok(Self {
             stage,
             transport,
             bytes,
-            canned: Canned::ALL
-                .into_iter()
-                .map(|canned| Ok((canned, stage.canned(canned, transport, &answer)?)))
-                .collect::<Result<_, Failure>>()?,
+            canned: canned.collect::<Result<_, Failure>>()?,
             credcache,
-            probe,
-            answer_bytes: grpc::FRAME_HEAD + answer.len() as u64,
         })
     }
 
@@ -96,46 +85,45 @@ impl<'a> Lineup<'a> {
         rounds: Rounds,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let Self {
-            stage,
-            transport,
-            bytes,
-            ..
-        } = *self;
         let load = |server: &Server, answer| {
-            let address = server.on(transport);
+            let place = (server.on(self.transport), grpc::GET);
             let request = probe::get_request(KEY);
-            H2load::new(stage.load_core, shape, address, grpc::GET, &request, answer)
+            H2load::new(self.stage.load_core, shape, place, &request, answer)
         };
+        let Filled {
+            server,
+            probe,
+            answer,
+        } = &self.credcache;
         let mut contenders = Vec::new();
+        let whole = AnswerBytes::Exactly(grpc::FRAME_HEAD + answer.len() as u64);
         for (canned, server) in &self.canned {
-            let load = load(server, AnswerBytes::Exactly(self.answer_bytes))?;
-            let load = move |n| load.run(n);
-            contenders.push(Contender::new(canned.name(), &server.process, load));
+            let load = load(server, whole)?;
+            contenders.push(Contender::new(canned.name, &server.process, move |n| {
+                load.run(n)
+            }));
         }
-        let credcache = load(&self.credcache, AnswerBytes::AtLeast(bytes as u64))?;
-        let load = move |n| {
-            let load = || credcache.run(n);
-            self.probe.counting(|stats| stats.hits, n, load)
-        };
-        contenders.push(Contender::new("credcache", &self.credcache.process, load));
+        let load = load(server, AnswerBytes::AtLeast(self.bytes as u64))?;
+        let load = move |n| probe.counting(|stats| stats.hits, n, || load.run(n));
+        contenders.push(Contender::new("credcache", &server.process, load));
         if let Some(peers) = peers {
             contenders.extend(peers.contenders(self, shape)?);
         }
-        let section = match transport {
+        let section = match self.transport {
             Transport::Tcp => "get",
             Transport::Unix => "unix",
         };
-        let case = format!("{}, {shape}", size(bytes));
+        let case = format!("{}, {shape}", size(self.bytes));
         rounds.contest(report, (section, &case), "Gets/s", contenders)
     }
 
     /// Whether the answers are what they were.
     fn check(&self) -> Result<(), Failure> {
-        self.probe.check_get(KEY, &probe::value(self.bytes))?;
+        let value = probe::value(self.bytes);
+        self.credcache.probe.check_get(KEY, &value)?;
         if self.transport == Transport::Tcp {
             for (_, server) in &self.canned {
-                Probe::connect(&server.address)?.check_get(KEY, &probe::value(self.bytes))?;
+                Probe::connect(&server.address)?.check_get(KEY, &value)?;
             }
         }
         Ok(())
@@ -150,45 +138,32 @@ struct Peers {
 
 impl Peers {
     fn start(stage: &Stage, transport: Transport, report: &mut Report) -> Result<Self, Failure> {
-        let value = || probe::value(BESIDE_PEERS_BYTES);
-        let redis = Redis::start(stage).and_then(|redis| {
-            redis.fill([(KEY.to_owned(), value())])?;
-            Ok(redis)
-        });
-        let etcd = (transport == Transport::Tcp).then(|| {
-            let etcd = Etcd::start(stage)?;
-            etcd.put(KEY, &value())?;
-            Ok(etcd)
-        });
-        Ok(Self {
-            redis: if_there(report, "Redis GET", redis)?,
-            etcd: match etcd {
-                Some(etcd) => if_there(report, "etcd Range", etcd)?,
-                None => None,
-            },
-        })
+        let value = probe::value(BESIDE_PEERS_BYTES);
+        let etcd = match transport {
+            Transport::Tcp => report.if_there("etcd Range", Etcd::with(stage, KEY, &value))?,
+            Transport::Unix => None,
+        };
+        let redis = Redis::filled(stage, [(KEY.to_owned(), value)]);
+        let redis = report.if_there("Redis GET", redis)?;
+        Ok(Self { redis, etcd })
     }
 
     fn contenders(&self, lineup: &Lineup<'_>, shape: Shape) -> Result<Vec<Contender<'_>>, Failure> {
         let mut contenders = Vec::new();
-        let core = lineup.stage.load_core;
         if let Some(redis) = &self.redis {
             let over = (lineup.transport, REDIS_CONNECTIONS);
-            let load = move |n| redis.load(core, over, n, &["GET", KEY], 1);
+            let load = move |n| redis.load(over, n, &["GET", KEY], 1);
             let subject = format!("Redis GET, {REDIS_CONNECTIONS} connections");
-            contenders.push(Contender::new(subject, &redis.process, load));
+            contenders.push(Contender::new(subject, &redis.peer.process, load));
         }
-        if let Some(etcd) = &self.etcd {
-            let load = H2load::new(
-                core,
-                shape,
-                &etcd.address,
-                etcd::RANGE,
-                &etcd::range(KEY),
-                AnswerBytes::AtLeast(BESIDE_PEERS_BYTES as u64),
-            )?;
-            let load = move |n| load.run(n);
-            contenders.push(Contender::new("etcd Range", &etcd.process, load));
+        if let Some(Etcd { peer, address, .. }) = &self.etcd {
+            let place = (address.as_str(), etcd::RANGE);
+            let answer = AnswerBytes::AtLeast(BESIDE_PEERS_BYTES as u64);
+            let request = etcd::range(KEY);
+            let load = H2load::new(lineup.stage.load_core, shape, place, &request, answer)?;
+            contenders.push(Contender::new("etcd Range", &peer.process, move |n| {
+                load.run(n)
+            }));
         }
         Ok(contenders)
     }

@@ -5,7 +5,6 @@ use std::{ops::Range, thread, time::Duration};
 
 use credcache_bench::proto::PutRequest;
 
-use super::if_there;
 use crate::{
     failure::Failure,
     peers::{memcached::Memcached, redis::Redis},
@@ -45,7 +44,7 @@ fn add(
     fills: impl Iterator<Item = Result<f64, Failure>>,
 ) -> Result<(), Failure> {
     let what = format!("memory of {subject}");
-    let fills = if_there(report, &what, fills.collect::<Result<Vec<f64>, _>>())?;
+    let fills = report.if_there(&what, fills.collect::<Result<Vec<f64>, _>>())?;
     if let Some(fills) = fills {
         println!("{what}: {fills:.1?} B an entry");
         report.add(("memory", CASE, subject), "B an entry", fills);
@@ -70,7 +69,7 @@ fn credcache(stage: &Stage) -> Result<f64, Failure> {
 
 fn redis(stage: &Stage) -> Result<f64, Failure> {
     let redis = Redis::start(stage)?;
-    growth(&redis.process, |numbers| {
+    growth(&redis.peer.process, |numbers| {
         redis.fill(entries(numbers))?;
         redis.len()
     })
@@ -78,7 +77,7 @@ fn redis(stage: &Stage) -> Result<f64, Failure> {
 
 fn memcached(stage: &Stage) -> Result<f64, Failure> {
     let memcached = Memcached::start(stage, ROOM_MEBIBYTES)?;
-    growth(&memcached.process, |numbers| {
+    growth(&memcached.0.process, |numbers| {
         memcached.fill(entries(numbers))?;
         memcached.len()
     })

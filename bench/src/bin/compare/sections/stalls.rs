@@ -133,20 +133,17 @@ fn loaded(bench: &Bench, rates: Rates, script: &Script) -> Result<Latencies, Fai
     };
     let before = bench.process().processor_time()?;
     let start = clock::now();
-    let outcome = open::run(&plan)?;
+    let measured = open::run(&plan)?;
     let taken = bench.process().processor_time()? - before;
     let busy = taken.as_secs_f64() / start.elapsed().as_secs_f64();
 
-    let (from, to) = script.window(&outcome, SETTLED);
-    let counted = |due: u64| (from..to).contains(&Duration::from_nanos(due));
-    let mut took: Vec<u64> = outcome
-        .latencies
-        .iter()
-        .filter(|(due, _)| counted(*due))
-        .map(|(_, took)| *took)
-        .collect();
+    let (from, to) = script.window(&measured, SETTLED);
+    let counted = measured.latencies.iter();
+    let counted = counted.filter(|(due, _)| (from..to).contains(due));
+    let mut took: Vec<Duration> = counted.map(|(_, took)| *took).collect();
     took.sort_unstable();
-    let at = |per_mille| percentile(&took, per_mille).map_or(f64::NAN, |took| took as f64 / 1e3);
+    let at =
+        |per_mille| percentile(&took, per_mille).map_or(f64::NAN, |took| 1e6 * took.as_secs_f64());
     Ok(Latencies {
         gets: took.len(),
         p50: at(500),

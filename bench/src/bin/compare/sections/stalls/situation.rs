@@ -101,7 +101,7 @@ impl Bench {
             ..WatchRequest::default()
         };
         Ok(Self {
-            address: server.address.to_string(),
+            address: server.address.clone(),
             gets: kept()
                 .map(|key| Call::new(grpc::GET, &probe::get_request(&key), VALUE))
                 .collect::<Result<_, _>>()?,
@@ -213,10 +213,10 @@ impl Script {
     /// Which Gets count: those due while it happened.
     pub(super) fn window(
         &self,
-        outcome: &open::Outcome,
+        measured: &open::Measured,
         settled: Duration,
     ) -> (Duration, Duration) {
-        match (self.window, &self.event, outcome.answered) {
+        match (self.window, &self.event, measured.answered) {
             (Some(window), ..) => window,
             (None, Some((asked, _)), Some(answered)) => (*asked, answered),
             _ => (settled, self.duration),
