@@ -8,6 +8,7 @@ mod abandon_lease;
 mod batch;
 mod batch_get;
 mod batch_put;
+mod connection_share;
 mod credential;
 mod extend_lease;
 pub(crate) mod fast_path;
@@ -30,7 +31,7 @@ mod watch;
 
 use std::{pin::Pin, sync::Arc};
 
-use credcache_core::Cache;
+use credcache_core::{Cache, MAX_VALUE_LIMIT};
 use tokio::sync::Semaphore;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
@@ -40,22 +41,29 @@ pub use self::{
     batch::{BatchGetRequest, BatchPutRequest},
     instance::Instance,
 };
+pub(crate) use self::{
+    connection_share::ConnectionShare,
+    status::Refusal,
+    timeout::{MalformedTimeout, parse_timeout},
+};
 use self::{
     proto::credential_cache_service_server::{
-        CredentialCacheService, CredentialCacheServiceServer,
+        CredentialCacheService, CredentialCacheServiceServer, SERVICE_NAME,
     },
     received::Received,
     status::Failure,
-};
-pub(crate) use self::{
-    status::Refusal,
-    timeout::{MalformedTimeout, parse_timeout},
 };
 use crate::clock::Clock;
 
 /// The largest message in bytes, which the contract allows and clients accept. Only batches need so
 /// much: any other message has at most `limits.max_value` and 32 KiB more.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// The most bytes of a request besides a value. The longest key, 16 of the longest tags and all
+/// attributes take 7 KiB; the rest is for callers that exceed a limit, and are told which.
+const BESIDES_VALUE: usize = 256 * 1024;
+/// The largest message of a Put in bytes, whatever the configured `limits.max_value`.
+const MAX_PUT: usize = 1024 * 1024 + BESIDES_VALUE;
+const _: () = assert!(MAX_VALUE_LIMIT == 1024 * 1024);
 /// How many invalidations of more than one key run at once. A call may have to wait for a step of
 /// each of them on its worker. With fewer, an invalidation that matches little would wait for
 /// invalidations that match much.
@@ -93,6 +101,19 @@ impl Service {
         self.ending.clone()
     }
 
+    /// The most bytes that the message of a request to this path may have. Unknown fields have
+    /// room.
+    pub(crate) fn message_limit(path: &str) -> usize {
+        let method = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(SERVICE_NAME));
+        match method {
+            Some("/BatchGet" | "/BatchPut") => MAX_MESSAGE,
+            Some("/Put") => MAX_PUT,
+            _ => BESIDES_VALUE,
+        }
+    }
+
     /// The service in the form that tonic serves.
     #[must_use]
     pub fn into_server(self) -> CredentialCacheServiceServer<Self> {
@@ -107,8 +128,9 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::GetRequest>,
     ) -> Result<Response<proto::GetResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        answered(self.serve_get(&request, metadata.as_ref()).await)
+        let (metadata, extensions, request) = request.into_parts();
+        let share = extensions.get();
+        answered(self.serve_get(&request, metadata.as_ref(), share).await)
     }
 
     async fn put(
@@ -168,8 +190,8 @@ impl CredentialCacheService for Service {
         &self,
         request: Request<proto::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let events = self.serve_watch(&request, metadata.as_ref());
+        let (metadata, extensions, request) = request.into_parts();
+        let events = self.serve_watch(&request, metadata.as_ref(), extensions.get());
         answered(events.map(|events| Box::pin(events) as Self::WatchStream))
     }
 }

@@ -13,18 +13,17 @@ mod calls;
 mod connection;
 mod descriptors;
 mod drain;
+mod frame_meter;
 mod health;
 mod listener;
 mod log_throttle;
-mod one_message;
+mod methods;
 mod reclaimer;
 mod reflection;
-mod request_body;
 mod signals;
 mod slot;
 mod stranger;
 mod timeouts;
-mod transport;
 mod unix_socket;
 mod workers;
 
@@ -42,11 +41,12 @@ use self::{
     announce::announce,
     call_policy::CallPolicy,
     calls::Calls,
+    connection::{Bounds, Transport, memory::ServerMemory},
     drain::Drain,
     listener::Listener,
+    methods::Methods,
     reclaimer::Reclaimer,
     signals::{Signals, Stop},
-    transport::Transport,
     workers::{Lost, Workers},
 };
 use credcache_core::{Cache, TierError};
@@ -77,6 +77,9 @@ pub enum ServeError {
     /// The descriptors of the services can't be read.
     #[error("can't set up reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The methods of the services can't be read.
+    #[error("can't read the descriptors of the services: {0}")]
+    Descriptors(#[from] prost::DecodeError),
     /// The system gives no random bytes for the instance's id.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -189,10 +192,20 @@ pub async fn bind(config: &Config) -> Result<Bound, ServeError> {
         listeners,
         workers: config.workers,
         max_connections: config.limits.max_connections,
-        max_streams: config.limits.max_streams,
+        memory: in_memory(config.limits.memory),
+        bounds: Bounds {
+            max_streams: config.limits.max_streams,
+            memory: in_memory(config.limits.connection_memory),
+            max_age: config.max_age,
+            timeouts: Timeouts::default(),
+        },
         drain_timeout: config.drain_timeout,
-        timeouts: Timeouts::default(),
     })
+}
+
+/// A number of bytes, or as many as there can be.
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Bound listeners. Clients can already connect, but no call is answered before [`run`](Self::run).
@@ -201,9 +214,10 @@ pub struct Bound {
     listeners: Vec<Listener>,
     workers: u32,
     max_connections: u32,
-    max_streams: u32,
+    /// The memory of all connections together, in bytes.
+    memory: usize,
+    bounds: Bounds,
     drain_timeout: Duration,
-    timeouts: Timeouts,
 }
 
 impl Bound {
@@ -215,7 +229,7 @@ impl Bound {
     /// Sets the timeouts for peers.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.bounds.timeouts = timeouts;
         self
     }
 
@@ -232,13 +246,20 @@ impl Bound {
         let (drain, draining) = Drain::new();
         let routes = Routes::new(app.service.clone().into_server());
         let routes = reflection::add_to(routes)?.add_service(health::service(draining.clone()));
-        let policy = CallPolicy::new(routes.prepare(), draining, self.timeouts.request);
+        let policy = CallPolicy::new(draining);
+        let calls = Calls::new(
+            app.service,
+            routes.prepare(),
+            policy,
+            Methods::all()?,
+            self.bounds.timeouts,
+        );
         let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
         let _cut_if_dropped = cut.clone().drop_guard();
         let transport = Transport::new(
-            Calls::new(app.service, policy),
-            self.max_streams,
-            self.timeouts,
+            calls,
+            self.bounds,
+            Arc::new(ServerMemory::new(self.memory)),
             finish.clone(),
             cut.clone(),
         );

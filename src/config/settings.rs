@@ -20,6 +20,7 @@ use super::{
 };
 
 const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -83,6 +84,17 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "How many calls one connection can have in flight",
     ),
     Setting::new(
+        "limits.connection_memory",
+        field!(Config.limits.connection_memory, Size(64 * KIB..=TIB)),
+        "The memory that one connection can hold for requests and responses that are under way",
+    ),
+    Setting::new(
+        "limits.memory",
+        field!(Config.limits.memory, Size(MIB..=TIB)),
+        "The memory that all connections together can hold for requests and responses that are \
+         under way",
+    ),
+    Setting::new(
         "limits.max_leases",
         field!(Config.limits.cache.max_leases, Number(1..=1_000_000)),
         "How many keys can have a lease or be in a cool-down; as many expired leases and as many \
@@ -118,6 +130,12 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
             Span(SECOND..=MINUTE.saturating_mul(5))
         ),
         "The lifetime of a lease that is requested without a lease_ttl",
+    ),
+    Setting::new(
+        "connection.max_age",
+        field!(Config.max_age, Span(SECOND..=HOUR.saturating_mul(24 * 365))),
+        "How long a connection can live, within a tenth of it more or less, before its client is \
+         asked to open another; its Watch streams end then, and other calls go on",
     ),
     Setting::new(
         "shutdown.drain_timeout",
@@ -166,6 +184,8 @@ pub struct Config {
     pub tiers: Vec<TierSpec>,
     /// Bounds on what one client, or all clients together, may take.
     pub limits: Limits,
+    /// How long a connection may live before its client is asked to open another.
+    pub max_age: Duration,
     /// How long calls in flight may go on after the signal to stop.
     pub drain_timeout: Duration,
     /// What is logged, and in which format.
@@ -184,6 +204,8 @@ impl Default for Config {
             workers: default_workers(),
             tiers: default_tiers(),
             limits: Limits::default(),
+            // Connections spread over new servers within the hour.
+            max_age: HOUR,
             drain_timeout: Duration::from_secs(10),
             log: LogConfig {
                 format: LogFormat::Text,
@@ -211,6 +233,10 @@ pub struct Limits {
     pub max_connections: u32,
     /// How many calls one connection may have in flight.
     pub max_streams: u32,
+    /// How much memory one connection may hold for requests and responses, in bytes.
+    pub connection_memory: u64,
+    /// How much memory all connections may hold for requests and responses, in bytes.
+    pub memory: u64,
 }
 
 impl Default for Limits {
@@ -221,6 +247,9 @@ impl Default for Limits {
             // open files that systemd and Docker set.
             max_connections: 10_000,
             max_streams: 512,
+            // Two of the largest messages.
+            connection_memory: 8 * MIB,
+            memory: 256 * MIB,
         }
     }
 }

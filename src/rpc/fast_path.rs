@@ -7,32 +7,18 @@
 mod buffer;
 mod encode;
 mod field_key;
+mod method;
 mod read;
 #[cfg(test)]
 mod tests;
+mod unsent;
 mod write;
 
-use super::{Service, proto::credential_cache_service_server::SERVICE_NAME};
+use super::Service;
 use credcache_core::{BatchGet, Lookup, Verdict};
+pub(crate) use method::Method;
+pub(crate) use unsent::Unsent;
 use write::BatchWriter;
-
-/// A method that has a fast path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    Get,
-    BatchGet,
-}
-
-impl Method {
-    /// The method at this path.
-    pub(crate) fn of_path(path: &str) -> Option<Self> {
-        match path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)? {
-            "/Get" => Some(Self::Get),
-            "/BatchGet" => Some(Self::BatchGet),
-            _ => None,
-        }
-    }
-}
 
 impl Service {
     /// The framed response to a request's message, or `None` if the response needs a wait or is an

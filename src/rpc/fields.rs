@@ -7,7 +7,12 @@ use super::{
     status::{Failure, Violation},
     times::{parse_duration, parse_timestamp},
 };
-use credcache_core::{Key, MAX_CLOCK_AHEAD, Name, NamespaceName, Now, Revision, Token, WallTime};
+use credcache_core::{
+    Key, MAX_CLOCK_AHEAD, MAX_TAGS, Name, NamespaceName, Now, Revision, Token, WallTime,
+};
+
+/// The most tags of a request, with repetitions, which change nothing.
+pub(super) const MAX_TAGS_GIVEN: usize = 4 * MAX_TAGS;
 
 /// The allowed lifetimes of a lease.
 const LEASE_TTLS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);

@@ -11,7 +11,7 @@ use tokio::{
 use bytes::Bytes;
 
 use super::{
-    Service,
+    ConnectionShare, Service,
     credential::{credential, miss},
     fields::Fields,
     proto::{self, get_response::Outcome},
@@ -57,8 +57,14 @@ impl Service {
         &self,
         request: &proto::GetRequest,
         headers: &HeaderMap,
+        share: Option<&ConnectionShare>,
     ) -> Result<proto::GetResponse, Failure> {
-        let get = parse(request)?;
+        let mut get = parse(request)?;
+        // Beyond the connection's share a wait is answered as if it were over.
+        let wait = (!get.wait.is_zero()).then(|| share.map(ConnectionShare::wait));
+        if let Some(Some(None)) = wait {
+            get.wait = Duration::ZERO;
+        }
         let (lookup, lease) = if get.acquire_lease || !get.wait.is_zero() {
             self.look_or_wait(get, headers).await?
         } else {

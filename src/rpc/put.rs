@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{
     Service,
     credential::tier_name,
-    fields::Fields,
+    fields::{Fields, MAX_TAGS_GIVEN},
     proto::{self, put_request},
     status::Failure,
     times::{parse_duration, parse_timestamp, timestamp},
@@ -78,14 +78,16 @@ fn value(fields: &mut Fields, value: &[u8], cache: &Cache) -> Option<Secret> {
 }
 
 fn tags(fields: &mut Fields, tags: &[String]) -> Option<Tags> {
+    if tags.len() > MAX_TAGS_GIVEN {
+        return fields.refuse("tags", "must be at most 16");
+    }
     let mut parsed = Vec::with_capacity(tags.len());
     let mut wrong = 0;
     for (nth, tag) in tags.iter().enumerate() {
         match Tag::parse(tag) {
             Ok(tag) => parsed.push(tag),
             Err(rule) => {
-                // A message can contain millions of empty tags; an error has no room for all their
-                // names.
+                // An error has no room for all their names.
                 if wrong < MAX_TAGS {
                     fields.refuse::<()>(&format!("tags[{nth}]"), rule);
                 }

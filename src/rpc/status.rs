@@ -51,8 +51,15 @@ pub(crate) enum Refusal {
     /// The drain began before the call, or while the call waited or streamed.
     #[error("the server is draining; safe to retry")]
     Draining,
-    #[error("a message is larger than the server accepts")]
+    /// The connection has reached its age, while a Watch went on.
+    #[error("the connection has reached its maximum age; open another and continue there")]
+    ConnectionRetired,
+    #[error("a message is larger than its method accepts")]
     MessageTooLarge,
+    #[error("the connection holds as much memory for its calls as it may")]
+    MemoryFull,
+    #[error("half of the calls of the connection are waiting Gets and Watches already")]
+    TooManyWaits,
     #[error("a message can't be read: it is incomplete, badly framed or of another type")]
     MessageMalformed,
     #[error("the headers of the call take more than 16 KiB")]
@@ -111,6 +118,9 @@ impl Failure {
             Self::Refused(refusal) => match refusal {
                 Refusal::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
                 Refusal::Draining => (Code::Unavailable, "DRAINING"),
+                Refusal::ConnectionRetired => (Code::Unavailable, "CONNECTION_RETIRED"),
+                Refusal::MemoryFull => (Code::ResourceExhausted, "MEMORY_FULL"),
+                Refusal::TooManyWaits => (Code::ResourceExhausted, "TOO_MANY_WAITS"),
                 Refusal::MessageTooLarge => (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
                 Refusal::MessageMalformed => (Code::InvalidArgument, "MALFORMED_MESSAGE"),
                 Refusal::HeadersTooLarge => (Code::ResourceExhausted, "HEADERS_TOO_LARGE"),
@@ -138,7 +148,13 @@ impl Failure {
             Self::Put(PutError::NoLifetime) => {
                 details.add_bad_request_violation("lifetime", "must not have expired");
             }
-            Self::Lease(LeaseError::TooManyLeases) | Self::Refused(Refusal::Draining) => {
+            Self::Lease(LeaseError::TooManyLeases)
+            | Self::Refused(
+                Refusal::Draining
+                | Refusal::ConnectionRetired
+                | Refusal::MemoryFull
+                | Refusal::TooManyWaits,
+            ) => {
                 details.set_retry_info(Some(RETRY_AFTER));
             }
             Self::SingleUse

@@ -9,13 +9,16 @@ use std::{
 
 use http::HeaderMap;
 use prost::Message;
-use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep},
+};
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use super::{
-    Instance, Service,
+    ConnectionShare, Instance, Service,
     fields::Fields,
     proto::{self, WatchResponse},
     status::{Failure, Refusal},
@@ -35,6 +38,12 @@ struct Watch<'a> {
     from: WatchFrom,
 }
 
+/// The connection's permit for a call that waits, and the end of the connection's age.
+type Share = (
+    OwnedSemaphorePermit,
+    Pin<Box<WaitForCancellationFutureOwned>>,
+);
+
 /// The stream of events. Events are created as they are read: a watcher that doesn't read holds
 /// only the messages that the connection has already taken.
 pub(super) struct Events {
@@ -43,6 +52,7 @@ pub(super) struct Events {
     heartbeat: Interval,
     deadline: Option<Pin<Box<Sleep>>>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
+    share: Option<Share>,
     /// A heartbeat is due. It is sent when there is no event, and says so.
     heartbeat_due: bool,
     /// The bytes of the current piece.
@@ -55,11 +65,20 @@ impl Service {
         &self,
         request: &proto::WatchRequest,
         headers: &HeaderMap,
+        share: Option<&ConnectionShare>,
     ) -> Result<Events, Failure> {
         let Watch { namespace, from } = parse(request, self.instance.id())?;
+        let share = match share {
+            Some(share) => Some((
+                share.wait().ok_or(Refusal::TooManyWaits)?,
+                Box::pin(share.retired()),
+            )),
+            None => None,
+        };
         let watcher = self.cache.clone().watch(namespace, from)?;
         let instance = self.instance.clone();
-        Ok(Events::new(watcher, instance, headers, self.ending()))
+        let ending = self.ending();
+        Ok(Events::new(watcher, instance, headers, ending, share))
     }
 }
 
@@ -88,6 +107,7 @@ impl Events {
         instance: Arc<Instance>,
         headers: &HeaderMap,
         ending: CancellationToken,
+        share: Option<Share>,
     ) -> Self {
         let mut heartbeat = interval(HEARTBEAT);
         // A watcher that reads late needs one heartbeat, not all that it missed.
@@ -99,6 +119,7 @@ impl Events {
             heartbeat,
             deadline: timeout(headers).map(|timeout| Box::pin(sleep(timeout))),
             ending: Box::pin(ending.cancelled_owned()),
+            share,
             heartbeat_due: true,
             piece_len: 0,
             has_ended: false,
@@ -109,6 +130,11 @@ impl Events {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if self.ending.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Refusal::Draining.into());
+        }
+        if let Some((_, retired)) = &mut self.share
+            && retired.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Refusal::ConnectionRetired.into());
         }
         match &mut self.deadline {
             Some(deadline) => deadline

@@ -20,6 +20,8 @@ use std::{
 
 use tokio::io::ReadBuf;
 
+use super::frame_meter::FrameMeter;
+
 /// The bytes that every HTTP/2 client sends first: `PRI * HTTP/2.0 …`.
 const PREFACE_LEN: usize = 24;
 /// A frame's head: three bytes of length, the type, the flags, the stream.
@@ -48,6 +50,7 @@ pub(super) struct Authorities {
     held: Vec<u8>,
     /// How many bytes of `held` are still to come.
     missing: usize,
+    meter: FrameMeter,
 }
 
 impl Authorities {
@@ -58,7 +61,13 @@ impl Authorities {
             head_len: 0,
             held: Vec::new(),
             missing: 0,
+            meter: FrameMeter::new(),
         }
+    }
+
+    /// The counts of the frames that were read.
+    pub(super) fn meter(&mut self) -> &mut FrameMeter {
+        &mut self.meter
     }
 
     /// Reads what `receive` reads. A HEADERS frame is held back until it is complete, as HTTP/2
@@ -112,6 +121,7 @@ impl Authorities {
             self.head_len = 0;
             let [high, middle, low, kind, flags, ..] = self.head;
             let len = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+            self.meter.count(kind, flags, len);
             if kind != HEADERS || len > MAX_FRAME {
                 self.skip = len;
                 continue;

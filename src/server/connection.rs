@@ -1,319 +1,443 @@
-//! An accepted connection, as HTTP/2 reads and writes it: holds its place among
-//! the connections there may be, and ends when its peer stays silent at the
-//! start, speaks HTTP/1, takes nothing of what it is sent, or the server cuts it.
+//! A connection: HTTP/2, its calls and their responses, in one task.
 //!
-//! What is written is gathered until HTTP/2 has nothing more to do for the
-//! moment. h2 flushes after every response that isn't tiny; ten responses in
-//! one packet cost the kernel little more than one.
+//! The task goes by turns. In a turn the connection reads what has arrived,
+//! answers the calls that can be answered at once, lets the others go on, and at the
+//! end sends everything that was written with one system call. A turn is bounded in
+//! time, so that a peer with many calls delays the other connections of its worker
+//! no longer than a peer with one.
+//!
+//! Nothing is spawned for a call. A call that has to wait is a future in the
+//! connection's own set, which polls only those that were woken.
+
+mod call;
+mod gate;
+mod lifecycle;
+pub(super) mod memory;
+mod message;
+mod peer;
+mod reply;
+mod socket;
 
 use std::{
-    cell::Cell,
-    future::Future,
-    io::{self, ErrorKind, IoSlice},
-    mem,
+    collections::VecDeque,
+    future::poll_fn,
+    io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::{TcpStream, UnixStream},
-    time::{Sleep, sleep, timeout},
-};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::{Request, Response};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
+pub(super) use self::socket::Accepted;
+use self::{
+    call::Call,
+    gate::Gate,
+    lifecycle::{Event, Lifecycle},
+    memory::{ConnectionMemory, Payload, ServerMemory},
+    message::{Arrival, NoMessage},
+    peer::Peer,
+    reply::{Gone, Reply},
+    socket::Socket,
+};
 use super::{
-    authority::Authorities,
+    calls::{Admitted, Calls},
+    methods::Requests,
     slot::Slot,
-    stranger::{Protocol, match_preface, preface_len},
+    stranger::{HTTP1_ANSWER, Protocol, Strangers},
     timeouts::Timeouts,
 };
+use crate::rpc::{ConnectionShare, fast_path::Method};
 
-/// How much is gathered before it is sent, in bytes: a few answers to batches of
-/// a hundred credentials.
-const GATHERED: usize = 64 * 1024;
-/// How long, and for how many bytes, a client that is parted with is listened to:
-/// what isn't read makes the kernel take back what was sent.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 * 1024;
+/// What the headers of one call may take before HTTP/2 answers by itself, in
+/// bytes: with 431, which tells a gRPC client next to nothing, and above four
+/// times as much with the end of the connection. A quarter of it is what a call
+/// may have; one in between is told so, and its headers are gone with that.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// After this many streams that the server reset for a peer's errors the connection
+/// ends.
+const MAX_ERROR_RESETS: usize = 1024;
+/// What HTTP/2 takes of one response before it has written it, in bytes.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// What a peer may send of request bodies before they are read, in bytes: of one
+/// call, and of all calls of a connection.
+const WINDOW: u32 = 1024 * 1024;
+/// How long a turn lasts at most, but for the call that is being answered then.
+const TURN: Duration = Duration::from_micros(100);
+/// The clock is read once for so many Gets, or for one other call.
+const GETS_PER_CHECK: u32 = 16;
 
-thread_local! {
-    /// The buffer that the last connection to send something has done with: an
-    /// idle connection holds none, and a busy worker needn't allocate one.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Http(#[from] h2::Error),
+    #[error("can't send: {0}")]
+    Send(io::Error),
+    #[error("the peer doesn't answer")]
+    PeerGone,
+    #[error("the server cut it")]
+    Cut,
 }
 
-/// A socket of either kind, of no runtime yet. It doesn't block.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
+/// How connections are bounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How many calls a connection may have in flight.
+    pub(super) max_streams: u32,
+    /// How much memory a connection may hold, in bytes.
+    pub(super) memory: usize,
+    /// How long a connection lives before its peer is asked to open another.
+    pub(super) max_age: Duration,
+    pub(super) timeouts: Timeouts,
 }
 
-/// A socket on the runtime that serves it.
-#[derive(Debug)]
-enum Io {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-/// A connection within the limits. Clones are the same one: HTTP/2 has one, and
-/// whoever lets it run has another to [`send`](Self::poll_send) what it wrote.
+/// Serves connections.
 #[derive(Clone, Debug)]
-pub(super) struct Connection(
-    /// Never waited for: all clones are used by one task.
-    Arc<Mutex<Inner>>,
-);
-
-#[derive(Debug)]
-struct Inner {
-    io: Io,
-    authorities: Authorities,
-    /// Written, and not sent yet.
-    outgoing: Vec<u8>,
-    /// How much of that is sent.
-    sent: usize,
-    /// Until the preface is there: how much of it is, and the time-out.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
-    /// What came in place of the preface.
-    stranger: Option<Protocol>,
-    /// While the peer takes nothing: the time-out.
-    stall: Option<Pin<Box<Sleep>>>,
-    write_timeout: Duration,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _slot: Slot,
+pub(super) struct Transport {
+    http: h2::server::Builder,
+    bounds: Bounds,
+    calls: Calls,
+    memory: Arc<ServerMemory>,
+    /// Asks connections to end when their calls have.
+    finish: CancellationToken,
+    /// Ends connections at once.
+    cut: CancellationToken,
 }
 
-impl Connection {
-    /// Takes the socket to the runtime that this is called on.
-    ///
-    /// # Errors
-    /// The runtime can't wait for the socket.
+impl Transport {
     pub(super) fn new(
-        socket: Socket,
-        slot: Slot,
-        timeouts: Timeouts,
+        calls: Calls,
+        bounds: Bounds,
+        memory: Arc<ServerMemory>,
+        finish: CancellationToken,
         cut: CancellationToken,
-    ) -> io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(Inner {
-            io: match socket {
-                Socket::Tcp(socket) => Io::Tcp(TcpStream::from_std(socket)?),
-                Socket::Unix(socket) => Io::Unix(UnixStream::from_std(socket)?),
-            },
-            authorities: Authorities::new(),
-            outgoing: Vec::new(),
-            sent: 0,
-            preface: Some((0, Box::pin(sleep(timeouts.preface)))),
-            stranger: None,
-            stall: None,
-            write_timeout: timeouts.write,
-            cut: Box::pin(cut.cancelled_owned()),
-            _slot: slot,
-        }))))
-    }
-
-    /// Sends what was written. The task is woken when the peer takes more of it.
-    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.lock().poll_send(cx)
-    }
-
-    /// What the peer speaks, where that isn't HTTP/2.
-    pub(super) fn stranger(&self) -> Option<Protocol> {
-        self.0.lock().stranger
-    }
-
-    /// Sends this in place of what HTTP/2 wrote, and closes the connection when
-    /// the peer has had the time to read it.
-    pub(super) async fn part_with(mut self, answer: &[u8]) {
-        {
-            let mut inner = self.0.lock();
-            inner.outgoing.clear();
-            // From here on it is sent and read as it comes.
-            inner.preface = None;
-            inner.stranger = None;
+    ) -> Self {
+        let mut http = h2::server::Builder::new();
+        http.max_concurrent_streams(bounds.max_streams)
+            .max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
+            // All that are open may be cancelled while the server stands still.
+            .max_pending_accept_reset_streams(bounds.max_streams as usize * 4)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .max_send_buffer_size(MAX_SEND_BUFFER)
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW);
+        Self {
+            http,
+            bounds,
+            calls,
+            memory,
+            finish,
+            cut,
         }
-        let parting = async {
-            self.write_all(answer).await?;
-            self.shutdown().await?;
-            let mut ignored = (&mut self).take(LINGER_BYTES as u64);
-            tokio::io::copy(&mut ignored, &mut tokio::io::sink()).await
+    }
+
+    /// The same with tokens of its own: they have locks that workers needn't share.
+    pub(super) fn for_worker(&self) -> Self {
+        Self {
+            finish: self.finish.child_token(),
+            cut: self.cut.child_token(),
+            ..self.clone()
+        }
+    }
+
+    /// Serves one connection to its end. Needs the runtime it is to stay on.
+    pub(super) async fn serve(&self, accepted: Accepted, slot: Slot, strangers: &Strangers) {
+        let memory = ConnectionMemory::new(self.bounds.memory, self.memory.clone());
+        let socket = Socket::new(accepted, slot, self.bounds.timeouts, memory.clone());
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(error) => return debug!(%error, "a connection can't be served"),
         };
-        // It ends with the connection either way.
-        let _ = timeout(LINGER, parting).await;
-    }
-}
-
-impl Inner {
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let may_be_answered_in_http1 = matches!(self.stranger, None | Some(Protocol::Http1));
-        if self.preface.is_some() && may_be_answered_in_http1 {
-            // Nothing before it is known that the peer speaks HTTP/2, which it
-            // says first. A client of HTTP/1 gets an answer that it can read.
-            return Poll::Ready(Ok(()));
-        }
-        while self.sent < self.outgoing.len() {
-            let unsent = &self.outgoing[self.sent..];
-            let polled = match &mut self.io {
-                Io::Tcp(io) => Pin::new(io).poll_write(cx, unsent),
-                Io::Unix(io) => Pin::new(io).poll_write(cx, unsent),
-            };
-            match polled {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(sent)) => self.sent += sent,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return self.poll_stall(cx),
+        let outcome = self.converse(socket.clone(), memory).await;
+        // Why it ends, if the peer takes it at once.
+        poll_fn(|cx| {
+            let _ = socket.poll_send(cx);
+            Poll::Ready(())
+        })
+        .await;
+        if let Some(protocol) = socket.stranger() {
+            strangers.met(protocol);
+            if protocol == Protocol::Http1 {
+                socket.part_with(HTTP1_ANSWER).await;
             }
-            self.stall = None;
+        } else if socket.is_abused() {
+            strangers.abused();
+            socket.part().await;
+        } else if let Err(error) = outcome {
+            debug!(%error, "a connection failed");
         }
-        if self.outgoing.capacity() > 0 {
-            let mut spare = mem::take(&mut self.outgoing);
-            spare.clear();
-            // What waited for the preface is small.
-            if spare.capacity() >= GATHERED {
-                SPARE.set(spare);
+    }
+
+    async fn converse(&self, socket: Socket, memory: Arc<ConnectionMemory>) -> Result<(), Error> {
+        let mut wire = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => return Err(Error::Cut),
+            wire = self.http.handshake(socket.clone()) => wire?,
+        };
+        let events = FuturesUnordered::<Waiting>::new();
+        if let Some(pings) = wire.ping_pong() {
+            events.push(Box::pin(lifecycle::keep_alive(pings, socket.clone())));
+        }
+        let retires = Instant::now() + jittered(self.bounds.max_age);
+        let lifecycle = Lifecycle {
+            cut: self.cut.clone(),
+            finish: self.finish.clone(),
+            retires,
+        };
+        events.push(Box::pin(lifecycle.leave()));
+        let gate = Arc::new(Gate::default());
+        Turns {
+            wire,
+            socket,
+            waker: Waker::from(gate.clone()),
+            gate,
+            arrived: VecDeque::new(),
+            max_arrived: self.bounds.max_streams as usize,
+            waiting: events,
+            peer: Arc::new(Peer {
+                calls: self.calls.clone(),
+                memory,
+                share: ConnectionShare::new(self.bounds.max_streams),
+            }),
+            is_closed: false,
+            cut: self.cut.clone(),
+        }
+        .await
+    }
+}
+
+/// Within a tenth of the time, so that connections that were opened together don't
+/// end together.
+fn jittered(age: Duration) -> Duration {
+    let mut bits = [0; 4];
+    // Without randomness they end together, which is no more than slow.
+    let _ = getrandom::fill(&mut bits);
+    let part = f64::from(u32::from_le_bytes(bits)) / f64::from(u32::MAX);
+    age.mul_f64(0.9 + 0.2 * part)
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// A connection after its preface, as the sequence of its turns.
+struct Turns {
+    wire: h2::server::Connection<Socket, Payload>,
+    socket: Socket,
+    gate: Arc<Gate>,
+    /// Of the gate.
+    waker: Waker,
+    /// Calls whose headers have been read. HTTP/2 reads their bodies until it has
+    /// nothing more to read.
+    arrived: VecDeque<(Request<RecvStream>, SendResponse<Payload>)>,
+    /// How many of them there can be: a peer that resets its calls at once can send
+    /// any number of them.
+    max_arrived: usize,
+    /// Calls that wait for something, and what else happens to the connection.
+    waiting: FuturesUnordered<Waiting>,
+    peer: Arc<Peer>,
+    /// Whether the peer was told that the connection ends for what it sent.
+    is_closed: bool,
+    cut: CancellationToken,
+}
+
+/// The time that a turn has taken.
+struct Clock {
+    begun: Option<Instant>,
+    calls: u32,
+    is_over: bool,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            begun: None,
+            calls: 0,
+            is_over: false,
+        }
+    }
+
+    /// Counts a call that is worth so many Gets; whether the turn is over.
+    fn count(&mut self, gets: u32) -> bool {
+        self.calls += gets;
+        if self.calls >= GETS_PER_CHECK {
+            self.calls = 0;
+            let begun = *self.begun.get_or_insert_with(Instant::now);
+            self.is_over |= begun.elapsed() >= TURN;
+        }
+        self.is_over
+    }
+}
+
+impl Future for Turns {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.gate.begin_turn(cx.waker());
+        this.socket.begin_turn();
+        let waker = this.waker.clone();
+        let mut gated = Context::from_waker(&waker);
+        let mut clock = Clock::new();
+        loop {
+            match this.go_on(&mut gated, &mut clock) {
+                Poll::Ready(outcome) => return Poll::Ready(outcome),
+                Poll::Pending if clock.is_over || !this.gate.take_wake() => break,
+                // Bounded in time as well: a source of the runtime that has used up what
+                // a task may poll at a time wakes the task at once.
+                Poll::Pending => {
+                    clock.count(GETS_PER_CHECK);
+                }
             }
         }
-        self.sent = 0;
-        Poll::Ready(Ok(()))
+        if let Poll::Ready(Err(error)) = this.socket.poll_send(&mut gated) {
+            return Poll::Ready(Err(Error::Send(error)));
+        }
+        if this.gate.end_turn() || clock.is_over {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Turns {
+    /// Reads, answers and writes what there is.
+    fn go_on(&mut self, cx: &mut Context<'_>, clock: &mut Clock) -> Poll<Result<(), Error>> {
+        while self.arrived.len() < self.max_arrived {
+            match self.wire.poll_accept(cx) {
+                Poll::Ready(Some(call)) => self.arrived.push_back(call?),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        clock.is_over |= self.socket.is_spent();
+        if !self.is_closed && self.socket.is_abused() {
+            self.is_closed = true;
+            self.wire.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.waker.wake_by_ref();
+        }
+        while let Some((request, respond)) = self.arrived.pop_front() {
+            let gets = self.begin(request, respond, cx);
+            if clock.count(gets) {
+                break;
+            }
+        }
+        while !clock.is_over {
+            match self.waiting.poll_next_unpin(cx) {
+                Poll::Ready(Some(event)) => self.heed(event)?,
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+            clock.count(GETS_PER_CHECK);
+        }
+        Poll::Pending
     }
 
-    /// Gathers what there is room for; nothing while the peer takes nothing, so
-    /// that one that never does costs no more than what was gathered by then.
-    fn poll_gather(
+    fn heed(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::CallEnded => {}
+            Event::Leave => {
+                self.peer.share.retire();
+                self.wire.graceful_shutdown();
+                // HTTP/2 tells the peer when it is polled.
+                self.waker.wake_by_ref();
+                self.waiting
+                    .push(Box::pin(lifecycle::cut(self.cut.clone())));
+            }
+            Event::Cut => return Err(Error::Cut),
+            Event::PeerGone => return Err(Error::PeerGone),
+        }
+        Ok(())
+    }
+
+    /// Begins a call, and ends it if that takes no time. Returns how many Gets it was
+    /// worth.
+    fn begin(
         &mut self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Payload>,
         cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.stall.is_some() || self.outgoing.len() >= GATHERED {
-            ready!(self.poll_send(cx))?;
-        }
-        // Before the preface it waits, and is little.
-        if self.outgoing.capacity() == 0 && self.preface.is_none() {
-            self.outgoing = SPARE.take();
-            self.outgoing.reserve_exact(GATHERED);
-        }
-        let before = self.outgoing.len();
-        for slice in slices {
-            let room = GATHERED - self.outgoing.len();
-            self.outgoing
-                .extend_from_slice(&slice[..slice.len().min(room)]);
-        }
-        Poll::Ready(Ok(self.outgoing.len() - before))
-    }
-
-    /// Whether to end instead of waiting for the peer, which `timeout` bounds.
-    ///
-    /// Asked only when there's nothing to do, so that a busy connection pays
-    /// nothing for it; the task is woken when the answer changes.
-    fn poll_end(
-        cut: &mut Pin<Box<WaitForCancellationFutureOwned>>,
-        timeout: Option<&mut Pin<Box<Sleep>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Error> {
-        if cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(ErrorKind::ConnectionAborted.into());
-        }
-        match timeout {
-            Some(timeout) => timeout
-                .as_mut()
-                .poll(cx)
-                .map(|()| ErrorKind::TimedOut.into()),
-            None => Poll::Pending,
-        }
-    }
-
-    /// The peer takes nothing. While that is so, nothing is read, so this has to
-    /// notice the end as well.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let timeout = self.write_timeout;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        Self::poll_end(&mut self.cut, Some(stall), cx).map(Err)
-    }
-
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let io = &mut self.io;
-        let receive = |cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>| match io {
-            Io::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
-            Io::Unix(io) => Pin::new(io).poll_read(cx, buffer),
+    ) -> u32 {
+        let (head, mut body) = request.into_parts();
+        let mut reply = Reply::New(respond);
+        let admitted = match self.peer.calls.admit(&head) {
+            Ok(admitted) => admitted,
+            Err(unfit) => {
+                // An error means that the peer has gone.
+                let _ = reply.send_only_headers(Response::from(unfit).map(drop));
+                return 1;
+            }
         };
-        let polled = self.authorities.poll_read(cx, buffer, receive);
-        if polled.is_pending() {
-            let timeout = self.preface.as_mut().map(|(_, timeout)| timeout);
-            return Self::poll_end(&mut self.cut, timeout, cx).map(Err);
+        let mut arrival = Arrival::new(admitted.limit);
+        let mut is_declined = false;
+        if admitted.requests == Requests::One {
+            match arrival.poll(&mut body, cx) {
+                Poll::Ready(Ok(())) => match self.answer_fast(&admitted, &arrival, &mut reply) {
+                    Fast::Answered(gets) => return gets,
+                    Fast::Declined => is_declined = true,
+                    Fast::NoRoom => {}
+                },
+                Poll::Ready(Err(NoMessage::Refused(refusal))) => {
+                    let _ = reply.refuse(refusal);
+                    return 1;
+                }
+                Poll::Ready(Err(NoMessage::Gone)) => return 1,
+                Poll::Pending => {}
+            }
         }
-        if self.preface.is_some() && self.stranger.is_none() {
-            self.read_preface(&buffer.filled()[before..]);
+        let call = Call {
+            head,
+            admitted,
+            body,
+            arrival,
+            reply,
+            is_declined,
+        };
+        let peer = self.peer.clone();
+        let mut running: Waiting = Box::pin(async move {
+            call.run(peer).await;
+            Event::CallEnded
+        });
+        // Most calls end without having to wait.
+        if running.as_mut().poll(cx).is_pending() {
+            self.waiting.push(running);
         }
-        match self.stranger {
-            // HTTP/2 would answer it in HTTP/2.
-            Some(Protocol::Http1) => Poll::Ready(Err(ErrorKind::InvalidData.into())),
-            _ => polled,
-        }
+        GETS_PER_CHECK
     }
 
-    fn read_preface(&mut self, read: &[u8]) {
-        let Some((matched, _)) = &mut self.preface else {
-            return;
+    /// Answers on the fast path, if that can be done at once.
+    fn answer_fast(&self, admitted: &Admitted, arrival: &Arrival, reply: &mut Reply) -> Fast {
+        let peer = &self.peer;
+        let Some((method, message)) = admitted.fast.zip(arrival.message()) else {
+            return Fast::Declined;
         };
-        match match_preface(*matched, read) {
-            Ok(all) if all == preface_len() => self.preface = None,
-            Ok(part) => *matched = part,
-            Err(protocol) => self.stranger = Some(protocol),
+        if !peer.memory.may_respond() {
+            return Fast::NoRoom;
+        }
+        let Some(framed) = peer.calls.fast().answer_fast(method, message) else {
+            return Fast::Declined;
+        };
+        match reply.try_send(framed, &peer.memory) {
+            Ok(false) => Fast::NoRoom,
+            // An error means that the peer has gone, and nothing is left to do.
+            Ok(true) | Err(Gone) => Fast::Answered(match method {
+                Method::Get => 1,
+                Method::BatchGet => GETS_PER_CHECK,
+            }),
         }
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.0.lock().poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.lock().poll_gather(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.lock().poll_gather(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// Whoever lets the connection run sends what was written, once for all of
-    /// it.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut inner = self.0.lock();
-        ready!(inner.poll_send(cx))?;
-        match &mut inner.io {
-            Io::Tcp(io) => Pin::new(io).poll_shutdown(cx),
-            Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
-        }
-    }
+/// What came of the attempt to answer a call on the fast path.
+enum Fast {
+    /// The call is over; it was worth so many Gets.
+    Answered(u32),
+    /// The fast path has no answer.
+    Declined,
+    /// There is no room for the response.
+    NoRoom,
 }

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, UnixListener, lookup_host};
 
 use super::{
     bound_addr::BoundAddr,
-    connection::Socket as Accepted,
+    connection::Accepted,
     unix_socket::{self, SocketFile},
 };
 use crate::config::{Config, ListenAddr, is_loopback};

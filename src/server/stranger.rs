@@ -55,6 +55,7 @@ pub(super) struct Strangers {
     address: BoundAddr,
     /// Indexed by protocol.
     throttles: Mutex<[LogThrottle; 4]>,
+    abuse: Mutex<LogThrottle>,
 }
 
 /// The number of preface bytes that have come, when `read` follows `matched` of them. The preface
@@ -101,6 +102,20 @@ impl Strangers {
         Self {
             address,
             throttles: Mutex::new(throttles),
+            abuse: Mutex::new(LogThrottle::every(INTERVAL)),
+        }
+    }
+
+    /// Counts a client whose connection was closed for its control frames, and logs it when the
+    /// interval allows.
+    pub(super) fn abused(&self) {
+        if let Some(count) = self.abuse.lock().record() {
+            let address = &self.address;
+            warn!(
+                %address, count,
+                "a client sends control frames (SETTINGS, PING, PRIORITY, WINDOW_UPDATE, resets) \
+                 at a rate that no gRPC client needs: its connection was closed"
+            );
         }
     }
 

@@ -23,7 +23,10 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    connection::Socket, reclaimer::Reclaimer, slot::Slot, stranger::Strangers, transport::Transport,
+    connection::{Accepted, Transport},
+    reclaimer::Reclaimer,
+    slot::Slot,
+    stranger::Strangers,
 };
 
 /// How many sockets may wait for one worker before accepting waits as well.
@@ -40,12 +43,12 @@ pub(super) struct Workers {
 
 #[derive(Debug)]
 struct Worker {
-    sockets: mpsc::Sender<Accepted>,
+    sockets: mpsc::Sender<Job>,
     open: Arc<AtomicUsize>,
 }
 
-struct Accepted {
-    socket: Socket,
+struct Job {
+    socket: Accepted,
     slot: Slot,
     /// The counter of strangers at the address of the listener.
     strangers: Arc<Strangers>,
@@ -111,18 +114,18 @@ impl Workers {
     /// Dropping the future closes the socket.
     pub(super) async fn hand_over(
         &self,
-        socket: Socket,
+        socket: Accepted,
         permit: OwnedSemaphorePermit,
         strangers: Arc<Strangers>,
     ) -> Result<(), Lost> {
         let worker = self.least_loaded();
         let slot = Slot::new(permit, worker.open.clone());
-        let accepted = Accepted {
+        let job = Job {
             socket,
             slot,
             strangers,
         };
-        worker.sockets.send(accepted).await.map_err(|_| Lost)
+        worker.sockets.send(job).await.map_err(|_| Lost)
     }
 
     fn least_loaded(&self) -> &Worker {
@@ -155,7 +158,7 @@ impl Ends {
 /// Then reclaims until the other workers have ended too.
 fn work(
     runtime: Runtime,
-    mut sockets: mpsc::Receiver<Accepted>,
+    mut sockets: mpsc::Receiver<Job>,
     transport: Transport,
     reclaiming: Option<Reclaiming>,
 ) {
@@ -168,8 +171,8 @@ fn work(
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = sockets.recv() => {
-                    let Some(Accepted { socket, slot, strangers }) = accepted else {
+                job = sockets.recv() => {
+                    let Some(Job { socket, slot, strangers }) = job else {
                         break;
                     };
                     let transport = transport.clone();
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
     use crate::server::BoundAddr;
 
-    fn worker() -> (Worker, mpsc::Receiver<Accepted>) {
+    fn worker() -> (Worker, mpsc::Receiver<Job>) {
         let (sockets, handed) = mpsc::channel(BACKLOG);
         let open = Arc::default();
         (Worker { sockets, open }, handed)
@@ -219,7 +222,7 @@ mod tests {
             let (socket, _) = UnixStream::pair().unwrap();
             let permit = permits.clone().try_acquire_owned().unwrap();
             let strangers = strangers.clone();
-            let handed_over = workers.hand_over(Socket::Unix(socket), permit, strangers);
+            let handed_over = workers.hand_over(Accepted::Unix(socket), permit, strangers);
             handed_over.await.unwrap();
         };
         let open = || {

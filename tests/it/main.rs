@@ -10,6 +10,7 @@
 
 mod authorities;
 mod batches;
+mod bounds;
 mod calls;
 mod command_line;
 mod connections;

@@ -158,6 +158,26 @@ impl Cache {
         lookup
     }
 
+    /// How many invalidations have begun so far. As long as the number stays the same, a credential
+    /// that was live has not been revoked.
+    #[must_use]
+    pub fn invalidations(&self) -> u64 {
+        self.change_log.invalidations()
+    }
+
+    /// The remaining lifetime of the credential that a name holds, if the credential is live and
+    /// has this version. The lookup isn't counted.
+    pub fn remaining(
+        &self,
+        name: Name<'_>,
+        version: u64,
+        now: impl FnOnce() -> Now,
+    ) -> Option<Duration> {
+        let (lookup, _) = self.look_up(self.hash(name), name, Duration::ZERO, now);
+        let hit = lookup.hit()?;
+        (hit.view().version().number() == version).then(|| hit.ttl())
+    }
+
     /// Looks up a credential without counting the lookup. Returns the reading of the clocks that
     /// the entry was judged by.
     pub(crate) fn look_up(

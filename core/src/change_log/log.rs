@@ -12,7 +12,7 @@
 //! A change is published, and the watchers are woken, once its own effect and the effects of all
 //! earlier changes to its namespace are complete.
 
-use std::{borrow::Cow, hash::BuildHasher, task::Waker};
+use std::{borrow::Cow, hash::BuildHasher, sync::atomic::Ordering::SeqCst, task::Waker};
 
 use crate::{
     change_log::{
@@ -28,7 +28,7 @@ use crate::{
         time::Now,
     },
     store::entry::Entry,
-    sync::{HashState, Mutex, SHARDS},
+    sync::{AtomicU64, HashState, Mutex, SHARDS},
     work::budget::Budget,
 };
 use crate::{
@@ -43,6 +43,8 @@ use crate::{
 pub(crate) struct ChangeLog {
     shards: Box<[Mutex<Shard>]>,
     revisions: Revisions,
+    /// How many invalidations were committed.
+    invalidations: AtomicU64,
     hasher: HashState,
 }
 
@@ -111,6 +113,7 @@ impl ChangeLog {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             revisions: Revisions::default(),
+            invalidations: AtomicU64::new(0),
             hasher: HashState::default(),
         }
     }
@@ -194,6 +197,7 @@ impl ChangeLog {
     ) -> PendingChange<'a> {
         let hash = self.hash(namespace.as_str());
         let revision = self.revisions.next();
+        self.invalidations.fetch_add(1, SeqCst);
         let is_only = shard
             .in_progress
             .begin(namespace.as_str(), &target, revision);
@@ -236,6 +240,11 @@ impl ChangeLog {
         shard
             .fences
             .refuse(name.namespace, name.key, std::iter::empty, evidence)
+    }
+
+    /// How many invalidations have taken their revision.
+    pub(crate) fn invalidations(&self) -> u64 {
+        self.invalidations.load(SeqCst)
     }
 
     /// The latest revision assigned; 0 before the first.

@@ -81,6 +81,12 @@ impl BootTime {
         Self(nanos(since_boot))
     }
 
+    /// How long after the clock's fixed point this instant is.
+    #[must_use]
+    pub fn since_boot(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
     pub(crate) fn nanos(self) -> u64 {
         self.0
     }

@@ -10,7 +10,9 @@ use prost::{
     encoding::{DecodeContext, WireType, check_wire_type, message, skip_field, string},
 };
 
-use crate::rpc::proto::PutRequest;
+use credcache_core::MAX_ATTRIBUTES;
+
+use crate::rpc::{fields::MAX_TAGS_GIVEN, proto::PutRequest};
 
 /// The most items of a batch.
 pub(in crate::rpc) const MAX_ITEMS: usize = 1000;
@@ -19,6 +21,13 @@ const NAMESPACE: u32 = 1;
 const KEYS: u32 = 2;
 const MIN_TTL: u32 = 3;
 const REQUESTS: u32 = 1;
+const TAGS: u32 = 8;
+const ATTRIBUTES: u32 = 9;
+
+/// How many tags and attributes of an item are kept: one more than a Put may have, so that
+/// the item is refused.
+const KEPT_TAGS: usize = MAX_TAGS_GIVEN + 1;
+const KEPT_ATTRIBUTES: usize = MAX_ATTRIBUTES + 1;
 
 /// Keys to look up in one call.
 #[derive(Default)]
@@ -84,6 +93,56 @@ impl<T> Default for Items<T> {
     }
 }
 
+/// A Put of a batch while it is decoded. Tags and attributes beyond those that are kept
+/// aren't: an empty one takes two bytes of a message, and a dozen times as much in memory.
+#[derive(Default)]
+struct Put(PutRequest);
+
+impl Message for Put {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        self.0.encode_raw(buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        let is_full = match tag {
+            TAGS => self.0.tags.len() >= KEPT_TAGS,
+            ATTRIBUTES => self.0.attributes.len() >= KEPT_ATTRIBUTES,
+            _ => false,
+        };
+        if is_full {
+            check_wire_type(WireType::LengthDelimited, wire_type)?;
+            return skip_field(wire_type, tag, buf, ctx);
+        }
+        self.0.merge_field(tag, wire_type, buf, ctx)
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn merge_put<B: Buf>(
+    wire_type: WireType,
+    puts: &mut Vec<PutRequest>,
+    buf: &mut B,
+    ctx: DecodeContext,
+) -> Result<(), DecodeError> {
+    let mut put = Put::default();
+    message::merge(wire_type, &mut put, buf, ctx)?;
+    puts.push(put.0);
+    Ok(())
+}
+
 impl Message for BatchGetRequest {
     fn encode_raw(&self, buf: &mut impl BufMut) {
         if !self.namespace.is_empty() {
@@ -144,9 +203,7 @@ impl Message for BatchPutRequest {
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
         match tag {
-            REQUESTS => self
-                .requests
-                .merge(tag, wire_type, buf, ctx, message::merge_repeated),
+            REQUESTS => self.requests.merge(tag, wire_type, buf, ctx, merge_put),
             _ => skip_field(wire_type, tag, buf, ctx),
         }
     }
@@ -157,5 +214,26 @@ impl Message for BatchPutRequest {
 
     fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_tags_and_attributes_of_a_batch_take_no_memory_beyond_those_that_are_kept() {
+        const COUNT: usize = 1_000_000;
+        for (field, kept) in [(TAGS, KEPT_TAGS), (ATTRIBUTES, 1)] {
+            let key = u8::try_from(field << 3 | 2).unwrap();
+            let mut message = Vec::new();
+            let put = [key, 0].repeat(COUNT);
+            prost::encoding::encode_key(REQUESTS, WireType::LengthDelimited, &mut message);
+            prost::encoding::encode_varint(put.len() as u64, &mut message);
+            message.extend(put);
+            let batch = BatchPutRequest::decode(&*message).unwrap();
+            let put = &batch.requests.all().unwrap()[0];
+            assert_eq!(put.tags.len() + put.attributes.len(), kept);
+        }
     }
 }

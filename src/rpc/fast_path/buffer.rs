@@ -1,6 +1,8 @@
 //! The buffer of a response. Small fields are written as whole words, whose unused end is then cut
 //! off. This saves counting bytes, and zeroing the buffer first.
 
+/// A compression flag and a length come before every message.
+pub(super) const FRAME_HEAD: usize = 5;
 /// The bytes that are written for a small field at a time.
 pub(super) const WORD: usize = size_of::<u128>();
 

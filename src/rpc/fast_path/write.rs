@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use super::{
-    buffer::{Buffer, WORD},
+    buffer::{Buffer, FRAME_HEAD, WORD},
     encode::{HEAD, LONG, LONG_HEAD, MAX_NUMBER, TIME, head, long_head, number, time},
     field_key::{length_delimited, varint},
 };
@@ -30,8 +30,6 @@ const TAGS: u8 = length_delimited(8);
 const REASON: u8 = varint(1);
 const RETRY_AFTER: u8 = length_delimited(2);
 
-/// A compression flag and a length come before every message.
-const FRAME_HEAD: usize = 5;
 /// The most bytes that are written of an outcome besides its value, attributes and tags, including
 /// the excess of whole words: three heads, three times, a number, and a tier of up to 63 bytes.
 const BESIDES_VALUE: usize = 3 * LONG_HEAD + 3 * TIME + (1 + MAX_NUMBER) + (TIER_HEAD + 63) + WORD;

@@ -1,11 +1,13 @@
 //! The server's own decoder of batches beside prost's generated one: for any bytes, both read the
 //! same message, or both fail.
 
-use std::collections::HashMap;
-
 use credcache::rpc as server;
 use credcache_client::proto as generated;
-use proptest::{collection::vec, prelude::*, sample::Index};
+use proptest::{
+    collection::{hash_map, vec},
+    prelude::*,
+    sample::Index,
+};
 use prost::{Message, bytes::Bytes};
 
 fn duration() -> impl Strategy<Value = Option<prost_types::Duration>> {
@@ -22,8 +24,9 @@ prop_compose! {
         key: String,
         value: Vec<u8>,
         refresh_before in duration(),
-        tags: Vec<String>,
-        attributes: HashMap<String, String>,
+        // Beyond these, an item is refused.
+        tags in vec(any::<String>(), 0..64),
+        attributes in hash_map(any::<String>(), any::<String>(), 0..16),
         single_use: bool,
     ) -> Vec<u8> {
         let put = generated::PutRequest {

@@ -710,7 +710,11 @@ pub mod credential_cache_service_client {
     ///   INVALID_ARGUMENT (MALFORMED_MESSAGE, MALFORMED_TIMEOUT)
     ///       The message or the `grpc-timeout` header cannot be read.
     ///   RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE, HEADERS_TOO_LARGE)
-    ///       The message exceeds 4 MiB, or the headers exceed 16 KiB.
+    ///       The message exceeds what its rpc accepts (4 MiB in a batch, 1.25 MiB in a
+    ///       Put, 256 KiB in others), or the headers exceed 16 KiB.
+    ///   RESOURCE_EXHAUSTED (MEMORY_FULL)
+    ///       The connection holds as much for its calls as it may. RetryInfo tells when
+    ///       to repeat the call.
     ///   DEADLINE_EXCEEDED (DEADLINE_EXCEEDED)
     ///       The caller's deadline passed in the server.
     ///   UNAVAILABLE (DRAINING)
@@ -1069,8 +1073,12 @@ pub mod credential_cache_service_client {
         /// Reset, an event or a Heartbeat.
         ///
         /// Errors:
-        ///   RESOURCE_EXHAUSTED (TOO_MANY_WATCHERS)
-        ///       The server has as many watchers as it may.
+        ///   RESOURCE_EXHAUSTED (TOO_MANY_WATCHERS, TOO_MANY_WAITS)
+        ///       The server has as many watchers as it may, or half of the connection's
+        ///       calls are waiting Gets and Watches already.
+        ///   UNAVAILABLE (CONNECTION_RETIRED)
+        ///       The connection has reached its maximum age. The watch can be resumed on
+        ///       another.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchRequest>,
