@@ -29,7 +29,7 @@ mod workers;
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tracing::{info, warn};
@@ -47,6 +47,7 @@ use self::{
     methods::Methods,
     reclaimer::Reclaimer,
     signals::{Signals, Stop},
+    slot::Slots,
     workers::{Lost, Workers},
 };
 use credcache_core::{Cache, TierError};
@@ -268,8 +269,8 @@ impl Bound {
         let workers = Arc::new(workers);
 
         let max_connections = descriptors::affordable_connections(self.max_connections) as usize;
-        let slots = Arc::new(Semaphore::new(max_connections));
-        let open = || max_connections - slots.available_permits();
+        let slots = Slots::new(max_connections);
+        let open = || slots.taken();
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
             acceptors.spawn(accept::run(listener, slots.clone(), workers.clone()));

@@ -76,7 +76,8 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
         "limits.max_connections",
         field!(Config.limits.max_connections, Number(1..=1_000_000)),
         "How many connections can be open; a lower limit of open files lowers this number, \
-         which is logged at start",
+         which is logged at start. The last quarter is for hosts and users that hold less than an \
+         equal share",
     ),
     Setting::new(
         "limits.max_streams",

@@ -3,12 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::{
     listener::Listener,
     log_throttle::LogThrottle,
+    slot::{Full, Slots},
     stranger::Strangers,
     workers::{Lost, Workers},
 };
@@ -25,14 +26,15 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// within a round trip that it has to go elsewhere, instead of hanging until its deadline on a
 /// connection that looks established.
 ///
-/// `slots` has one permit for each connection that may be open.
-pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<Workers>) {
+/// `slots` are those of all listeners.
+pub(super) async fn run(listener: Listener, slots: Arc<Slots>, workers: Arc<Workers>) {
     let mut failed = LogThrottle::every(LOG_INTERVAL);
     let mut full = LogThrottle::every(LOG_INTERVAL);
+    let mut greedy = LogThrottle::every(LOG_INTERVAL);
     let strangers = Arc::new(Strangers::new(listener.address().clone()));
     loop {
-        let socket = match listener.accept().await {
-            Ok(socket) => socket,
+        let (socket, holder) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(count) = failed.record() {
                     warn!(address = %listener.address(), %error, count, "accepting failed");
@@ -43,11 +45,27 @@ pub(super) async fn run(listener: Listener, slots: Arc<Semaphore>, workers: Arc<
                 continue;
             }
         };
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
-            if let Some(count) = full.record() {
-                warn!(address = %listener.address(), count, "too many connections: closing new ones");
+        let slot = match slots.take(holder) {
+            Ok(slot) => slot,
+            Err(Full::All) => {
+                if let Some(count) = full.record() {
+                    warn!(
+                        address = %listener.address(), count,
+                        "too many connections: closing new ones"
+                    );
+                }
+                continue;
             }
-            continue;
+            Err(Full::Share) => {
+                if let Some(count) = greedy.record() {
+                    warn!(
+                        address = %listener.address(), ?holder, count,
+                        "few connections are left, and this client has more than its share: \
+                         closing its new ones"
+                    );
+                }
+                continue;
+            }
         };
         if let Err(Lost) = workers.hand_over(socket, slot, strangers.clone()).await {
             return;

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, UnixListener, lookup_host};
 use super::{
     bound_addr::BoundAddr,
     connection::Accepted,
+    slot::Holder,
     unix_socket::{self, SocketFile},
 };
 use crate::config::{Config, ListenAddr, is_loopback};
@@ -74,20 +75,22 @@ impl Listener {
         &self.address
     }
 
-    /// Accepts the next connection. Cancel safe.
-    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+    /// Accepts the next connection, and tells who opened it. Cancel safe.
+    pub(super) async fn accept(&self) -> io::Result<(Accepted, Holder)> {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 // Without this option, small responses wait 40 ms for an acknowledgement.
                 stream.set_nodelay(true)?;
                 let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE);
                 SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-                Ok(Accepted::Tcp(stream.into_std()?))
+                let holder = Holder::host(address.ip());
+                Ok((Accepted::Tcp(stream.into_std()?), holder))
             }
             Socket::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Accepted::Unix(stream.into_std()?))
+                let holder = Holder::User(stream.peer_cred()?.uid());
+                Ok((Accepted::Unix(stream.into_std()?), holder))
             }
         }
     }

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinSet,
 };
 use tracing::debug;
@@ -25,7 +25,7 @@ use tracing::debug;
 use super::{
     connection::{Accepted, Transport},
     reclaimer::Reclaimer,
-    slot::Slot,
+    slot::{Permit, Slot},
     stranger::Strangers,
 };
 
@@ -115,7 +115,7 @@ impl Workers {
     pub(super) async fn hand_over(
         &self,
         socket: Accepted,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         strangers: Arc<Strangers>,
     ) -> Result<(), Lost> {
         let worker = self.least_loaded();
@@ -197,10 +197,11 @@ fn work(
 mod tests {
     use std::os::unix::net::UnixStream;
 
-    use tokio::sync::Semaphore;
-
     use super::*;
-    use crate::server::BoundAddr;
+    use crate::server::{
+        BoundAddr,
+        slot::{Holder, Slots},
+    };
 
     fn worker() -> (Worker, mpsc::Receiver<Job>) {
         let (sockets, handed) = mpsc::channel(BACKLOG);
@@ -215,12 +216,12 @@ mod tests {
             workers: workers.into(),
             turn: AtomicUsize::default(),
         };
-        let permits = Arc::new(Semaphore::new(100));
+        let slots = Slots::new(100);
         let address = BoundAddr::Unix("c.sock".into());
         let strangers = Arc::new(Strangers::new(address));
         let hand_over = async || {
             let (socket, _) = UnixStream::pair().unwrap();
-            let permit = permits.clone().try_acquire_owned().unwrap();
+            let permit = slots.take(Holder::User(0)).unwrap();
             let strangers = strangers.clone();
             let handed_over = workers.hand_over(Accepted::Unix(socket), permit, strangers);
             handed_over.await.unwrap();
@@ -242,6 +243,6 @@ mod tests {
         }
         let counts: Vec<_> = open();
         assert_eq!(counts, [3, 2, 3]);
-        assert_eq!(permits.available_permits(), 100 - 8);
+        assert_eq!(slots.taken(), 8);
     }
 }

@@ -44,7 +44,7 @@ async fn who_waits_gets_what_the_leases_holder_puts() {
 async fn token_is_told_in_text_too_and_is_good_once() {
     let (_server, address) = serve().await;
     let miss = run(&address, "get aws reader --lease", b"").await;
-    assert_ended(&miss, 1, "it is yours to fetch for 10s");
+    assert_ended(&miss, 1, "the lease is granted for 10s");
     assert!(miss.stdout.is_empty());
     let message = String::from_utf8(miss.stderr).unwrap();
     let (_, token) = message.split_once("--lease ").unwrap();

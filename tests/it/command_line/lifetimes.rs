@@ -103,8 +103,8 @@ async fn time_is_taken_with_any_offset() {
 async fn lifetime_that_a_tier_cut_is_told() {
     let (_server, address) = serve().await;
     for (options, message) in [
-        ("--ttl 2h", "tier long keeps nothing for longer than 1h"),
-        ("--ttl 61s --tier short", "for longer than 1m"),
+        ("--ttl 2h", "tier long keeps credentials for at most 1h"),
+        ("--ttl 61s --tier short", "for at most 1m"),
         (
             "--expires-at 2033-05-18T06:33:20+02:00 --tier short",
             "until 2033-05-18T03:34:20.000Z, not 2033-05-18T04:33:20.000Z",
