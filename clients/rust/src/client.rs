@@ -5,9 +5,11 @@
 //! its answer stand beside this file.
 
 mod ask;
+mod attempt;
 mod batch_get;
 mod batch_put;
 pub(crate) mod builder;
+mod combine;
 mod connections;
 mod environment;
 mod get;
@@ -31,6 +33,7 @@ use crate::{
     retry::{Delivery, LONGEST_TIMEOUT, Retry},
     server_clock::ServerClock,
 };
+use combine::Combiner;
 use connections::Connections;
 
 /// A client of one server.
@@ -58,6 +61,8 @@ use connections::Connections;
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) connections: Arc<Connections>,
+    /// Unless each Get is to travel alone.
+    pub(crate) combiner: Option<Arc<Combiner>>,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) fetch_state: Arc<FetchState>,
@@ -96,9 +101,7 @@ impl Client {
     /// answer to a request sent at `sent`.
     pub(crate) fn learn_server_clock(&self, credential: &Credential, sent: BootInstant) {
         let ttl = credential.deadline.since(sent);
-        if let Some(shown) = credential.expires_at.checked_sub(ttl) {
-            self.server_clock.showed(shown, sent, BootInstant::now());
-        }
+        self.server_clock.received(credential.expires_at, ttl, sent);
     }
 
     /// Makes one call. Each attempt makes its message anew, just before it is sent,
@@ -115,11 +118,7 @@ impl Client {
     {
         let (message, rpc) = (&message, &rpc);
         let attempt = |left| async move {
-            let mut request = Request::new(message()?);
-            request.set_timeout(left);
-            let sent = BootInstant::now();
-            let response = rpc(self.connections.next(), request).await?;
-            Ok((response.into_inner(), sent))
+            attempt::attempt(self.connections.next(), left, message()?, rpc).await
         };
         self.retry.run(delivery, self.timeout, attempt).await
     }

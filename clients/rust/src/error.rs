@@ -3,6 +3,8 @@
 //! No message holds a key, a value or an attribute: the server's messages don't, and
 //! nothing is added here.
 
+pub(crate) mod copies;
+
 use std::{error, time::Duration};
 
 use tonic::{Code, ConnectError, Status, TimeoutExpired};

@@ -80,6 +80,28 @@ impl Lookup<Unjudged> {
             None => Err(Error::Malformed("outcome is unset")),
         }
     }
+
+    /// The result of one key of a batch.
+    pub(crate) fn parse_result(
+        result: proto::BatchGetResult,
+        sent: BootInstant,
+    ) -> Result<Self, Error> {
+        use proto::{batch_get_result::Outcome, get_response::Outcome as Single};
+        let outcome = result.outcome.map(|outcome| match outcome {
+            Outcome::Credential(credential) => Single::Credential(credential),
+            Outcome::Miss(miss) => Single::Miss(miss),
+        });
+        let lease = None;
+        Self::parse(proto::GetResponse { outcome, lease }, sent)
+    }
+}
+
+impl<C> Lookup<C> {
+    /// Whether this is an answer. If the response to a batch had no room for the
+    /// credential, the key has to be asked for again.
+    pub(crate) fn has_room(&self) -> bool {
+        !matches!(self, Self::Miss(miss) if miss.reason == MissReason::NoRoom)
+    }
 }
 
 impl LookupResponse<Unjudged> {

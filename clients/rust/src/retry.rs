@@ -76,7 +76,10 @@ impl Retry {
                 }
                 sleep(pause).await;
             }
-            let error = match timeout_at(deadline, attempt(left())).await {
+            // The first attempt has all of it: a time that is the same for each call takes
+            // a byte of a message, as the connection remembers it.
+            let left = if number == 0 { timeout } else { left() };
+            let error = match timeout_at(deadline, attempt(left)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 Err(_) => Error::DeadlineExceeded,

@@ -55,6 +55,14 @@ impl ServerClock {
         });
     }
 
+    /// Learns from a credential that was received just now, in answer to a request sent
+    /// at `sent`: its end on the server's wall clock, and how long it lives from `sent`.
+    pub(crate) fn received(&self, expires_at: SystemTime, ttl: Duration, sent: BootInstant) {
+        if let Some(shown) = expires_at.checked_sub(ttl) {
+            self.showed(shown, sent, BootInstant::now());
+        }
+    }
+
     /// Learns from a Put for `ttl` that was answered with this end.
     pub(crate) fn ended_at(
         &self,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     Client, Error,
     judged::Unjudged,
-    lookup::{Lookup, MissReason},
+    lookup::Lookup,
     proto::{self, credential_cache_service_client::CredentialCacheServiceClient as Stub},
     retry::Delivery,
     wire,
@@ -94,9 +94,9 @@ impl Client {
         }
         let results = response.results.into_iter();
         let lookups: Vec<_> = results
-            .map(|result| Lookup::parse(as_single(result), sent))
+            .map(|result| Lookup::parse_result(result, sent))
             .collect::<Result<_, _>>()?;
-        for lookup in lookups.iter().filter(|lookup| has_room(lookup)) {
+        for lookup in lookups.iter().filter(|lookup| lookup.has_room()) {
             self.count(lookup);
         }
         let hit = lookups.iter().find_map(|lookup| match lookup {
@@ -139,7 +139,7 @@ impl BatchGet<'_> {
             };
             let client = self.client.until(self.deadline)?;
             let answers = client.batch_get_once(request).await?;
-            let answered = answers.iter().filter(|lookup| has_room(lookup)).count();
+            let answered = answers.iter().filter(|lookup| lookup.has_room()).count();
             if answered == 0 {
                 return Err(Error::Malformed("not even one credential has room"));
             }
@@ -148,7 +148,7 @@ impl BatchGet<'_> {
                 at_once = answered;
             }
             for (index, lookup) in asked.into_iter().zip(answers).rev() {
-                if has_room(&lookup) {
+                if lookup.has_room() {
                     lookups[index] = Some(lookup);
                 } else {
                     open.push_front(index);
@@ -156,20 +156,5 @@ impl BatchGet<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn has_room(lookup: &Lookup<Unjudged>) -> bool {
-    !matches!(lookup, Lookup::Miss(miss) if miss.reason == MissReason::NoRoom)
-}
-
-fn as_single(result: proto::BatchGetResult) -> proto::GetResponse {
-    use proto::{batch_get_result::Outcome, get_response::Outcome as Single};
-    proto::GetResponse {
-        outcome: result.outcome.map(|outcome| match outcome {
-            Outcome::Credential(credential) => Single::Credential(credential),
-            Outcome::Miss(miss) => Single::Miss(miss),
-        }),
-        ..Default::default()
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     Client, Error,
     clock::BootInstant,
+    error::copies::copies,
     put::{Put, Stored},
     retry::Delivery,
 };
@@ -61,10 +62,10 @@ impl Client {
                 // The chunks that are left could overtake one that may still be on
                 // its way.
                 Err(error) if ends_the_batch(&error) => {
-                    results.extend(chunk::copies(error, left).map(Err));
+                    results.extend(copies(error, left).map(Err));
                     break;
                 }
-                Err(error) => results.extend(chunk::copies(error, count).map(Err)),
+                Err(error) => results.extend(copies(error, count).map(Err)),
             }
             left -= count;
         }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::connections::{ConnectionSettings, Connections};
+use super::{
+    combine::Combiner,
+    connections::{ConnectionSettings, Connections},
+};
 use crate::{
     Address, Client, Error,
     metrics::{Metrics, Recorder},
@@ -48,6 +51,7 @@ pub struct ClientBuilder {
     connections: ConnectionSettings,
     timeout: Duration,
     retry: Retry,
+    batch_gets: bool,
     metrics: Recorder,
 }
 
@@ -60,6 +64,7 @@ impl Default for ClientBuilder {
             },
             timeout: Duration::from_secs(5),
             retry: Retry { attempts: 4 },
+            batch_gets: true,
             metrics: Recorder::default(),
         }
     }
@@ -99,6 +104,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether Gets that are waiting to be sent at the same moment travel together, in
+    /// one message to the server, which takes much less time there and here. The default
+    /// is `true`.
+    ///
+    /// Nothing else changes for a caller. A Get that has no company is sent at once. Each
+    /// Get is sent after it was called, keeps its own timeout and retries, and can be
+    /// dropped without harm to the others. A Get that waits for another caller's fetch,
+    /// or asks for a lease, travels alone, and so does one that
+    /// [`get_or_fetch`](Client::get_or_fetch) makes.
+    ///
+    /// The server counts the Gets of a message as hits and misses one by one. A quota of
+    /// calls counts the message.
+    #[must_use]
+    pub fn batch_gets(mut self, batch_gets: bool) -> Self {
+        self.batch_gets = batch_gets;
+        self
+    }
+
     /// Reports to `metrics` what the client, its clones and its near caches do.
     #[must_use]
     pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
@@ -128,12 +151,18 @@ impl ClientBuilder {
     }
 
     fn client(self, connections: Connections) -> Client {
+        let connections = Arc::new(connections);
+        let server_clock = Arc::default();
+        let combiner = self
+            .batch_gets
+            .then(|| Combiner::new(Arc::clone(&connections), Arc::clone(&server_clock)));
         Client {
-            connections: Arc::new(connections),
+            connections,
+            combiner: combiner.map(Arc::new),
             timeout: self.timeout,
             retry: self.retry,
             fetch_state: Arc::default(),
-            server_clock: Arc::default(),
+            server_clock,
             metrics: self.metrics,
         }
     }

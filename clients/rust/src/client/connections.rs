@@ -63,10 +63,19 @@ impl Connections {
         })
     }
 
+    /// How many connections there are; at least 1.
+    pub(crate) fn count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The connection with this number, counted from 0.
+    pub(crate) fn at(&self, number: usize) -> Channel {
+        self.channels[number % self.channels.len()].clone()
+    }
+
     /// The connection whose turn it is.
     pub(crate) fn next(&self) -> Channel {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.channels[turn % self.channels.len()].clone()
+        self.at(self.turn.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Where a key is looked up.
 
-use std::sync::Arc;
-
 use crate::{
     Client, Error,
     judged::SharedCredential,
@@ -34,7 +32,6 @@ impl Source for Uncached {
         key: &str,
         options: GetOptions,
     ) -> Result<LookupResponse<SharedCredential>, Error> {
-        let response = client.ask(namespace, key, options).await?;
-        Ok(response.map(|credential| credential.map(Arc::new)))
+        client.ask(namespace, key, options).await
     }
 }

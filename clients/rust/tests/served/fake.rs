@@ -55,6 +55,17 @@ impl<Message, Reply> Call<Message, Reply> {
     pub(crate) fn fail(self, status: Status) {
         let _ = self.reply.send(Err(status));
     }
+
+    /// Waits until the call is cancelled.
+    pub(crate) async fn cancelled(mut self) {
+        self.reply.closed().await;
+    }
+}
+
+/// A question for one key or for several.
+pub(crate) enum Question {
+    Get(Call<GetRequest, GetResponse>),
+    BatchGet(Call<BatchGetRequest, BatchGetResponse>),
 }
 
 pub(crate) struct Fake {
@@ -135,6 +146,14 @@ impl Fake {
         self.batch_gets.recv().await.unwrap()
     }
 
+    /// The next Get or BatchGet.
+    pub(crate) async fn question(&mut self) -> Question {
+        tokio::select! {
+            get = self.gets.recv() => Question::Get(get.unwrap()),
+            batch = self.batch_gets.recv() => Question::BatchGet(batch.unwrap()),
+        }
+    }
+
     /// Accepts the next watch.
     pub(crate) async fn watch(&mut self) -> (WatchRequest, Events) {
         let call = self.asked_to_watch().await;
@@ -191,6 +210,15 @@ pub(crate) fn hit(value: &'static str, version: u64) -> GetResponse {
         outcome: Some(get_response::Outcome::Credential(credential)),
         lease: None,
     }
+}
+
+/// The same answer, in a batch.
+pub(crate) fn result(answer: GetResponse) -> BatchGetResult {
+    let outcome = answer.outcome.map(|outcome| match outcome {
+        get_response::Outcome::Credential(hit) => batch_get_result::Outcome::Credential(hit),
+        get_response::Outcome::Miss(miss) => batch_get_result::Outcome::Miss(miss),
+    });
+    BatchGetResult { outcome }
 }
 
 pub(crate) fn miss(reason: MissReason, retry_after: Option<Duration>) -> GetResponse {

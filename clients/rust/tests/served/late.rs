@@ -10,12 +10,9 @@ use credcache_client::{
 use tokio::time::sleep;
 
 use crate::{
-    fake::{Call, Fake, TTL, granted, heartbeat, hit, hit_for, miss},
+    fake::{Call, Fake, TTL, granted, heartbeat, hit, hit_for, miss, result},
     get_or_fetch::{Issuer, call, value},
-    proto::{
-        self, BatchGetResponse, BatchGetResult, GetRequest, GetResponse, batch_get_result,
-        get_response,
-    },
+    proto::{self, BatchGetResponse, GetRequest, GetResponse},
 };
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -88,14 +85,6 @@ async fn lease_beside_a_hit_that_ended_on_its_way_is_not_lost() {
     assert_eq!(reason(&answer.lookup), Some(MissReason::Expired));
     assert_eq!(answer.lease.unwrap().token.expose(), b"lease");
     assert!(server.is_idle());
-}
-
-fn result(answer: GetResponse) -> BatchGetResult {
-    let outcome = answer.outcome.map(|outcome| match outcome {
-        get_response::Outcome::Credential(hit) => batch_get_result::Outcome::Credential(hit),
-        get_response::Outcome::Miss(miss) => batch_get_result::Outcome::Miss(miss),
-    });
-    BatchGetResult { outcome }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod leases;
 mod lifetimes;
 mod near_cache;
 mod outage;
+mod together;
 mod watch;
 
 // The generated code of the service finds its messages under this name.
