@@ -28,7 +28,12 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(crate) fn connect(address: &str) -> Result<Self, Failure> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        // A thread of its own answers the server's pings between the calls, of
+        // which one may come long after the other.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let endpoint = Endpoint::new(format!("http://{address}"))?;
         let channel = runtime.block_on(endpoint.connect())?;
         let client = CredentialCacheServiceClient::new(channel).max_decoding_message_size(1 << 24);
