@@ -7,6 +7,7 @@ use credcache_client::{Address, Client, ClientBuilder};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
+    time::timeout,
 };
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Code, Request, Response, Status, transport::Server};
@@ -122,7 +123,7 @@ impl Fake {
     }
 
     pub(crate) async fn get(&mut self) -> Call<GetRequest, GetResponse> {
-        self.gets.recv().await.unwrap()
+        next(&mut self.gets).await
     }
 
     /// A Get that has been asked already, if there is one.
@@ -131,19 +132,19 @@ impl Fake {
     }
 
     pub(crate) async fn put(&mut self) -> Call<PutRequest, PutResponse> {
-        self.puts.recv().await.unwrap()
+        next(&mut self.puts).await
     }
 
     pub(crate) async fn abandon(&mut self) -> Call<AbandonLeaseRequest, AbandonLeaseResponse> {
-        self.abandons.recv().await.unwrap()
+        next(&mut self.abandons).await
     }
 
     pub(crate) async fn extension(&mut self) -> Call<ExtendLeaseRequest, ExtendLeaseResponse> {
-        self.extensions.recv().await.unwrap()
+        next(&mut self.extensions).await
     }
 
     pub(crate) async fn batch_get(&mut self) -> Call<BatchGetRequest, BatchGetResponse> {
-        self.batch_gets.recv().await.unwrap()
+        next(&mut self.batch_gets).await
     }
 
     /// The next Get or BatchGet.
@@ -167,7 +168,7 @@ impl Fake {
     pub(crate) async fn asked_to_watch(
         &mut self,
     ) -> Call<WatchRequest, mpsc::Receiver<Result<WatchResponse, Status>>> {
-        self.watches.recv().await.unwrap()
+        next(&mut self.watches).await
     }
 
     /// Whether nothing has been asked that wasn't answered.
@@ -368,4 +369,11 @@ impl CredentialCacheService for Handle {
     ) -> Result<Response<BatchPutResponse>, Status> {
         Err(Status::unimplemented("no test asks for it"))
     }
+}
+
+/// The next of these, which a test that has failed would await for ever.
+async fn next<T>(sent: &mut mpsc::Receiver<T>) -> T {
+    const NEVER: Duration = Duration::from_secs(30);
+    let sent = timeout(NEVER, sent.recv()).await;
+    sent.expect("what was awaited never came").unwrap()
 }
