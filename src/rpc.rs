@@ -56,14 +56,17 @@ use self::{
 use crate::clock::Clock;
 
 /// The largest message in bytes, which the contract allows and clients accept. Only batches need so
-/// much: any other message has at most `limits.max_value` and 32 KiB more.
+/// much.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// The most bytes of a request besides a value. The longest key, 16 of the longest tags and all
+/// The largest message without a value, in bytes. The longest key, 16 of the longest tags and all
 /// attributes take 7 KiB; the rest is for callers that exceed a limit, and are told which.
-const BESIDES_VALUE: usize = 256 * 1024;
-/// The largest message of a Put in bytes, whatever the configured `limits.max_value`.
-const MAX_PUT: usize = 1024 * 1024 + BESIDES_VALUE;
+const MAX_WITHOUT_VALUE: usize = 256 * 1024;
+/// The largest message with one value, in bytes, whatever the configured `limits.max_value`.
+const MAX_WITH_VALUE: usize = 1024 * 1024 + MAX_WITHOUT_VALUE;
 const _: () = assert!(MAX_VALUE_LIMIT == 1024 * 1024);
+/// What a response without a value is expected to have, in bytes. Those of Stats and reflection may
+/// have more.
+const RESPONSE_WITHOUT_VALUE: usize = 16 * 1024;
 /// How many invalidations of more than one key run at once. A call may have to wait for a step of
 /// each of them on its worker. With fewer, an invalidation that matches little would wait for
 /// invalidations that match much.
@@ -79,6 +82,15 @@ pub struct Service {
     /// leaves the queue.
     wide: Arc<Semaphore>,
     ending: CancellationToken,
+}
+
+/// How large the messages of a method are, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageLimits {
+    /// The largest request.
+    pub(crate) request: usize,
+    /// The largest response, or what is expected where no response is large.
+    pub(crate) response: usize,
 }
 
 impl Service {
@@ -101,17 +113,18 @@ impl Service {
         self.ending.clone()
     }
 
-    /// The most bytes that the message of a request to this path may have. Unknown fields have
-    /// room.
-    pub(crate) fn message_limit(path: &str) -> usize {
+    /// How large the messages of the method at this path are. Unknown fields have room.
+    pub(crate) fn message_limits(path: &str) -> MessageLimits {
         let method = path
             .strip_prefix('/')
             .and_then(|path| path.strip_prefix(SERVICE_NAME));
-        match method {
-            Some("/BatchGet" | "/BatchPut") => MAX_MESSAGE,
-            Some("/Put") => MAX_PUT,
-            _ => BESIDES_VALUE,
-        }
+        let (request, response) = match method {
+            Some("/BatchGet" | "/BatchPut") => (MAX_MESSAGE, MAX_MESSAGE),
+            Some("/Put") => (MAX_WITH_VALUE, RESPONSE_WITHOUT_VALUE),
+            Some("/Get") => (MAX_WITHOUT_VALUE, MAX_WITH_VALUE),
+            _ => (MAX_WITHOUT_VALUE, RESPONSE_WITHOUT_VALUE),
+        };
+        MessageLimits { request, response }
     }
 
     /// The service in the form that tonic serves.

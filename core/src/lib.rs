@@ -25,6 +25,7 @@
 //! | [`get_each`](Cache::get_each) | looks up several credentials with one reading of the clocks |
 //! | [`hit`](Cache::hit) | looks up a credential before a `get_or_lease`, and counts only a hit |
 //! | [`get_as_holder`](Cache::get_as_holder) | looks up a credential for the holder of its lease |
+//! | [`remaining`](Cache::remaining) | the remaining lifetime of one version of a credential, uncounted |
 //! | [`batch_get`](Cache::batch_get) | reads a batch in place, to be judged by [`BatchRead::judge`] |
 //!
 //! | Store | |
@@ -35,6 +36,7 @@
 //! |---|---|
 //! | [`invalidate`](Cache::invalidate) | removes a key, a prefix, a tag or a namespace, and refuses stale fills |
 //! | [`begin_invalidation`](Cache::begin_invalidation) | begins an invalidation, as a [`Sweep`] in steps |
+//! | [`invalidations`](Cache::invalidations) | how many invalidations have begun |
 //!
 //! | Leases | |
 //! |---|---|

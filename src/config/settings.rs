@@ -86,12 +86,13 @@ pub(super) static SETTINGS: &[Setting<Config>] = &[
     ),
     Setting::new(
         "limits.connection_memory",
-        field!(Config.limits.connection_memory, Size(64 * KIB..=TIB)),
-        "The memory that one connection can hold for requests and responses that are under way",
+        field!(Config.limits.connection_memory, Size(5 * MIB..=TIB)),
+        "The memory that one connection can hold for requests that are under way, and as much for \
+         responses",
     ),
     Setting::new(
         "limits.memory",
-        field!(Config.limits.memory, Size(MIB..=TIB)),
+        field!(Config.limits.memory, Size(32 * MIB..=TIB)),
         "The memory that all connections together can hold for requests and responses that are \
          under way",
     ),
@@ -234,7 +235,7 @@ pub struct Limits {
     pub max_connections: u32,
     /// How many calls one connection may have in flight.
     pub max_streams: u32,
-    /// How much memory one connection may hold for requests and responses, in bytes.
+    /// How much memory one connection may hold for requests, and for responses, in bytes.
     pub connection_memory: u64,
     /// How much memory all connections may hold for requests and responses, in bytes.
     pub memory: u64,

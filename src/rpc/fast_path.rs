@@ -15,6 +15,7 @@ mod unsent;
 mod write;
 
 use super::Service;
+pub(crate) use buffer::FRAME_HEAD;
 use credcache_core::{BatchGet, Lookup, Verdict};
 pub(crate) use method::Method;
 pub(crate) use unsent::Unsent;

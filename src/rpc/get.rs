@@ -60,9 +60,11 @@ impl Service {
         share: Option<&ConnectionShare>,
     ) -> Result<proto::GetResponse, Failure> {
         let mut get = parse(request)?;
-        // Beyond the connection's share a wait is answered as if it were over.
-        let wait = (!get.wait.is_zero()).then(|| share.map(ConnectionShare::wait));
-        if let Some(Some(None)) = wait {
+        let permit = share
+            .filter(|_| !get.wait.is_zero())
+            .map(ConnectionShare::wait);
+        if let Some(None) = permit {
+            // Beyond the connection's share, a wait is answered as if it had ended.
             get.wait = Duration::ZERO;
         }
         let (lookup, lease) = if get.acquire_lease || !get.wait.is_zero() {

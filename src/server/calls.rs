@@ -11,7 +11,7 @@ use super::{
     methods::{Methods, Requests},
     timeouts::Timeouts,
 };
-use crate::rpc::{self, Refusal, fast_path::Method};
+use crate::rpc::{self, MessageLimits, Refusal, fast_path::Method};
 
 /// Answers calls; shared by all connections.
 #[derive(Clone, Debug)]
@@ -35,8 +35,7 @@ pub(super) struct Admitted {
     pub(super) fast: Option<Method>,
     /// What its request is.
     pub(super) requests: Requests,
-    /// The most that a message of the request may have, in bytes.
-    pub(super) limit: usize,
+    pub(super) limits: MessageLimits,
 }
 
 impl Calls {
@@ -77,7 +76,7 @@ impl Calls {
             timeout,
             fast,
             requests,
-            limit: rpc::Service::message_limit(path),
+            limits: rpc::Service::message_limits(path),
         })
     }
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use credcache::server::{self, Timeouts};
 use credcache_client::proto::{
-    GetRequest, GetResponse, MissReason, WatchRequest, invalidate_request::Target,
+    BatchGetRequest, GetRequest, GetResponse, MissReason, WatchRequest, invalidate_request::Target,
 };
 use h2::{Reason, RecvStream};
+use http::HeaderMap;
 use prost::Message;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use crate::{
     fixture::{RawClient, Running, config, until_served, within},
@@ -254,7 +256,7 @@ async fn bodies_beyond_the_memory_of_their_connection_are_refused() {
     const BODY: usize = 100 * 1024;
     // One byte of each is still to come.
     const MESSAGE: u32 = 100 * 1024 - 4;
-    let server = Running::start(&config("limits.connection_memory = '512KiB'")).await;
+    let server = Running::start(&config("limits.connection_memory = '5MiB'")).await;
     let mut client = RawClient::connect(server.address).await;
     let mut bodies = Vec::new();
     let refused = loop {
@@ -273,14 +275,95 @@ async fn bodies_beyond_the_memory_of_their_connection_are_refused() {
         bodies.push((response, body));
         assert!(bodies.len() < 100, "no end");
     };
-    let status = Status::from_header_map(refused.headers()).unwrap();
-    assert_eq!(status.code(), Code::ResourceExhausted);
-    assert_eq!(reason(&status), "MEMORY_FULL");
-    assert!(bodies.len() >= 4, "{} bodies fit", bodies.len());
+    assert_refused_for_memory(refused.headers());
+    assert!((45..=52).contains(&bodies.len()), "{} fit", bodies.len());
     // Without the others there is room again.
     drop(bodies);
-    let message = put("one");
-    let response = client.call(PUT, &message).await.unwrap();
+    let response = client.call(PUT, &put("one")).await.unwrap();
     let response = within(response).await.unwrap();
     assert!(Status::from_header_map(response.headers()).is_none());
+}
+
+fn assert_refused_for_memory(headers: &HeaderMap) {
+    let status = Status::from_header_map(headers).expect("a status");
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(reason(&status), "MEMORY_FULL");
+    assert!(status.get_error_details().retry_info().is_some());
+}
+
+const BATCH_GET: &str = "/credcache.v1.CredentialCacheService/BatchGet";
+
+/// A BatchGet whose response takes nearly all of the 4 MiB that it may.
+async fn store_a_large_batch(server: &Running) -> BatchGetRequest {
+    const LARGEST: usize = 64 * 1024;
+    let keys: Vec<_> = (0..63).map(|nth| format!("large/{nth}")).collect();
+    let mut stub = server.stub().await;
+    for key in &keys {
+        let mut large = put(key);
+        large.value = vec![b'v'; LARGEST].into();
+        within(stub.put(large)).await.unwrap();
+    }
+    BatchGetRequest {
+        namespace: "aws".into(),
+        keys,
+        ..Default::default()
+    }
+}
+
+/// The response of a call, of which the client accepts what its window allows.
+async fn begun(client: &mut RawClient, batch: &BatchGetRequest) -> RecvStream {
+    let response = client.call(BATCH_GET, batch).await.unwrap();
+    within(response).await.unwrap().into_body()
+}
+
+#[tokio::test]
+async fn response_waits_for_the_others_of_its_connection_and_a_call_that_left_holds_nothing() {
+    let server = Running::start(&config("")).await;
+    let batch = store_a_large_batch(&server).await;
+    let mut client = RawClient::with_window(server.address, WINDOW).await;
+    let held = [
+        begun(&mut client, &batch).await,
+        begun(&mut client, &batch).await,
+    ];
+    // There is no room for a third response; its request takes room as well.
+    let mut more = batch.clone();
+    more.keys
+        .extend((0..300).map(|nth| format!("{nth:0>1000}")));
+    let mut waiting = Box::pin(client.call(BATCH_GET, &batch).await.unwrap());
+    // More of these than fit: none is held any more when the next begins.
+    for _ in 0..40 {
+        let leaves = client.call(BATCH_GET, &more).await.unwrap();
+        assert_eq!(client.check().await.unwrap(), 1);
+        drop(leaves);
+    }
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("the response didn't wait"),
+        served = client.check() => assert_eq!(served.unwrap(), 1),
+    }
+    drop(held);
+    let mut body = within(waiting).await.unwrap().into_body();
+    assert!(!piece(&mut body).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn server_without_memory_refuses_large_responses_and_gives_small_ones() {
+    let server = Running::start(&config("limits.memory = '32MiB'")).await;
+    let batch = store_a_large_batch(&server).await;
+    within(server.stub().await.put(put("small"))).await.unwrap();
+    let mut held = Vec::new();
+    let refused = loop {
+        let mut client = RawClient::with_window(server.address, WINDOW).await;
+        let response = client.call(BATCH_GET, &batch).await.unwrap();
+        let response = within(response).await.unwrap();
+        if Status::from_header_map(response.headers()).is_some() {
+            break response;
+        }
+        held.push((client, response.into_body()));
+        assert!(held.len() < 8, "more than 32 MiB");
+    };
+    assert_refused_for_memory(refused.headers());
+    assert!(held.len() >= 2, "{} fit", held.len());
+    let small = within(server.stub().await.get(get("small"))).await.unwrap();
+    assert_eq!(hit(small.into_inner()).value, "token");
 }

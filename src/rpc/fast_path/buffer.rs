@@ -2,7 +2,7 @@
 //! off. This saves counting bytes, and zeroing the buffer first.
 
 /// A compression flag and a length come before every message.
-pub(super) const FRAME_HEAD: usize = 5;
+pub(crate) const FRAME_HEAD: usize = 5;
 /// The bytes that are written for a small field at a time.
 pub(super) const WORD: usize = size_of::<u128>();
 

@@ -66,7 +66,8 @@ impl Call {
             let messages = Messages::new(body, timeouts.request);
             let request = Request::from_parts(head, Body::new(messages));
             let response = generated(request, peer, deadline, &mut reply).await?;
-            return reply.send_generated(response, None, peer).await;
+            let limit = admitted.limits.response;
+            return reply.send_generated(response, limit, None, peer).await;
         }
         let time = admitted
             .timeout
@@ -78,18 +79,26 @@ impl Call {
             Err(NoMessage::Gone) => return Err(Gone),
             Err(NoMessage::Refused(refusal)) => return reply.refuse(refusal),
         };
+        if held.add(size_of_headers(&head)).is_err() {
+            return reply.refuse(Refusal::MemoryFull);
+        }
+        if admitted.fast.is_some() {
+            // It may wait, and is kept to check its response by.
+            arrival.detach();
+        }
         if let (Some(method), Some(message)) = (admitted.fast, arrival.message())
             && !is_declined
             && answer_fast(method, message, peer, &mut reply).await?
         {
             return Ok(());
         }
-        held.add(size_of_headers(&head));
         let framed = arrival.into_body();
         let recheck = admitted.fast.map(|method| (method, framed.clone()));
         let request = Request::from_parts(head, Body::new(Whole(Some(framed))));
         let response = generated(request, peer, deadline, &mut reply).await?;
-        reply.send_generated(response, recheck, peer).await
+        reply
+            .send_generated(response, admitted.limits.response, recheck, peer)
+            .await
     }
 }
 
@@ -102,25 +111,31 @@ async fn answer_fast(
     reply: &mut Reply,
 ) -> Result<bool, Gone> {
     let service = peer.calls.fast();
-    if let Reply::New(_) = reply {
-        peer.memory.until_may_respond().await;
+    let mut len = 0;
+    loop {
+        if let Reply::Begun(_) = reply {
+            reply.until_room(peer).await?;
+        }
+        reply.until_fits(len, peer).await?;
+        // The response is made when there is room, which may have taken long.
         let Some(framed) = service.answer_fast(method, message) else {
             return Ok(false);
         };
-        if reply.try_send(framed, &peer.memory)? {
-            return Ok(true);
+        if !peer.memory.fits(framed.len()) {
+            len = framed.len();
+            continue;
         }
+        if let Reply::New(_) = reply {
+            if reply.try_send(framed, peer)? {
+                return Ok(true);
+            }
+            continue;
+        }
+        let framed = peer.memory.hold_response(framed);
+        let mut unsent = service.unsent(method, message, framed.clone());
+        let sending = reply.send(framed, peer, || unsent.still_holds());
+        return sending.await.map(|()| true);
     }
-    // The response is made when there is room, which may take long.
-    reply.until_room(peer).await?;
-    peer.memory.until_may_respond().await;
-    let Some(framed) = service.answer_fast(method, message) else {
-        return Ok(false);
-    };
-    let framed = Bytes::from(framed);
-    let mut unsent = service.unsent(method, message, framed.clone());
-    let sending = reply.send(framed, peer, || unsent.still_holds());
-    sending.await.map(|()| true)
 }
 
 /// What the generated service answers, or that the deadline has passed.

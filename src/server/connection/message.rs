@@ -17,11 +17,8 @@ use h2::RecvStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::memory::{ConnectionMemory, Held};
-use crate::rpc::Refusal;
-
-/// A compression flag and a length come before every message.
-pub(super) const PREFIX: usize = 5;
+use super::memory::{ConnectionMemory, Held, MemoryFull};
+use crate::rpc::{Refusal, fast_path::FRAME_HEAD};
 
 /// A request's body, as far as it has arrived.
 #[derive(Debug)]
@@ -29,7 +26,6 @@ pub(super) struct Arrival {
     data: Data,
     /// The most that the message may have, in bytes.
     limit: usize,
-    is_whole: bool,
 }
 
 /// The bytes of a body. Most bodies arrive in one piece, which isn't copied.
@@ -49,6 +45,12 @@ pub(super) enum NoMessage {
     Gone,
 }
 
+impl From<MemoryFull> for NoMessage {
+    fn from(MemoryFull: MemoryFull) -> Self {
+        Self::Refused(Refusal::MemoryFull)
+    }
+}
+
 impl From<Refusal> for NoMessage {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -61,11 +63,11 @@ impl Arrival {
         Self {
             data: Data::Piece(Bytes::new()),
             limit,
-            is_whole: false,
         }
     }
 
-    /// Takes what has arrived by now. Ready when that is the whole body.
+    /// Takes what has arrived by now. Ready when that is the whole body. The window that
+    /// it took opens again with the end of the call.
     ///
     /// # Errors
     /// The body breaks a rule, or its stream has ended.
@@ -74,23 +76,11 @@ impl Arrival {
         body: &mut RecvStream,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NoMessage>> {
-        while !self.is_whole {
-            if body.is_end_stream() {
-                self.is_whole = true;
+        while !body.is_end_stream() {
+            let Some(piece) = ready!(body.poll_data(cx)) else {
                 break;
-            }
-            match ready!(body.poll_data(cx)) {
-                Some(Ok(piece)) => {
-                    let len = piece.len();
-                    self.add(piece)?;
-                    // A body that has ended gives its window back by itself.
-                    if !body.is_end_stream() {
-                        let _ = body.flow_control().release_capacity(len);
-                    }
-                }
-                Some(Err(_)) => return Poll::Ready(Err(NoMessage::Gone)),
-                None => self.is_whole = true,
-            }
+            };
+            self.add(piece.map_err(|_| NoMessage::Gone)?)?;
         }
         if self.bytes().is_empty() {
             return Poll::Ready(Err(Refusal::NoMessage.into()));
@@ -98,7 +88,8 @@ impl Arrival {
         Poll::Ready(Ok(()))
     }
 
-    /// Receives the rest within `time`. What is received counts as held.
+    /// Receives the rest within `time`. What is received counts as held, and no longer
+    /// takes up the window: the call may wait for long.
     ///
     /// # Errors
     /// The body breaks a rule, takes too long, or doesn't fit the connection's
@@ -109,16 +100,14 @@ impl Arrival {
         time: Duration,
         memory: &Arc<ConnectionMemory>,
     ) -> Result<Held, NoMessage> {
-        self.own();
-        let mut held = memory.hold(self.bytes().len());
+        let mut held = memory.hold_request(self.bytes().len())?;
         let receiving = poll_fn(|cx| {
             let before = self.bytes().len();
             let polled = self.poll(body, cx);
-            let more = self.bytes().len().saturating_sub(before);
-            if more > 0 && !memory.has_room() {
-                return Poll::Ready(Err(Refusal::MemoryFull.into()));
-            }
-            held.add(more);
+            held.add(self.bytes().len() - before)?;
+            let window = body.flow_control();
+            // It fails for a stream that has ended, whose window is open again.
+            let _ = window.release_capacity(window.used_capacity());
             polled
         });
         match timeout(time, receiving).await {
@@ -128,8 +117,9 @@ impl Arrival {
         Ok(held)
     }
 
-    /// Copies what a larger buffer of the connection is kept alive for.
-    fn own(&mut self) {
+    /// Copies a message that stays for long out of the connection's larger buffer, which
+    /// it would keep alive.
+    pub(super) fn detach(&mut self) {
         if let Data::Piece(piece) = &self.data {
             self.data = Data::Joined(Zeroizing::new(piece.to_vec()));
         }
@@ -155,7 +145,7 @@ impl Arrival {
         if body.first().is_some_and(|flag| *flag != 0) {
             return Err(Refusal::FlagInvalid);
         }
-        let Some(([_, len @ ..], message)) = body.split_first_chunk::<PREFIX>() else {
+        let Some(([_, len @ ..], message)) = body.split_first_chunk::<FRAME_HEAD>() else {
             return Ok(());
         };
         let len = u32::from_be_bytes(*len) as usize;
@@ -177,7 +167,7 @@ impl Arrival {
 
     /// The message, if it has arrived whole.
     pub(super) fn message(&self) -> Option<&[u8]> {
-        let ([_, len @ ..], message) = self.bytes().split_first_chunk::<PREFIX>()?;
+        let ([_, len @ ..], message) = self.bytes().split_first_chunk::<FRAME_HEAD>()?;
         (u32::from_be_bytes(*len) as usize == message.len()).then_some(message)
     }
 

@@ -6,7 +6,6 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::Arc,
     task::{Poll, ready},
 };
 
@@ -17,15 +16,11 @@ use http_body::Body as _;
 use tokio::time::timeout;
 use tonic::{Status, body::Body, metadata::GRPC_CONTENT_TYPE};
 
-use super::{
-    memory::{ConnectionMemory, Payload},
-    message::PREFIX,
-    peer::Peer,
-};
+use super::{memory::MemoryFull, peer::Peer};
 use crate::{
     rpc::{
         Refusal,
-        fast_path::{Method, Unsent},
+        fast_path::{FRAME_HEAD, Method, Unsent},
     },
     server::call_policy::respond,
 };
@@ -45,9 +40,9 @@ impl From<h2::Error> for Gone {
 /// The stream of a call, from the server to the peer.
 pub(super) enum Reply {
     /// Nothing is sent yet.
-    New(SendResponse<Payload>),
+    New(SendResponse<Bytes>),
     /// The headers of a response are sent.
-    Begun(SendStream<Payload>),
+    Begun(SendStream<Bytes>),
 }
 
 impl Reply {
@@ -56,24 +51,20 @@ impl Reply {
     ///
     /// # Errors
     /// The stream has ended.
-    pub(super) fn try_send(
-        &mut self,
-        framed: Vec<u8>,
-        memory: &Arc<ConnectionMemory>,
-    ) -> Result<bool, Gone> {
+    pub(super) fn try_send(&mut self, framed: Vec<u8>, peer: &Peer) -> Result<bool, Gone> {
         let stream = self.begin(grpc())?;
         let len = framed.len();
         stream.reserve_capacity(len);
         if stream.capacity() < len {
             return Ok(false);
         }
-        let payload = Payload::new(framed.into(), memory.hold(len));
-        stream.send_data(payload, false)?;
+        stream.send_data(peer.memory.hold_response(framed), false)?;
         stream.send_trailers(ok())?;
         Ok(true)
     }
 
-    /// Sends a framed message and OK as the peer accepts it. `still_holds` is asked
+    /// Sends a framed message and OK as the peer accepts it. `framed` counts as held, and
+    /// `still_holds` is asked
     /// after each wait; where it denies, the rest isn't sent and the stream is
     /// reset.
     ///
@@ -100,15 +91,33 @@ impl Reply {
         room(stream, peer).await.map(drop)
     }
 
-    /// Sends what the generated service answers, as it comes and as the peer accepts
-    /// it. A response that waited is checked where `recheck` has the method and the
-    /// request's body.
+    /// Waits until the connection has room for a response of this many bytes.
+    ///
+    /// # Errors
+    /// The stream has ended, or the call was refused because waiting wouldn't help.
+    pub(super) async fn until_fits(&mut self, bytes: usize, peer: &Peer) -> Result<(), Gone> {
+        let waited = tokio::select! {
+            biased;
+            () = self.until_reset() => return Err(Gone),
+            waited = peer.memory.until_fits(bytes) => waited,
+        };
+        if let Err(MemoryFull) = waited {
+            self.refuse(Refusal::MemoryFull)?;
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    /// Sends what the generated service answers, as it comes and as the peer accepts it,
+    /// in messages of some `expected` bytes. A response that waited is checked where
+    /// `recheck` has the method and the request's body.
     ///
     /// # Errors
     /// The stream has ended.
     pub(super) async fn send_generated(
         &mut self,
         response: Response<Body>,
+        expected: usize,
         recheck: Option<(Method, Bytes)>,
         peer: &Peer,
     ) -> Result<(), Gone> {
@@ -117,13 +126,15 @@ impl Reply {
         if body.is_end_stream() {
             return self.send_only_headers(head);
         }
-        let stream = self.begin(head)?;
+        self.begin(head)?;
         let mut body = pin!(body);
         loop {
-            stream.reserve_capacity(1);
-            let waits = stream.capacity() == 0 || !peer.memory.may_respond();
-            room(stream, peer).await?;
-            peer.memory.until_may_respond().await;
+            let waits = self.waits(expected, peer)?;
+            if waits {
+                self.until_room(peer).await?;
+                self.until_fits(expected, peer).await?;
+            }
+            let stream = self.stream()?;
             let frame = poll_fn(|cx| {
                 if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
                     return Poll::Ready(Ok(frame));
@@ -133,20 +144,17 @@ impl Reply {
             let frame = match frame.await? {
                 Some(Ok(frame)) => frame,
                 Some(Err(status)) => return Ok(stream.send_trailers(trailers_of(&status))?),
-                None => {
-                    let end = Payload::new(Bytes::new(), peer.memory.hold(0));
-                    return Ok(stream.send_data(end, true)?);
-                }
+                None => return Ok(stream.send_data(Bytes::new(), true)?),
             };
             let data = match frame.into_data() {
-                Ok(data) => data,
+                Ok(data) => peer.memory.hold_response(data),
                 Err(other) => {
                     let trailers = other.into_trailers().unwrap_or_default();
                     return Ok(stream.send_trailers(trailers)?);
                 }
             };
             let mut unsent = recheck.as_ref().map(|(method, request)| {
-                let message = request.get(PREFIX..).unwrap_or_default();
+                let message = request.get(FRAME_HEAD..).unwrap_or_default();
                 peer.calls.fast().unsent(*method, message, data.clone())
             });
             let mut still_holds = || unsent.as_mut().is_none_or(Unsent::still_holds);
@@ -193,10 +201,21 @@ impl Reply {
         .await;
     }
 
-    fn begin(&mut self, head: Response<()>) -> Result<&mut SendStream<Payload>, Gone> {
+    /// Whether a message of this many bytes has to wait.
+    fn waits(&mut self, bytes: usize, peer: &Peer) -> Result<bool, Gone> {
+        let stream = self.stream()?;
+        stream.reserve_capacity(1);
+        Ok(stream.capacity() == 0 || peer.memory.is_stalled() || !peer.memory.fits(bytes))
+    }
+
+    fn begin(&mut self, head: Response<()>) -> Result<&mut SendStream<Bytes>, Gone> {
         if let Self::New(respond) = self {
             *self = Self::Begun(respond.send_response(head, false)?);
         }
+        self.stream()
+    }
+
+    fn stream(&mut self) -> Result<&mut SendStream<Bytes>, Gone> {
         match self {
             Self::Begun(stream) => Ok(stream),
             Self::New(_) => Err(Gone),
@@ -205,12 +224,11 @@ impl Reply {
 }
 
 async fn send_data(
-    stream: &mut SendStream<Payload>,
+    stream: &mut SendStream<Bytes>,
     mut data: Bytes,
     peer: &Peer,
     mut still_holds: impl FnMut() -> bool,
 ) -> Result<(), Gone> {
-    let mut held = peer.memory.hold(data.len());
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
         let mut capacity = stream.capacity();
@@ -221,14 +239,13 @@ async fn send_data(
             }
         }
         let piece = data.split_to(capacity.min(data.len()));
-        let held = held.split(piece.len());
-        stream.send_data(Payload::new(piece, held), false)?;
+        stream.send_data(piece, false)?;
     }
     Ok(())
 }
 
 /// Ends a response whose credential was revoked or has expired while it waited.
-fn withdraw(stream: &mut SendStream<Payload>) -> Gone {
+fn withdraw(stream: &mut SendStream<Bytes>) -> Gone {
     // UNAVAILABLE to gRPC clients: the call may be repeated.
     stream.send_reset(Reason::REFUSED_STREAM);
     Gone
@@ -236,7 +253,7 @@ fn withdraw(stream: &mut SendStream<Payload>) -> Gone {
 
 /// Waits for the room that was asked for. Resets the stream when the peer has
 /// accepted nothing of it for the time that the timeouts give.
-async fn room(stream: &mut SendStream<Payload>, peer: &Peer) -> Result<usize, Gone> {
+async fn room(stream: &mut SendStream<Bytes>, peer: &Peer) -> Result<usize, Gone> {
     match stream.capacity() {
         0 => {}
         room => return Ok(room),

@@ -93,6 +93,14 @@ struct Inner {
     _slot: Slot,
 }
 
+/// What was read in a turn.
+pub(super) struct Reading {
+    /// As much was read as may be.
+    pub(super) is_spent: bool,
+    /// The peer has sent more control frames than an honest one would.
+    pub(super) is_abused: bool,
+}
+
 /// A time in which the peer accepts nothing.
 #[derive(Debug)]
 struct Stall {
@@ -136,11 +144,6 @@ impl Socket {
         self.0.lock().to_read = READ_IN_TURN;
     }
 
-    /// Whether as much was read as may be in one turn.
-    pub(super) fn is_spent(&self) -> bool {
-        self.0.lock().to_read == 0
-    }
-
     /// Sends what was written. The task is woken when the peer accepts more of it.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_send(cx)
@@ -151,9 +154,13 @@ impl Socket {
         self.0.lock().read
     }
 
-    /// Whether the peer has sent more control frames than an honest one would.
-    pub(super) fn is_abused(&self) -> bool {
-        self.0.lock().authorities.meter().is_exhausted()
+    /// What the connection has to know of what was read in this turn.
+    pub(super) fn reading(&self) -> Reading {
+        let mut inner = self.0.lock();
+        Reading {
+            is_spent: inner.to_read == 0,
+            is_abused: inner.authorities.meter().is_exhausted(),
+        }
     }
 
     /// What the peer speaks, where that isn't HTTP/2.
@@ -163,7 +170,7 @@ impl Socket {
 
     /// Sends this in place of what HTTP/2 wrote, and closes the connection when the peer
     /// has had the time to read it.
-    pub(super) async fn part_with(self, answer: &[u8]) {
+    pub(super) async fn close_with(self, answer: &[u8]) {
         {
             let mut inner = self.0.lock();
             inner.outgoing.clear();
@@ -172,21 +179,21 @@ impl Socket {
             inner.preface = None;
             inner.stranger = None;
         }
-        self.part().await;
+        self.close().await;
     }
 
     /// Sends what HTTP/2 wrote, and closes the connection when the peer has had the time
     /// to read it.
-    pub(super) async fn part(mut self) {
+    pub(super) async fn close(mut self) {
         self.0.lock().to_read = usize::MAX;
-        let parting = async {
+        let closing = async {
             poll_fn(|cx| self.poll_send(cx)).await?;
             self.shutdown().await?;
             let mut ignored = (&mut self).take(LINGER_BYTES as u64);
             tokio::io::copy(&mut ignored, &mut tokio::io::sink()).await
         };
         // The connection ends either way.
-        let _ = timeout(LINGER, parting).await;
+        let _ = timeout(LINGER, closing).await;
     }
 }
 
@@ -260,7 +267,7 @@ impl Inner {
             self.memory.set_stalled(true);
             Stall {
                 timeout: Box::pin(sleep(self.write_timeout)),
-                _held: self.memory.hold(self.outgoing.capacity()),
+                _held: self.memory.hold_unwritten(self.outgoing.capacity()),
             }
         });
         ready!(stall.timeout.as_mut().poll(cx));

@@ -150,8 +150,8 @@ impl Fake {
     /// The next Get or BatchGet.
     pub(crate) async fn question(&mut self) -> Question {
         tokio::select! {
-            get = self.gets.recv() => Question::Get(get.unwrap()),
-            batch = self.batch_gets.recv() => Question::BatchGet(batch.unwrap()),
+            get = next(&mut self.gets) => Question::Get(get),
+            batch = next(&mut self.batch_gets) => Question::BatchGet(batch),
         }
     }
 

@@ -299,3 +299,35 @@ fn miss_says_that_it_was_revoked_until_something_is_put() {
         assert_eq!(reason("key/1"), Some(MissReason::NotFound), "it expired");
     }
 }
+
+#[test]
+fn remaining_lifetime_is_that_of_one_version_while_it_is_live_and_not_revoked() {
+    let cache = cache();
+    let reader = name("a", "reader");
+    let first = cache.put(of("a", "reader"), at(0)).expect("a Put").version;
+    let remaining =
+        |version: Revision, secs| cache.remaining(reader, version.number(), || at(secs));
+    let lifetime = remaining(first, 0).expect("a live credential");
+    let end = lifetime.as_secs();
+    assert_eq!(remaining(first, 1), Some(lifetime - SECOND));
+    assert_eq!(remaining(first, end), None, "it has expired");
+
+    let before = cache.invalidations();
+    let second = cache.put(of("a", "reader"), at(1)).expect("a Put").version;
+    assert_eq!(remaining(first, 1), None, "it was replaced");
+    assert!(remaining(second, 1).is_some());
+    assert_eq!(cache.invalidations(), before, "nothing was revoked");
+    let all = Invalidate {
+        namespace: namespace("a"),
+        target: Target::All,
+        issued_before: None,
+    };
+    let sweep = cache.begin_invalidation(all, at(1));
+    assert_eq!(
+        cache.invalidations(),
+        before + 1,
+        "before it reaches anything"
+    );
+    drop(sweep);
+    assert_eq!(remaining(second, 1), None, "it was revoked");
+}
