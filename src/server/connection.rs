@@ -1,6 +1,6 @@
 //! A connection: HTTP/2, its calls and their responses, in one task.
 //!
-//! The task goes by [turns](turns), which are bounded in time, so that a peer with many
+//! The task goes by [turns], which are bounded in time, so that a peer with many
 //! calls delays the other connections of its worker no longer than a peer with one.
 //! Nothing is spawned for a call. A call that has to wait is a future in the
 //! connection's own set, which polls only those that were woken.
